@@ -1,0 +1,81 @@
+/// Config: the one YAML file that both daemons and the CLI read.
+///
+/// Shape:   every key is optional; schema.cc lists each key once with its type, default, limits and text, and that list
+///          makes the parser's checks, `--help`, the man page and docs/config.md.
+/// Errors:  kInvalidArgument "FILE:LINE: KEY: what is wrong; allowed: ..." for an unknown key, a wrong type or an
+///          impossible value. A file that was not named and is not there is no error: defaults.
+/// Thread:  read at start, then immutable.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/address.h"
+#include "net/result.h"
+
+namespace millrace::control::config {
+
+inline constexpr const char* kDefaultPath = "/etc/millrace/config.yaml";
+
+enum class Poll { kAdaptive, kAlways };
+enum class Hugepages { kAuto, k2M, k1G, kOff };
+
+struct Config {
+  std::string file;               // where it came from; "" for defaults
+
+  std::string node_name;          // nodeName: default the host name
+  std::string runtime_dir;        // runtimeDir: /run/millrace; sockets and pid files
+  std::string state_dir;          // stateDir: /var/lib/millrace; the agent's database
+  std::string log_level;          // logLevel: trace | debug | info | warning | error
+  Poll poll = Poll::kAdaptive;    // poll: adaptive | always
+  std::string uplink;             // uplink: interface whose NUMA node the workers are put on; "" none
+
+  struct Workers {
+    std::uint32_t count = 0;      // workers.count: 0 = auto (placement decides)
+    std::vector<std::uint32_t> cpus;  // workers.cpus: pins, one a worker; empty = placement decides
+  } workers;
+
+  struct Memory {
+    std::uint32_t packets = 0;    // memory.packets: frames in the pool
+    Hugepages hugepages = Hugepages::kAuto;  // memory.hugepages: auto | 2M | 1G | off
+  } memory;
+
+  std::uint32_t port_limit = 0;   // portLimit: ports the switch can have
+
+  std::string host_port;          // hostPort: name of the node's interface, millrace0
+  std::uint32_t mtu = 0;          // mtu: of pod interfaces and the host port, bytes of an IP packet
+
+  struct Gateway {
+    net::Ipv4 ipv4;               // gateway.ipv4: link-local next hop of pods, 169.254.1.1
+    net::Ipv6 ipv6;               // gateway.ipv6: fe80::1
+    net::Mac mac;                 // gateway.mac: 02:4d:52:00:00:01
+  } gateway;
+
+  struct Pool {
+    net::Prefix prefix;
+    std::uint8_t block_bits = 0;  // prefix length of a node's block
+  };
+  struct Ipam {
+    std::optional<Pool> ipv4;     // ipam.ipv4.pool 10.244.0.0/16, ipam.ipv4.blockLength 24; "pool: none" switches off
+    std::optional<Pool> ipv6;     // ipam.ipv6.pool fd00:10:244::/112, ipam.ipv6.blockLength 120
+    std::uint32_t block_index = 0;  // ipam.block: which block of the pool is this node's, counted from 0
+  } ipam;
+
+  std::string switch_socket() const { return runtime_dir + "/switch.sock"; }
+  std::string agent_socket() const { return runtime_dir + "/agent.sock"; }
+};
+
+/// Reads `path`, or kDefaultPath when `path` is empty (then a missing file gives the defaults).
+net::Result<Config> load(const std::string& path);
+/// Checks `text`; `file` is for the error messages.
+net::Result<Config> parse(const std::string& text, const std::string& file);
+
+/// The list of keys for a person: what `--help` of each program ends with.
+std::string help_text();
+/// docs/config.md and the OPTIONS section of the man page.
+std::string markdown_text();
+std::string man_text();
+
+}  // namespace millrace::control::config

@@ -1,0 +1,56 @@
+/// Counters: what each worker counted for each port.
+///
+/// Shape:   one block a worker, one row a port; packets, bytes and events, since the port was added.
+/// Thread:  a row is written by its worker only and may be read from any thread (relaxed atomics: a reader sees
+///          each number whole, not all of one instant).
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "datapath/snapshot.h"
+#include "net/drop.h"
+#include "net/packet.h"
+
+namespace millrace::datapath {
+
+/// A number with one writer: add is a plain load and store, no locked instruction.
+class Counter {
+ public:
+  void add(std::uint64_t n) noexcept { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
+  void reset() noexcept { value_.store(0, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+struct alignas(64) PortCounters {
+  Counter rx_packets, rx_bytes;   // taken from the port
+  Counter tx_packets, tx_bytes;   // accepted by the port
+  Counter answered;               // packets the switch answered itself: ARP, ND, echo, ICMP errors (packets sent as answer)
+  std::array<Counter, net::kDropCount> drops;  // of packets that came in on this port, by reason
+  void reset() noexcept;
+};
+
+/// All rows of one worker.
+class WorkerCounters {
+ public:
+  explicit WorkerCounters(std::size_t port_limit);
+  PortCounters& port(net::PortId id) noexcept { return rows_[id]; }
+  const PortCounters& port(net::PortId id) const noexcept { return rows_[id]; }
+  std::size_t port_limit() const noexcept { return port_limit_; }
+
+  Counter loops;        // turns of the worker loop
+  Counter busy_loops;   // of those, turns that moved at least one packet
+  Counter sleeps;       // times the worker gave its core back
+  Counter wakeups;      // times a descriptor woke it
+
+ private:
+  std::size_t port_limit_;
+  std::unique_ptr<PortCounters[]> rows_;
+};
+
+}  // namespace millrace::datapath

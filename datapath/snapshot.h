@@ -1,0 +1,59 @@
+/// Snapshot: everything that workers only read, built by control, then immutable.
+///
+/// Shape:   `ports` is indexed by PortId and has the length of the switch's port limit; an empty slot has
+///          port == nullptr. PortIds are small numbers that are used again after a port is gone.
+/// Thread:  built on a control thread; read by every worker until it has passed to a later generation (publisher.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "datapath/port.h"
+#include "datapath/routes.h"
+#include "net/address.h"
+#include "net/packet.h"
+
+namespace millrace::datapath {
+
+using WorkerId = std::uint16_t;
+inline constexpr unsigned kMaxWorkers = 32;
+inline constexpr unsigned kMaxPorts = 4096;
+/// Addresses a pod port may have in each family.
+inline constexpr unsigned kMaxPortAddresses = 4;
+
+enum class PortKind : std::uint8_t {
+  kPod,   // guarded: only the port's own MAC and addresses may send
+  kHost,  // the node's own network: any source address
+};
+
+struct PortEntry {
+  Port* port = nullptr;
+  PortKind kind = PortKind::kPod;
+  WorkerId worker = 0;          // the owner: polls its RX and writes its TX
+  std::uint16_t mtu_bytes = 0;  // of the IP packet
+  net::Mac mac;                 // of the other side (the pod's interface, the node's millrace0)
+  std::uint8_t ipv4_count = 0;
+  std::uint8_t ipv6_count = 0;
+  std::array<net::Ipv4, kMaxPortAddresses> ipv4{};
+  std::array<net::Ipv6, kMaxPortAddresses> ipv6{};
+};
+
+/// The switch as its pods see it.
+struct Gateway {
+  net::Mac mac;              // source of every frame the switch sends
+  net::Ipv4 ipv4;            // answers ARP and ICMP echo, e.g. 169.254.1.1
+  net::Ipv6 ipv6;            // answers ND and ICMPv6 echo, e.g. fe80::1
+  net::Ipv4 icmp_source_v4;  // source of ICMP errors: the node's address on the host port
+  net::Ipv6 icmp_source_v6;
+};
+
+struct Snapshot {
+  std::uint64_t generation = 0;
+  Gateway gateway;
+  std::vector<PortEntry> ports;                              // [port limit]
+  std::array<std::vector<net::PortId>, kMaxWorkers> polled;  // ports of each worker, in the order they are polled
+  RouteTable routes;  // host routes of local addresses, and prefixes that lead to the host port
+};
+
+}  // namespace millrace::datapath

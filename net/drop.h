@@ -1,0 +1,31 @@
+/// Drop: why a packet ends here. One list (drop.def) makes the enum, the metric and the text.
+///
+/// Thread:  constants, any thread. kNone is "not dropped" and is never counted.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace millrace::net {
+
+enum class Drop : std::uint8_t {
+  kNone = 0,
+#define MILLRACE_DROP(name, metric, text) k##name,
+#include "net/drop.def"
+#undef MILLRACE_DROP
+};
+
+/// Number of values, kNone included: the length of an array indexed by Drop.
+inline constexpr std::size_t kDropCount = 1
+#define MILLRACE_DROP(name, metric, text) +1
+#include "net/drop.def"
+#undef MILLRACE_DROP
+    ;
+
+/// "none", or the metric name of drop.def.
+std::string_view drop_name(Drop drop) noexcept;
+/// The sentence of drop.def.
+std::string_view drop_text(Drop drop) noexcept;
+
+}  // namespace millrace::net

@@ -3,6 +3,7 @@
 /// Shape:   Error is a code (the subset of the gRPC canonical codes this project uses, same meaning) and one
 ///          sentence that names the field and the limit.
 /// Thread:  plain values, any thread.
+/// A room whose callers fix the error codes themselves (cni-shim: the CNI specification) names its own error type as E.
 /// The datapath never returns a Result; it returns a net::Drop.
 #pragma once
 
@@ -30,11 +31,11 @@ struct Error {
   std::string message;  // one sentence, no trailing full stop or newline
 };
 
-template <typename T>
+template <typename T, typename E = Error>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}       // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::move(error)) {}   // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::move(value)) {}   // NOLINT(google-explicit-constructor)
+  Result(E error) : state_(std::move(error)) {}   // NOLINT(google-explicit-constructor)
 
   bool ok() const noexcept { return std::holds_alternative<T>(state_); }
   explicit operator bool() const noexcept { return ok(); }
@@ -48,25 +49,25 @@ class [[nodiscard]] Result {
   const T* operator->() const { return &value(); }
   T* operator->() { return &value(); }
 
-  const Error& error() const { assert(!ok()); return *std::get_if<Error>(&state_); }
+  const E& error() const { assert(!ok()); return *std::get_if<E>(&state_); }
 
  private:
-  std::variant<T, Error> state_;
+  std::variant<T, E> state_;
 };
 
 /// Result of something that yields nothing but success.
-template <>
-class [[nodiscard]] Result<void> {
+template <typename E>
+class [[nodiscard]] Result<void, E> {
  public:
   Result() = default;
-  Result(Error error) : error_(std::move(error)) {}   // NOLINT(google-explicit-constructor)
+  Result(E error) : error_(std::move(error)) {}   // NOLINT(google-explicit-constructor)
 
   bool ok() const noexcept { return !error_; }
   explicit operator bool() const noexcept { return ok(); }
-  const Error& error() const { assert(!ok()); return *error_; }
+  const E& error() const { assert(!ok()); return *error_; }
 
  private:
-  std::optional<Error> error_;
+  std::optional<E> error_;
 };
 
 inline Error invalid_argument(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }

@@ -1,6 +1,7 @@
 /// Counters: what each worker counted for each port.
 ///
-/// Shape:   one block a worker, one row a port; packets, bytes and events, since the port was added.
+/// Shape:   one block a worker, one row a port; packets, bytes and events, since the port was added. Over all rows
+///          rx_packets + created == tx_packets + drops + packets queued in hand-over rings.
 /// Thread:  a row is written by its worker only and may be read from any thread (relaxed atomics: a reader sees
 ///          each number whole, not all of one instant).
 #pragma once
@@ -31,6 +32,8 @@ struct alignas(64) PortCounters {
   Counter rx_packets, rx_bytes;   // taken from the port
   Counter tx_packets, tx_bytes;   // accepted by the port
   Counter answered;               // packets the switch answered itself: ARP, ND, echo, ICMP errors (packets sent as answer)
+  Counter created;                // packets beyond those received: ICMP errors (also those the rate limit kept back,
+                                  // which are dropped as such) and the fragments of a packet after its first
   std::array<Counter, net::kDropCount> drops;  // of packets that came in on this port, by reason
   void reset() noexcept;
 };
@@ -43,6 +46,11 @@ class WorkerCounters {
   const PortCounters& port(net::PortId id) const noexcept { return rows_[id]; }
   std::size_t port_limit() const noexcept { return port_limit_; }
 
+  /// Drops of packets whose port was gone when they were dropped in a hand-over ring. A row of a removed port is not
+  /// written after every worker has seen the generation without it, so control may read and reset it then.
+  PortCounters& gone_ports() noexcept { return rows_[port_limit_]; }
+  const PortCounters& gone_ports() const noexcept { return rows_[port_limit_]; }
+
   Counter loops;        // turns of the worker loop
   Counter busy_loops;   // of those, turns that moved at least one packet
   Counter sleeps;       // times the worker gave its core back
@@ -50,7 +58,7 @@ class WorkerCounters {
 
  private:
   std::size_t port_limit_;
-  std::unique_ptr<PortCounters[]> rows_;
+  std::unique_ptr<PortCounters[]> rows_;  // [port_limit + 1]
 };
 
 }  // namespace millrace::datapath

@@ -37,6 +37,9 @@ struct PortEntry {
   std::uint8_t ipv6_count = 0;
   std::array<net::Ipv4, kMaxPortAddresses> ipv4{};
   std::array<net::Ipv6, kMaxPortAddresses> ipv6{};
+  /// First generation in which this port stands under this id. A packet that was handed over under an earlier
+  /// generation meant another port (worker.cc).
+  std::uint64_t since_generation = 0;
 };
 
 /// The switch as its pods see it.

@@ -2,7 +2,8 @@
 ///
 /// Shape:   a Sum is the 64-bit one's-complement accumulator over 16-bit words *as they lie in memory*; the internet
 ///          checksum does not depend on byte order (RFC 1071 section 2 B), so nothing is swapped until a Be16 is made.
-///          Sums of parts may be added when each part but the last has an even length.
+///          Sums of parts may be added with + when each part but the last has an even length: the sum of 64 KiB is
+///          below 2^48, so nothing overflows.
 /// Offload: a sender that leaves the checksum to the device stores the folded, un-complemented pseudo-header sum in the
 ///          field (Linux CHECKSUM_PARTIAL). Over AF_XDP nothing else says so. Taking every field of that value for
 ///          partial is safe: if a complete and right checksum happens to equal it, completing gives the same value again.
@@ -11,6 +12,7 @@
 /// Source:  RFC 1071, RFC 1624 eq. 3, RFC 768 (UDP 0 -> 0xffff), RFC 8200 8.1, RFC 9260 appendix A (CRC32c).
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -23,19 +25,11 @@ namespace millrace::net {
 
 using Sum = std::uint64_t;
 
-/// Adds with end-around carry.
-constexpr Sum add(Sum a, Sum b) noexcept {
-  const Sum sum = a + b;
-  return sum + (sum < b ? 1 : 0);
-}
-
-/// The one's-complement sum as 16 bits, not complemented, memory order.
+/// The one's-complement sum as 16 bits, not complemented, memory order. Adding the halves swapped leaves their sum, with
+/// the carry brought round, in the upper half.
 constexpr std::uint16_t fold(Sum sum) noexcept {
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(sum);
+  const auto half = static_cast<std::uint32_t>((sum + std::rotl(sum, 32)) >> 32);
+  return static_cast<std::uint16_t>((half + std::rotl(half, 16)) >> 16);
 }
 
 /// The checksum field for `sum`: folded and complemented.
@@ -66,6 +60,13 @@ constexpr Be16 update_checksum(Be16 old_checksum, Be32 from, Be32 to) noexcept {
 }
 inline Be16 update_checksum(Be16 old_checksum, Ipv4 from, Ipv4 to) noexcept {
   return update_checksum(old_checksum, from.value, to.value);
+}
+
+/// The sum over an IPv4 header without options, its checksum field included: folds to 0xffff when that is right.
+inline Sum plain_ipv4_header_sum(const Ipv4Header& header) noexcept {
+  std::uint32_t words[5];
+  std::memcpy(words, &header, sizeof words);
+  return Sum{words[0]} + words[1] + words[2] + words[3] + words[4];
 }
 
 /// IPv4 header checksum, options included. Precondition: `header.header_bytes()` bytes are there, at least 20.

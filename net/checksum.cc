@@ -1,0 +1,172 @@
+#include "net/checksum.h"
+
+namespace millrace::net {
+namespace {
+
+template <typename T>
+T load(const std::uint8_t* bytes) noexcept {
+  T value;
+  std::memcpy(&value, bytes, sizeof value);
+  return value;
+}
+
+Sum sum_ipv6(const Ipv6& address) noexcept {
+  const auto first = load<std::uint64_t>(address.bytes.data());
+  const auto second = load<std::uint64_t>(address.bytes.data() + 8);
+  return (first & 0xffffffff) + (first >> 32) + (second & 0xffffffff) + (second >> 32);
+}
+
+/// Where the L4 header and its payload lie and where the checksum field is; all bytes from the Ethernet header.
+struct L4Region {
+  std::uint32_t begin = 0;
+  std::uint32_t length_bytes = 0;
+  std::uint32_t field = 0;
+};
+
+/// A UDP datagram may be shorter than its IP payload; what follows it is not covered (RFC 768, RFC 9868).
+std::uint32_t l4_length_bytes(std::span<const std::uint8_t> head, const Headers& headers) noexcept {
+  if (headers.l4_protocol == ip_protocol::kUdp) return view<UdpHeader>(head.data() + headers.l4_offset).length.host();
+  return headers.l3_offset + headers.l3_length - headers.l4_offset;
+}
+
+std::optional<L4Region> l4_region(std::span<const std::uint8_t> head, const Headers& headers) noexcept {
+  if (!headers.has_l4 || headers.is_fragment) return std::nullopt;
+  L4Region region{.begin = headers.l4_offset, .length_bytes = l4_length_bytes(head, headers)};
+  switch (headers.l4_protocol) {
+    case ip_protocol::kTcp: region.field = region.begin + offsetof(TcpHeader, checksum); break;
+    case ip_protocol::kUdp: region.field = region.begin + offsetof(UdpHeader, checksum); break;
+    case ip_protocol::kSctp: region.field = region.begin + offsetof(SctpHeader, checksum); break;
+    default: region.field = region.begin + offsetof(IcmpHeader, checksum); break;  // ICMP and ICMPv6
+  }
+  if (region.begin + region.length_bytes > head.size()) return std::nullopt;
+  return region;
+}
+
+Sum pseudo_sum(std::span<const std::uint8_t> head, const Headers& headers, std::uint32_t length_bytes) noexcept {
+  if (headers.l4_protocol == ip_protocol::kIcmp) return 0;  // RFC 792: none
+  const std::uint8_t* l3 = head.data() + headers.l3_offset;
+  if (headers.l3 == L3::kIpv4) {
+    const auto& ip = view<Ipv4Header>(l3);
+    return pseudo_header_sum(ip.source, ip.destination, headers.l4_protocol, static_cast<std::uint16_t>(length_bytes));
+  }
+  const auto& ip = view<Ipv6Header>(l3);
+  return pseudo_header_sum(ip.source, ip.destination, headers.l4_protocol, length_bytes);
+}
+
+consteval std::array<std::uint32_t, 256> make_crc32c_table() {
+  std::array<std::uint32_t, 256> table{};
+  for (std::uint32_t i = 0; i < 256; ++i) {
+    std::uint32_t value = i;
+    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1) != 0 ? 0x82f63b78u : 0u);
+    table[i] = value;
+  }
+  return table;
+}
+
+}  // namespace
+
+Sum sum_bytes(std::span<const std::uint8_t> bytes) noexcept {
+  const std::uint8_t* at = bytes.data();
+  const std::size_t words = bytes.size() / 8;
+  // The two halves of each word go to their own accumulator: no carry can be lost and the loop turns into SIMD.
+  Sum low = 0;
+  Sum high = 0;
+  for (std::size_t i = 0; i < words; ++i) {
+    const auto word = load<std::uint64_t>(at + i * 8);
+    low += word & 0xffffffff;
+    high += word >> 32;
+  }
+  Sum sum = low + high;
+  if (const std::size_t left = bytes.size() % 8; left != 0) {
+    std::uint64_t last = 0;  // zero bytes behind the last one change nothing
+    std::memcpy(&last, at + words * 8, left);
+    sum += (last & 0xffffffff) + (last >> 32);
+  }
+  return sum;
+}
+
+Sum pseudo_header_sum(const Ipv6& source, const Ipv6& destination, std::uint8_t protocol,
+                      std::uint32_t length_bytes) noexcept {
+  return sum_ipv6(source) + sum_ipv6(destination) + Be32(length_bytes).raw() + Be32(protocol).raw();
+}
+
+bool ipv4_checksum_is_right(const Ipv4Header& header) noexcept {
+  return fold(sum_bytes({reinterpret_cast<const std::uint8_t*>(&header), header.header_bytes()})) == 0xffff;
+}
+
+void set_ipv4_checksum(Ipv4Header& header) noexcept {
+  header.checksum = Be16();
+  header.checksum = checksum({reinterpret_cast<const std::uint8_t*>(&header), header.header_bytes()});
+}
+
+std::uint32_t crc32c_portable(std::span<const std::uint8_t> bytes, std::uint32_t crc) noexcept {
+  static constexpr auto kTable = make_crc32c_table();
+  std::uint32_t value = ~crc;
+  for (const std::uint8_t byte : bytes) value = kTable[(value ^ byte) & 0xff] ^ (value >> 8);
+  return ~value;
+}
+
+std::uint32_t crc32c(std::span<const std::uint8_t> bytes, std::uint32_t crc) noexcept {
+#if defined(__SSE4_2__) && defined(__x86_64__)
+  std::uint64_t value = static_cast<std::uint32_t>(~crc);
+  const std::uint8_t* at = bytes.data();
+  std::size_t left = bytes.size();
+  for (; left >= 8; left -= 8, at += 8) value = __builtin_ia32_crc32di(value, load<std::uint64_t>(at));
+  auto last = static_cast<std::uint32_t>(value);
+  for (; left > 0; --left, ++at) last = __builtin_ia32_crc32qi(last, *at);
+  return ~last;
+#else
+  return crc32c_portable(bytes, crc);
+#endif
+}
+
+Be32 sctp_checksum(std::span<const std::uint8_t> sctp) noexcept {
+  constexpr std::size_t kField = offsetof(SctpHeader, checksum);
+  constexpr std::array<std::uint8_t, 4> kZero{};
+  std::uint32_t crc = crc32c(sctp.first(kField));
+  crc = crc32c(kZero, crc);
+  crc = crc32c(sctp.subspan(sizeof(SctpHeader)), crc);
+  return Be32(byte_swap(crc));
+}
+
+bool l4_checksum_is_partial(std::span<const std::uint8_t> head, const Headers& headers) noexcept {
+  if (!headers.has_l4 || headers.is_fragment) return false;
+  const std::uint8_t* l4 = head.data() + headers.l4_offset;
+  Be16 field;
+  if (headers.l4_protocol == ip_protocol::kTcp) {
+    field = view<TcpHeader>(l4).checksum;
+  } else if (headers.l4_protocol == ip_protocol::kUdp) {
+    field = view<UdpHeader>(l4).checksum;
+  } else {
+    return headers.l4_protocol == ip_protocol::kSctp && view<SctpHeader>(l4).checksum == Be32();
+  }
+  return field.raw() == fold(pseudo_sum(head, headers, l4_length_bytes(head, headers)));
+}
+
+bool complete_l4_checksum(std::span<std::uint8_t> head, const Headers& headers) noexcept {
+  const auto region = l4_region(head, headers);
+  if (!region) return false;
+  const auto l4 = head.subspan(region->begin, region->length_bytes);
+  if (headers.l4_protocol == ip_protocol::kSctp) {
+    view<SctpHeader>(l4.data()).checksum = sctp_checksum(l4);
+    return true;
+  }
+  Be16& field = view<Be16>(head.data() + region->field);
+  field = Be16();
+  field = finish(pseudo_sum(head, headers, region->length_bytes) + sum_bytes(l4));
+  if (headers.l4_protocol == ip_protocol::kUdp && field == Be16()) field = Be16(0xffff);
+  return true;
+}
+
+bool l4_checksum_is_right(std::span<const std::uint8_t> head, const Headers& headers) noexcept {
+  const auto region = l4_region(head, headers);
+  if (!region) return false;
+  const auto l4 = head.subspan(region->begin, region->length_bytes);
+  if (headers.l4_protocol == ip_protocol::kSctp) return view<SctpHeader>(l4.data()).checksum == sctp_checksum(l4);
+  if (headers.l4_protocol == ip_protocol::kUdp && view<UdpHeader>(l4.data()).checksum == Be16()) {
+    return headers.l3 == L3::kIpv4;
+  }
+  return finish(pseudo_sum(head, headers, region->length_bytes) + sum_bytes(l4)) == Be16();
+}
+
+}  // namespace millrace::net

@@ -22,7 +22,8 @@ unsigned count_ipv4_fragments(const Packet& packet, std::uint32_t mtu_bytes) noe
 
 /// Writes the fragments in order to out[0..n). Returns n, which is count_ipv4_fragments(). Fragments of a fragment keep
 /// its place in the original datagram. `headers` of each are parsed; in_port and out_port are copied.
-/// 0, nothing sent anywhere: the count is 0, `out` is shorter than it, or a packet of `out` has too little room.
+/// 0, and `out` is to be released: the count is 0, `out` is shorter than it, a packet of `out` has too little room, or
+/// the MTU is so small that the first fragment would not hold the L4 header (RFC 1858 has receivers drop it).
 unsigned fragment_ipv4(const Packet& packet, std::uint32_t mtu_bytes, std::span<Packet* const> out) noexcept;
 
 }  // namespace millrace::net

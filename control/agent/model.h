@@ -1,0 +1,65 @@
+/// What the agent knows of a node's pods: plain values shared by the store, the kernel side and the service.
+///
+/// Shape:   an Attachment is one interface of one container on one network, the thing a CNI ADD makes and a DEL ends.
+///          Addresses are unique among all attachments, at most one a family from the built-in IPAM.
+/// Thread:  plain values, any thread.
+/// Source:  CNI spec 1.1.0 ("attachment": the triple network name, container id, interface name).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "net/address.h"
+
+namespace millrace::control::agent {
+
+struct AttachmentKey {
+  std::string network;
+  std::string container_id;
+  std::string ifname;  // inside the pod
+
+  /// For people and logs: NETWORK/CONTAINER/IFNAME.
+  std::string to_string() const { return network + "/" + container_id + "/" + ifname; }
+  friend auto operator<=>(const AttachmentKey&, const AttachmentKey&) = default;
+};
+
+/// Where an attachment stands. It is written down before the kernel or the switch is touched, so that after a crash
+/// at any moment reconcile() knows what may exist: kAdding is rolled back, kDeleting is finished.
+enum class AttachmentState : std::uint8_t { kAdding = 1, kActive = 2, kDeleting = 3 };
+
+struct Attachment {
+  std::int64_t id = 0;  // of the row; 0 before it is stored
+  AttachmentKey key;
+  AttachmentState state = AttachmentState::kAdding;
+  std::string netns;  // path, as the runtime gave it
+  std::string pod_namespace;
+  std::string pod_name;
+  std::string pod_uid;
+  std::string host_interface;  // also the name of the switch's port
+  net::Mac host_mac;
+  net::Mac mac;  // of the pod's interface
+  std::uint32_t mtu = 0;
+  bool delegated_ipam = false;
+  std::uint64_t created_unix_ms = 0;
+  std::vector<net::IpAddress> addresses;  // IPv4 before IPv6
+};
+
+struct ContainerPort {
+  std::string name;  // may be empty
+  std::uint16_t port = 0;
+  std::string protocol;  // TCP, UDP or SCTP
+  friend bool operator==(const ContainerPort&, const ContainerPort&) = default;
+};
+
+/// What is known of a pod besides its attachments.
+struct PodObject {
+  std::string pod_namespace;
+  std::string name;
+  std::map<std::string, std::string> labels;
+  std::vector<ContainerPort> ports;  // in the order they were given
+  friend bool operator==(const PodObject&, const PodObject&) = default;
+};
+
+}  // namespace millrace::control::agent

@@ -1,0 +1,79 @@
+/// The kernel's links, addresses and routes, through libnl-route.
+///
+/// Shape:   a socket belongs to the network namespace of the thread that opened it, for all of its life.
+/// Errors:  kNotFound, kAlreadyExists, kPermissionDenied, else kInternal; the sentence names the object and says what
+///          libnl says.
+/// Thread:  one object one thread; objects of different threads work at the same time.
+/// Source:  rtnetlink(7), veth(4).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/address.h"
+#include "net/result.h"
+
+struct nl_sock;
+
+namespace millrace::control::agent {
+
+struct LinkInfo {
+  int index = 0;
+  std::string name;
+  net::Mac mac;
+  std::uint32_t mtu = 0;
+  bool up = false;
+  bool is_veth = false;
+  int peer_index = 0;  // of a veth; an index of the peer's own namespace
+};
+
+struct VethEnd {
+  std::string name;
+  net::Mac mac;
+};
+
+/// A route out of one link, in the main table.
+struct LinkRoute {
+  net::Prefix destination;
+  std::optional<net::IpAddress> gateway;  // none: the destination is on the link
+  std::optional<net::IpAddress> source;   // of packets the node itself sends
+  bool gateway_on_link = false;           // take the gateway to be on the link without a route to it
+  friend bool operator==(const LinkRoute&, const LinkRoute&) = default;
+};
+
+class Netlink {
+ public:
+  /// Of the calling thread's network namespace.
+  static net::Result<Netlink> open();
+
+  net::Result<LinkInfo> link(const std::string& name);
+
+  /// Makes a veth pair, both ends down and with one queue; `peer_netns_fd` >= 0 puts the peer there at birth.
+  net::Result<void> add_veth(const VethEnd& here, const VethEnd& peer, int peer_netns_fd, std::uint32_t mtu);
+  net::Result<void> remove_link(const std::string& name);
+  net::Result<void> set_up(int index);
+  net::Result<void> set_mtu(int index, std::uint32_t mtu);
+
+  /// As a host address (/32, /128), IPv6 without duplicate address detection (RFC 4862 s.5.4).
+  /// Success when it is there already.
+  net::Result<void> add_address(int index, const net::IpAddress& address);
+  net::Result<void> remove_address(int index, const net::IpAddress& address);
+  /// Without IPv6 link-local ones.
+  net::Result<std::vector<net::IpAddress>> addresses(int index);
+
+  /// Adds the route, or puts it in the place of the one with the same destination.
+  net::Result<void> set_route(int index, const LinkRoute& route);
+  net::Result<void> remove_route(int index, const LinkRoute& route);
+  /// Unicast routes of the main table with `index` as their only link. `source` is left out.
+  net::Result<std::vector<LinkRoute>> routes(int index, std::uint8_t family);
+
+ private:
+  struct Close { void operator()(nl_sock* socket) const; };
+  explicit Netlink(nl_sock* socket) : socket_(socket) {}
+  std::unique_ptr<nl_sock, Close> socket_;
+};
+
+}  // namespace millrace::control::agent

@@ -1,0 +1,110 @@
+#include "control/agent/schema.h"
+
+#include <array>
+#include <string>
+
+namespace millrace::control::agent {
+namespace {
+
+// A migration that was released is never edited: a change is a new entry.
+constexpr std::array kMigrations = {
+    R"sql(
+    CREATE TABLE attachments (
+      id              INTEGER PRIMARY KEY AUTOINCREMENT,
+      network         TEXT NOT NULL,
+      container_id    TEXT NOT NULL,
+      ifname          TEXT NOT NULL,
+      state           INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3),
+      netns           TEXT NOT NULL,
+      pod_namespace   TEXT NOT NULL,
+      pod_name        TEXT NOT NULL,
+      pod_uid         TEXT NOT NULL,
+      host_interface  TEXT NOT NULL UNIQUE,
+      host_mac        BLOB NOT NULL CHECK (length(host_mac) = 6),
+      mac             BLOB NOT NULL CHECK (length(mac) = 6),
+      mtu             INTEGER NOT NULL,
+      delegated_ipam  INTEGER NOT NULL,
+      created_unix_ms INTEGER NOT NULL,
+      UNIQUE (network, container_id, ifname)
+    ) STRICT;
+
+    -- One row for every address that is in use (attachment set), or was and waits to be used again (released_seq set).
+    CREATE TABLE addresses (
+      address      BLOB PRIMARY KEY CHECK (length(address) IN (4, 16)),
+      attachment   INTEGER REFERENCES attachments (id),
+      released_seq INTEGER,
+      CHECK ((attachment IS NULL) <> (released_seq IS NULL))
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX addresses_of_attachment ON addresses (attachment) WHERE attachment IS NOT NULL;
+    CREATE INDEX addresses_released ON addresses (released_seq) WHERE released_seq IS NOT NULL;
+
+    -- Below next_index every address of the block has been handed out at least once.
+    CREATE TABLE blocks (
+      block      TEXT PRIMARY KEY,
+      next_index INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE pod_objects (
+      id            INTEGER PRIMARY KEY,
+      pod_namespace TEXT NOT NULL,
+      name          TEXT NOT NULL,
+      UNIQUE (pod_namespace, name)
+    ) STRICT;
+    CREATE TABLE pod_labels (
+      pod   INTEGER NOT NULL REFERENCES pod_objects (id) ON DELETE CASCADE,
+      key   TEXT NOT NULL,
+      value TEXT NOT NULL,
+      PRIMARY KEY (pod, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE pod_ports (
+      pod      INTEGER NOT NULL REFERENCES pod_objects (id) ON DELETE CASCADE,
+      position INTEGER NOT NULL,
+      name     TEXT NOT NULL,
+      port     INTEGER NOT NULL CHECK (port BETWEEN 1 AND 65535),
+      protocol TEXT NOT NULL,
+      PRIMARY KEY (pod, position)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE meta (
+      key   TEXT PRIMARY KEY,
+      value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    )sql",
+};
+
+}  // namespace
+
+int schema_version() { return static_cast<int>(kMigrations.size()); }
+
+net::Result<void> check(Database& database) {
+  auto version = database.query_integer("PRAGMA user_version");
+  if (!version) return version.error();
+  if (*version < 0 || *version > schema_version()) {
+    return net::failed_precondition("database: has version " + std::to_string(*version) +
+                                    ", this millrace-agent knows versions up to " + std::to_string(schema_version()) +
+                                    "; use a later millrace-agent, or move the file away");
+  }
+  auto statement = database.prepare("PRAGMA quick_check(1)");
+  if (!statement) return statement.error();
+  auto row = statement->step();
+  if (!row) return row.error();
+  if (*row && statement->text(0) != "ok") {
+    return net::failed_precondition("database: is damaged (" + statement->text(0) + "); move the file away");
+  }
+  return {};
+}
+
+net::Result<void> migrate(Database& database) {
+  auto version = database.query_integer("PRAGMA user_version");
+  if (!version) return version.error();
+  for (std::int64_t done = *version; done < schema_version(); ++done) {
+    auto transaction = Transaction::begin(database);
+    if (!transaction) return transaction.error();
+    if (auto made = database.execute(kMigrations[static_cast<std::size_t>(done)]); !made) return made.error();
+    if (auto set = database.execute("PRAGMA user_version = " + std::to_string(done + 1)); !set) return set.error();
+    if (auto committed = transaction->commit(); !committed) return committed.error();
+  }
+  return {};
+}
+
+}  // namespace millrace::control::agent

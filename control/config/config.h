@@ -3,10 +3,12 @@
 /// Shape:   every key is optional; schema.cc lists each key once with its type, default, limits and text, and that list
 ///          makes the parser's checks, `--help`, the man page and docs/config.md.
 /// Errors:  kInvalidArgument "FILE:LINE: KEY: what is wrong; allowed: ..." for an unknown key, a wrong type or an
-///          impossible value. A file that was not named and is not there is no error: defaults.
+///          impossible value; every error of the file, one a line, up to kErrorLimit. A file that was not named and is
+///          not there is no error: defaults. A Config that was returned kept every rule, those across keys too.
 /// Thread:  read at start, then immutable.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,6 +20,8 @@
 namespace millrace::control::config {
 
 inline constexpr const char* kDefaultPath = "/etc/millrace/config.yaml";
+inline constexpr std::size_t kFileLimitBytes = 1 << 20;  // a longer file is refused unread
+inline constexpr std::size_t kErrorLimit = 20;           // errors of one file that are told
 
 enum class Poll { kAdaptive, kAlways };
 enum class Hugepages { kAuto, k2M, k1G, kOff };
@@ -28,9 +32,9 @@ struct Config {
   std::string node_name;          // nodeName: default the host name
   std::string runtime_dir;        // runtimeDir: /run/millrace; sockets and pid files
   std::string state_dir;          // stateDir: /var/lib/millrace; the agent's database
-  std::string log_level;          // logLevel: trace | debug | info | warning | error
+  std::string log_level;          // logLevel: trace | debug | info (default) | warning | error
   Poll poll = Poll::kAdaptive;    // poll: adaptive | always
-  std::string uplink;             // uplink: interface whose NUMA node the workers are put on; "" none
+  std::string uplink;             // uplink: interface whose NUMA node the workers are put on; "" none (default)
 
   struct Workers {
     std::uint32_t count = 0;      // workers.count: 0 = auto (placement decides)
@@ -38,14 +42,15 @@ struct Config {
   } workers;
 
   struct Memory {
-    std::uint32_t packets = 0;    // memory.packets: frames in the pool
+    std::uint32_t packets = 0;    // memory.packets: frames in the pool, 32768
     Hugepages hugepages = Hugepages::kAuto;  // memory.hugepages: auto | 2M | 1G | off
   } memory;
 
-  std::uint32_t port_limit = 0;   // portLimit: ports the switch can have
+  std::uint32_t port_limit = 0;   // portLimit: ports the switch can have, 1024
 
   std::string host_port;          // hostPort: name of the node's interface, millrace0
-  std::uint32_t mtu = 0;          // mtu: of pod interfaces and the host port, bytes of an IP packet
+  bool host_forwarding = true;    // hostForwarding: the agent switches IP forwarding on, so that pods reach the world
+  std::uint32_t mtu = 0;          // mtu: of pod interfaces and the host port, bytes of an IP packet, 1500
 
   struct Gateway {
     net::Ipv4 ipv4;               // gateway.ipv4: link-local next hop of pods, 169.254.1.1

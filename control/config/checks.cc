@@ -1,0 +1,73 @@
+#include "control/config/checks.h"
+
+#include <fmt/format.h>
+
+namespace millrace::control::config {
+
+namespace {
+
+constexpr std::uint32_t kIpv6MinimumMtu = 1280;  // RFC 8200 section 5
+
+struct Family {
+  const std::optional<Config::Pool>& pool;
+  net::IpAddress gateway;
+  unsigned number;
+  unsigned min_block_bits, max_block_bits;
+  std::string_view pool_key, block_key, gateway_key;
+};
+
+void check_family(const Family& family, std::uint32_t block_index, std::vector<Violation>& out) {
+  if (!family.pool) return;
+  const Config::Pool& pool = *family.pool;
+  if (pool.prefix.contains(family.gateway)) {
+    out.push_back({{family.gateway_key, family.pool_key},
+                   fmt::format("the gateway {} is in the pool {}", family.gateway.to_string(), pool.prefix.to_string()),
+                   fmt::format("an address outside of {}", family.pool_key)});
+  }
+  if (pool.block_bits < pool.prefix.length_bits) {
+    const unsigned least = std::max<unsigned>(pool.prefix.length_bits, family.min_block_bits);
+    out.push_back({{family.block_key, family.pool_key},
+                   fmt::format("a block of /{} is larger than the pool {}", pool.block_bits, pool.prefix.to_string()),
+                   fmt::format("{} {}..{}", family.block_key, least, family.max_block_bits)});
+    return;
+  }
+  const unsigned index_bits = pool.block_bits - pool.prefix.length_bits;
+  const std::uint64_t blocks = index_bits >= 32 ? std::uint64_t{1} << 32 : std::uint64_t{1} << index_bits;
+  if (block_index >= blocks) {
+    out.push_back({{"ipam.block", family.block_key, family.pool_key},
+                   fmt::format("{} is not in the pool {}, which has {} blocks of /{}", block_index,
+                               pool.prefix.to_string(), blocks, pool.block_bits),
+                   fmt::format("0..{}", blocks - 1)});
+  }
+}
+
+}  // namespace
+
+std::vector<Violation> check_rules(const Config& config) {
+  std::vector<Violation> out;
+  const auto& workers = config.workers;
+  if (workers.count != 0 && !workers.cpus.empty() && workers.count != workers.cpus.size()) {
+    out.push_back({{"workers.count", "workers.cpus"},
+                   fmt::format("{} workers, but workers.cpus names {}", workers.count, workers.cpus.size()),
+                   fmt::format("{}, or 0", workers.cpus.size())});
+  }
+  if (config.ipam.ipv6 && config.mtu < kIpv6MinimumMtu) {
+    out.push_back({{"mtu", "ipam.ipv6.pool"}, fmt::format("{} is too small for IPv6", config.mtu),
+                   fmt::format("at least {} with an IPv6 pool, or ipam.ipv6.pool none", kIpv6MinimumMtu)});
+  }
+  if (config.state_dir == config.runtime_dir) {
+    out.push_back({{"stateDir", "runtimeDir"}, fmt::format("{} is also the runtimeDir", config.state_dir),
+                   "another directory than runtimeDir"});
+  }
+  if (config.uplink == config.host_port || config.uplink == config.host_port + "s") {
+    out.push_back({{"uplink", "hostPort"}, fmt::format("{} belongs to the host port", config.uplink),
+                   "another interface than the host port's two"});
+  }
+  check_family({config.ipam.ipv4, net::IpAddress::from(config.gateway.ipv4), 4, 16, 30, "ipam.ipv4.pool",
+                "ipam.ipv4.blockLength", "gateway.ipv4"}, config.ipam.block_index, out);
+  check_family({config.ipam.ipv6, net::IpAddress::from(config.gateway.ipv6), 6, 64, 126, "ipam.ipv6.pool",
+                "ipam.ipv6.blockLength", "gateway.ipv6"}, config.ipam.block_index, out);
+  return out;
+}
+
+}  // namespace millrace::control::config

@@ -1,0 +1,203 @@
+#include "control/config/schema.h"
+
+#include <unistd.h>
+
+#include <array>
+
+#include <fmt/format.h>
+
+#include "control/config/values.h"
+
+namespace millrace::control::config {
+
+namespace {
+
+using Names = std::vector<std::string_view>;
+
+/// Pages of 4096 bytes hold what XDP on a veth can take: 256 bytes of headroom, 320 of skb_shared_info, the Ethernet
+/// header and two VLAN tags leave 3498 (drivers/net/veth.c, veth_xdp_set); rounded down for drivers that keep more.
+constexpr std::uint32_t kMtuLimit = 3400;
+/// IFNAMSIZ less the 0, less the letter of the switch's end.
+constexpr std::size_t kHostPortLimit = 14;
+constexpr std::size_t kInterfaceLimit = 15;
+constexpr std::size_t kWorkerLimit = 64;
+
+constexpr Range kWorkerCount{0, kWorkerLimit};
+constexpr Range kCpu{0, 1023};
+constexpr Range kPackets{4096, 1048576};
+constexpr Range kPorts{2, 4096};
+constexpr Range kMtu{576, kMtuLimit};
+constexpr Range kPool4{8, 30};
+constexpr Range kBlock4{16, 30};
+constexpr Range kPool6{16, 126};
+constexpr Range kBlock6{64, 126};
+constexpr Range kBlockIndex{0, 0xffffffff};
+
+Key text(std::string_view path, std::string_view fallback, std::string allowed, std::string_view about,
+         std::function<std::string(const YAML::Node&, Config&)> read) {
+  return {path, "text", fallback, std::move(allowed), about, std::move(read)};
+}
+
+Key integer(std::string_view path, std::string_view fallback, Range range, std::string_view about,
+            std::function<void(std::uint32_t, Config&)> store) {
+  return {path, "integer", fallback, range.to_string(), about, [range, store](const YAML::Node& node, Config& config) {
+            std::uint32_t value = 0;
+            std::string wrong = read_integer(node, range, value);
+            if (wrong.empty()) store(value, config);
+            return wrong;
+          }};
+}
+
+Key choice(std::string_view path, std::string_view fallback, Names names, std::string_view about,
+           std::function<void(std::size_t, Config&)> store) {
+  std::string allowed = joined(names, " | ");
+  return {path, "choice", fallback, std::move(allowed), about, [names, store](const YAML::Node& node, Config& config) {
+            std::size_t index = 0;
+            std::string wrong = read_choice(node, names, index);
+            if (wrong.empty()) store(index, config);
+            return wrong;
+          }};
+}
+
+std::vector<Key> general_keys() {
+  const Names levels = {"trace", "debug", "info", "warning", "error"};
+  return {
+      text("nodeName", "", "an RFC 1123 name: lower-case letters, digits, '-' and '.', at most 253 characters",
+           "Name of this node in Kubernetes.",
+           [](const YAML::Node& node, Config& config) { return read_node_name(node, config.node_name); }),
+      text("runtimeDir", "/run/millrace",
+           "an absolute path of at most 95 bytes: letters, digits and . _ / - + @, without \"..\"",
+           "Directory of the sockets, pid files and logs of `millrace up`. Two instances on one machine need two.",
+           [](const YAML::Node& node, Config& config) { return read_socket_dir(node, config.runtime_dir); }),
+      text("stateDir", "/var/lib/millrace",
+           "an absolute path of at most 1024 bytes: letters, digits and . _ / - + @, without \"..\"",
+           "Directory of the agent's database, which must survive a restart of the machine. "
+           "Two instances on one machine need two.",
+           [](const YAML::Node& node, Config& config) { return read_path(node, config.state_dir); }),
+      choice("logLevel", "info", levels, "The least important messages that both daemons still write.",
+             [levels](std::size_t index, Config& config) { config.log_level = std::string(levels[index]); }),
+      choice("poll", "adaptive", {"adaptive", "always"},
+             "What a worker with nothing to do does. `adaptive`: it sleeps in growing steps and wakes with the first "
+             "packet. `always`: it never sleeps and takes its whole core, for the lowest latency.",
+             [](std::size_t index, Config& config) { config.poll = static_cast<Poll>(index); }),
+      text("uplink", "\"\"", "empty, or a name of an interface: at most 15 letters, digits and . _ -",
+           "Interface on whose NUMA node the workers and the packets are put. Empty: no preference.",
+           [](const YAML::Node& node, Config& config) {
+             return read_interface(node, kInterfaceLimit, true, config.uplink);
+           }),
+  };
+}
+
+std::vector<Key> resource_keys() {
+  return {
+      integer("workers.count", "0", kWorkerCount,
+              "Number of workers, one a core. 0: as many as `workers.cpus` names, else placement decides.",
+              [](std::uint32_t value, Config& config) { config.workers.count = value; }),
+      {"workers.cpus", "list of integers", "[]",
+       fmt::format("a list of at most {} different numbers {}", kWorkerLimit, kCpu.to_string()),
+       "Cores of the workers, by the operating system's number, in the order of the workers. Empty: placement decides; "
+       "`millrace topology` says what and why.",
+       [](const YAML::Node& node, Config& config) {
+         return read_integers(node, kCpu, kWorkerLimit, config.workers.cpus);
+       }},
+      integer("memory.packets", "32768", kPackets,
+              "Packets that the switch can hold at one time, in all queues of all ports. One takes about 2 KiB with an "
+              "mtu of 1500.",
+              [](std::uint32_t value, Config& config) { config.memory.packets = value; }),
+      choice("memory.hugepages", "auto", {"auto", "2M", "1G", "off"},
+             "Pages that packets lie in. `auto`: 1 GiB or 2 MiB hugepages if there are any, else 2 MiB hugepages are set "
+             "up if that is permitted, else pages of 4 KiB. `off`: pages of 4 KiB.",
+             [](std::size_t index, Config& config) { config.memory.hugepages = static_cast<Hugepages>(index); }),
+      integer("portLimit", "1024", kPorts, "Ports that the switch can have: one a pod, and the host port.",
+              [](std::uint32_t value, Config& config) { config.port_limit = value; }),
+  };
+}
+
+std::vector<Key> network_keys() {
+  return {
+      text("hostPort", "millrace0", "a name of an interface: 1..14 letters, digits and . _ -",
+           "Interface of the node through which it reaches the pods and the pods reach it. The switch's end has this "
+           "name with an `s` behind it. Two instances on one machine need two.",
+           [](const YAML::Node& node, Config& config) {
+             return read_interface(node, kHostPortLimit, false, config.host_port);
+           }),
+      {"hostForwarding", "boolean", "true", "true | false",
+       "Whether the agent switches IP forwarding of the node on, so that pods reach the world through it. With `false` "
+       "pods reach each other and the node, and the rest is the administrator's.",
+       [](const YAML::Node& node, Config& config) { return read_boolean(node, config.host_forwarding); }},
+      integer("mtu", "1500", kMtu,
+              "Largest IP packet of pod interfaces and of the host port, in bytes. At least 1280 with an IPv6 pool "
+              "(RFC 8200 section 5). The upper limit is what XDP on a veth takes in one page.",
+              [](std::uint32_t value, Config& config) { config.mtu = value; }),
+      {"gateway.ipv4", "IPv4 address", "169.254.1.1", "a unicast IPv4 address outside of ipam.ipv4.pool",
+       "Next hop of the pods, which the switch answers for. The same on each node, so link-local fits well.",
+       [](const YAML::Node& node, Config& config) { return read_gateway_ipv4(node, config.gateway.ipv4); }},
+      {"gateway.ipv6", "IPv6 address", "fe80::1", "a unicast IPv6 address outside of ipam.ipv6.pool",
+       "Next hop of the pods for IPv6.",
+       [](const YAML::Node& node, Config& config) { return read_gateway_ipv6(node, config.gateway.ipv6); }},
+      {"gateway.mac", "MAC address", "02:4d:52:00:00:01", "a unicast MAC address",
+       "MAC address of the next hop.",
+       [](const YAML::Node& node, Config& config) { return read_gateway_mac(node, config.gateway.mac); }},
+  };
+}
+
+template <std::optional<Config::Pool> Config::Ipam::* pool>
+Key pool_key(std::string_view path, std::string_view fallback, std::uint8_t family, Range lengths,
+             std::string_view about) {
+  return {path, "prefix", fallback,
+          fmt::format("an IPv{} prefix with a length of {}, or none", family, lengths.to_string()), about,
+          [=](const YAML::Node& node, Config& config) { return read_pool(node, family, lengths, config.ipam.*pool); }};
+}
+
+template <std::optional<Config::Pool> Config::Ipam::* pool>
+Key block_key(std::string_view path, std::string_view fallback, Range range, std::string_view about) {
+  return integer(path, fallback, range, about, [](std::uint32_t value, Config& config) {
+    if (config.ipam.*pool) (config.ipam.*pool)->block_bits = static_cast<std::uint8_t>(value);
+  });
+}
+
+std::vector<Key> ipam_keys() {
+  using Ipam = Config::Ipam;
+  return {
+      pool_key<&Ipam::ipv4>("ipam.ipv4.pool", "10.244.0.0/16", 4, kPool4,
+                            "Addresses of all pods of all nodes. `none`: pods get no IPv4 address from here."),
+      block_key<&Ipam::ipv4>("ipam.ipv4.blockLength", "24", kBlock4,
+                             "Prefix length of the part of the pool that one node hands out; at least that of the pool."),
+      pool_key<&Ipam::ipv6>("ipam.ipv6.pool", "fd00:10:244::/112", 6, kPool6,
+                            "The same for IPv6. `none`: pods get no IPv6 address from here."),
+      block_key<&Ipam::ipv6>("ipam.ipv6.blockLength", "120", kBlock6, "The same for IPv6."),
+      integer("ipam.block", "0", kBlockIndex,
+              "Which block of each pool is this node's, counted from 0. Different on each node.",
+              [](std::uint32_t value, Config& config) { config.ipam.block_index = value; }),
+  };
+}
+
+std::vector<Key> all_keys() {
+  std::vector<Key> keys;
+  for (auto part : {general_keys(), resource_keys(), network_keys(), ipam_keys()}) {
+    keys.insert(keys.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
+  }
+  return keys;
+}
+
+}  // namespace
+
+std::string Key::fallback_text() const { return fallback.empty() ? "the host name" : std::string(fallback); }
+
+const std::vector<Key>& schema() {
+  static const std::vector<Key> keys = all_keys();
+  return keys;
+}
+
+std::string default_node_name() {
+  std::array<char, 256> buffer{};
+  if (gethostname(buffer.data(), buffer.size() - 1) != 0) return "node";
+  std::string name(buffer.data());
+  for (char& c : name) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.')) c = '-';
+  }
+  return is_node_name(name) ? name : "node";
+}
+
+}  // namespace millrace::control::config

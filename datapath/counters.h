@@ -50,6 +50,8 @@ class WorkerCounters {
   /// written after every worker has seen the generation without it, so control may read and reset it then.
   PortCounters& gone_ports() noexcept { return rows_[port_limit_]; }
   const PortCounters& gone_ports() const noexcept { return rows_[port_limit_]; }
+  /// Where a drop of a packet is counted: kNoPort when the port it came in by is gone.
+  PortCounters& row_of(net::PortId in_port) noexcept { return rows_[in_port == net::kNoPort ? port_limit_ : in_port]; }
 
   Counter loops;        // turns of the worker loop
   Counter busy_loops;   // of those, turns that moved at least one packet

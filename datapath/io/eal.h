@@ -3,6 +3,8 @@
 ///
 /// Thread:  `start` once, from main, before any other thread. Workers call `register_thread`.
 /// Errors:  kInternal with what DPDK said. No hugepages is no error: memory then comes from 4K pages and says so.
+/// Memory:  taken whole at start, so that nothing later depends on what other processes left. Hugepages that had to be
+///          made are surplus pages (hugepages.h): they end with the process, however it ends.
 /// Source:  DPDK Programmer's Guide 22.11, "Environment Abstraction Layer" (--in-memory, --no-huge).
 #pragma once
 
@@ -34,9 +36,12 @@ class EalThread {
   ~EalThread();
   EalThread(const EalThread&) = delete;
   EalThread& operator=(const EalThread&) = delete;
+
+ private:
+  bool registered_ = false;  // false where the thread had an id before, as main has
 };
 
-/// Gives back what start_eal set up (the limit of surplus hugepages). Call once, last.
+/// Gives DPDK's memory back. Call once, last: no pool or port may be left.
 void stop_eal();
 
 }  // namespace millrace::datapath::io

@@ -1,0 +1,100 @@
+/// ExactTable: address -> port, one cache line a probe.
+///
+/// Shape:   open addressing over buckets of one cache line: kSlots keys, their ports, and whether an insertion went on
+///          to the next bucket. Load is at most one half, so nearly every lookup ends in its first line. All slots of a
+///          bucket are compared without a branch; only "found here, or nobody spilled" is one.
+/// Size:    fixed when built; insert never grows the table.
+/// Thread:  insert: while building. find: any thread afterwards. find never allocates.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "net/packet.h"
+
+namespace millrace::datapath {
+
+/// An IPv6 address in host order; family 4 uses a plain std::uint32_t.
+struct Key128 {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  friend bool operator==(const Key128& a, const Key128& b) noexcept {
+    return ((a.high ^ b.high) | (a.low ^ b.low)) == 0;
+  }
+};
+
+/// Multiplicative (Fibonacci) hashing, Knuth vol. 3 section 6.4: the index is the top bits of the product.
+inline std::uint64_t table_hash(std::uint32_t key) noexcept { return key * 0x9e3779b97f4a7c15u; }
+inline std::uint64_t table_hash(const Key128& key) noexcept {
+  return (key.low ^ (key.high * 0x9e3779b97f4a7c15u)) * 0xbf58476d1ce4e5b9u;
+}
+
+template <typename Key, unsigned kSlots>
+class ExactTable {
+ public:
+  /// Room for `capacity` keys.
+  explicit ExactTable(std::size_t capacity) {
+    const std::size_t buckets = std::bit_ceil(capacity * 2 / kSlots + 2);
+    buckets_.resize(buckets);
+    mask_ = buckets - 1;
+    shift_ = 64u - static_cast<unsigned>(std::countr_zero(buckets));
+  }
+
+  /// False: the key is there already, nothing changed. Precondition: fewer than `capacity` keys, port != kNoPort.
+  bool insert(const Key& key, net::PortId port) {
+    if (find(key) != net::kNoPort) return false;
+    std::size_t index = table_hash(key) >> shift_;
+    for (;; index = (index + 1) & mask_) {
+      Bucket& bucket = buckets_[index];
+      for (unsigned slot = 0; slot < kSlots; ++slot) {
+        if (bucket.ports[slot] != net::kNoPort) continue;
+        bucket.keys[slot] = key;
+        bucket.ports[slot] = port;
+        ++size_;
+        return true;
+      }
+      bucket.spilled = true;
+    }
+  }
+
+  /// kNoPort when the key is not there.
+  net::PortId find(const Key& key) const noexcept {
+    std::size_t index = table_hash(key) >> shift_;
+    for (;; index = (index + 1) & mask_) {
+      const Bucket& bucket = buckets_[index];
+      net::PortId found = net::kNoPort;
+      // Downwards: an empty slot also matches the key zero, and full slots come first.
+      for (unsigned slot = kSlots; slot-- > 0;) found = bucket.keys[slot] == key ? bucket.ports[slot] : found;
+      if (found != net::kNoPort || !bucket.spilled) [[likely]] return found;
+    }
+  }
+
+  std::size_t size() const noexcept { return size_; }
+
+ private:
+  struct alignas(64) Bucket {
+    std::array<Key, kSlots> keys{};
+    std::array<net::PortId, kSlots> ports = filled();
+    bool spilled = false;
+
+    static constexpr std::array<net::PortId, kSlots> filled() noexcept {
+      std::array<net::PortId, kSlots> ports{};
+      ports.fill(net::kNoPort);
+      return ports;
+    }
+  };
+  static_assert(sizeof(Bucket) == 64);
+
+  std::vector<Bucket> buckets_;
+  std::size_t mask_ = 0;
+  unsigned shift_ = 0;
+  std::size_t size_ = 0;
+};
+
+using Ipv4Table = ExactTable<std::uint32_t, 8>;
+using Ipv6Table = ExactTable<Key128, 3>;
+
+}  // namespace millrace::datapath

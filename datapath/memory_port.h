@@ -1,0 +1,75 @@
+/// MemoryPort and MemoryPool: a port and packets in plain memory, for the simulator, tests and benchmarks.
+///
+/// Shape:   a MemoryPort has two ends. The switch's end is Port; the far end offers packets to be received and collects
+///          what was transmitted. Both directions are bounded rings of pointers. A MemoryPool is one block of frames:
+///          descriptor, headroom, data room.
+/// Thread:  switch's end: the port's worker. Far end: one other thread, or the same. Pool: any thread.
+/// Errors:  a full ring takes a prefix and says how many; an empty pool gives nullptr.
+#pragma once
+
+#include <boost/lockfree/spsc_queue.hpp>
+#include <boost/lockfree/stack.hpp>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "datapath/packet_pool.h"
+#include "datapath/port.h"
+
+namespace millrace::datapath {
+
+class MemoryPool final : public PacketPool {
+ public:
+  /// boost::lockfree counts its nodes in 16 bits.
+  static constexpr std::size_t kMaxPackets = 65534;
+
+  /// Precondition: 1 <= packet_count <= kMaxPackets. Data rooms begin `kHeadroomBytes` into each buffer.
+  explicit MemoryPool(std::size_t packet_count, std::uint32_t data_room_bytes = 1600);
+
+  net::Packet* allocate() noexcept override;
+  void release(std::span<net::Packet* const> packets) noexcept override;
+
+  std::size_t size() const noexcept { return packets_.size(); }
+  /// Exact when no other thread allocates or releases.
+  std::size_t free_count() const noexcept { return free_count_.load(std::memory_order_relaxed); }
+
+ private:
+  std::uint32_t buffer_bytes_;
+  std::vector<std::uint8_t> buffers_;
+  std::vector<net::Packet> packets_;
+  boost::lockfree::stack<net::Packet*, boost::lockfree::fixed_sized<true>> free_;
+  std::atomic<std::size_t> free_count_;
+};
+
+class MemoryPort final : public Port {
+ public:
+  explicit MemoryPort(std::size_t ring_size = 1024) : to_switch_(ring_size), from_switch_(ring_size) {}
+
+  unsigned receive(std::span<net::Packet*> out) noexcept override {
+    return static_cast<unsigned>(to_switch_.pop(out.data(), out.size()));
+  }
+  unsigned transmit(std::span<net::Packet* const> packets) noexcept override {
+    return static_cast<unsigned>(from_switch_.push(packets.data(), packets.size()));
+  }
+  void flush() noexcept override { flushes_.fetch_add(1, std::memory_order_relaxed); }
+
+  /// Far end: packets for the switch to receive. Returns how many were taken.
+  unsigned offer(std::span<net::Packet* const> packets) noexcept {
+    return static_cast<unsigned>(to_switch_.push(packets.data(), packets.size()));
+  }
+  /// Far end: takes at most out.size() packets that the switch transmitted; the caller owns them.
+  unsigned collect(std::span<net::Packet*> out) noexcept {
+    return static_cast<unsigned>(from_switch_.pop(out.data(), out.size()));
+  }
+  /// Calls of flush so far.
+  std::uint64_t flushes() const noexcept { return flushes_.load(std::memory_order_relaxed); }
+
+ private:
+  boost::lockfree::spsc_queue<net::Packet*> to_switch_;
+  boost::lockfree::spsc_queue<net::Packet*> from_switch_;
+  std::atomic<std::uint64_t> flushes_{0};
+};
+
+}  // namespace millrace::datapath

@@ -1,0 +1,172 @@
+#include "datapath/pipeline.h"
+
+#include <algorithm>
+#include <array>
+
+#include "datapath/answer.h"
+#include "datapath/forward.h"
+#include "datapath/guard.h"
+#include "datapath/rewrite.h"
+#include "datapath/steer.h"
+#include "net/fragment.h"
+#include "net/parser.h"
+
+namespace millrace::datapath {
+namespace {
+
+using net::Drop;
+
+/// Packets whose headers are fetched into the cache ahead of the parser.
+constexpr unsigned kPrefetchAhead = 8;
+/// Most fragments one packet makes: 65515 bytes in pieces of 512, the payload of a 576-byte packet with all options.
+constexpr unsigned kMaxFragments = 128;
+
+/// The packets of a burst that are still on their way, and those that are not.
+struct Burst {
+  std::array<net::Packet*, kBurst> live;
+  std::array<net::Packet*, kBurst> dropped;
+  unsigned live_count = 0;
+  unsigned dropped_count = 0;
+
+  void drop(net::Packet& packet, Drop reason) noexcept {
+    packet.drop = reason;
+    dropped[dropped_count++] = &packet;
+  }
+};
+
+/// What `stage` says of a live packet: on to the next stage, dropped for a reason, or gone elsewhere.
+struct Next {
+  Drop drop = Drop::kNone;
+  bool stays = true;
+};
+
+template <typename Stage>
+[[gnu::always_inline]] inline void for_live(Burst& burst, Stage stage) noexcept {
+  unsigned kept = 0;
+  for (unsigned i = 0; i < burst.live_count; ++i) {
+    net::Packet& packet = *burst.live[i];
+    const Next next = stage(packet);
+    if (next.drop != Drop::kNone) [[unlikely]] {
+      burst.drop(packet, next.drop);
+    } else if (next.stays) [[likely]] {
+      burst.live[kept++] = &packet;
+    }
+  }
+  burst.live_count = kept;
+}
+
+void prefetch(const net::Packet* packet) noexcept { __builtin_prefetch(packet->data); }
+
+/// Headers of every packet; counts what was received.
+void parse_burst(Turn& turn, net::PortId in_port, std::span<net::Packet* const> received, Burst& burst) noexcept {
+  for (std::size_t i = 0; i < std::min<std::size_t>(received.size(), kPrefetchAhead); ++i) prefetch(received[i]);
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < received.size(); ++i) {
+    if (i + kPrefetchAhead < received.size()) prefetch(received[i + kPrefetchAhead]);
+    net::Packet& packet = *received[i];
+    packet.in_port = in_port;
+    packet.out_port = net::kNoPort;
+    bytes += packet.length_bytes;
+    const Drop drop = net::parse(packet.head(), packet.length_bytes, packet.headers);
+    if (drop != Drop::kNone) [[unlikely]] {
+      burst.drop(packet, drop);
+    } else {
+      burst.live[burst.live_count++] = &packet;
+    }
+  }
+  PortCounters& row = turn.counters.port(in_port);
+  row.rx_packets.add(received.size());
+  row.rx_bytes.add(bytes);
+}
+
+/// A forwarded packet leaves by its port's worker, here or over there.
+void send_forwarded(Turn& turn, net::Packet& packet) noexcept {
+  if (owner(turn.snapshot, packet.out_port) == turn.self) [[likely]] {
+    to_port(turn, packet);
+  } else {
+    turn.outbox.put(packet);
+  }
+}
+
+/// Cuts an IPv4 packet for its way out and sends the pieces. kNone: the packet itself is released.
+Drop send_fragments(Turn& turn, net::Packet& packet) noexcept {
+  complete_checksum(packet);  // over the whole packet: no fragment can
+  const std::uint32_t mtu_bytes = turn.snapshot.ports[packet.out_port].mtu_bytes;
+  const unsigned count = net::count_ipv4_fragments(packet, mtu_bytes);
+  if (count == 0 || count > kMaxFragments) return Drop::kPacketTooBig;
+  std::array<net::Packet*, kMaxFragments> fragments;
+  unsigned allocated = 0;
+  while (allocated < count && (fragments[allocated] = turn.pool.allocate()) != nullptr) ++allocated;
+  const bool has_all = allocated == count;
+  if (!has_all || net::fragment_ipv4(packet, mtu_bytes, {fragments.data(), count}) != count) {
+    turn.pool.release({fragments.data(), allocated});
+    return has_all ? Drop::kPacketTooBig : Drop::kNoBuffers;
+  }
+  turn.counters.port(packet.in_port).created.add(count - 1);
+  for (unsigned i = 0; i < count; ++i) send_forwarded(turn, *fragments[i]);
+  net::Packet* const whole = &packet;
+  turn.pool.release({&whole, 1});
+  return Drop::kNone;
+}
+
+/// Counts what was dropped, answers with ICMP errors where one is due, and gives the rest back.
+void finish_dropped(Turn& turn, net::PortId in_port, Burst& burst) noexcept {
+  if (burst.dropped_count == 0) [[likely]] return;
+  PortCounters& row = turn.counters.port(in_port);
+  const auto count_drop = [&row](Drop reason) { row.drops[static_cast<std::size_t>(reason)].add(1); };
+  unsigned kept = 0;
+  for (unsigned i = 0; i < burst.dropped_count; ++i) {
+    net::Packet& packet = *burst.dropped[i];
+    count_drop(packet.drop);
+    const ErrorAnswer error = answer_with_error(packet, turn.snapshot, turn.icmp_errors, turn.now_ns);
+    if (error != ErrorAnswer::kNone) row.created.add(1);
+    if (error == ErrorAnswer::kLimited) count_drop(Drop::kIcmpRateLimited);
+    if (error == ErrorAnswer::kSent) {
+      row.answered.add(1);
+      turn.outbox.put(packet);
+    } else {
+      burst.dropped[kept++] = &packet;
+    }
+  }
+  if (kept > 0) turn.pool.release({burst.dropped.data(), kept});
+}
+
+}  // namespace
+
+void from_port(Turn& turn, net::PortId in_port, std::span<net::Packet* const> received) noexcept {
+  const Snapshot& snapshot = turn.snapshot;
+  const PortEntry& in = snapshot.ports[in_port];
+  Burst burst;
+
+  parse_burst(turn, in_port, received, burst);
+
+  for_live(burst, [&](net::Packet& packet) { return Next{guard(packet, in, snapshot.gateway)}; });
+
+  for_live(burst, [&](net::Packet& packet) {
+    const Drop drop = answer(packet, snapshot);
+    const bool is_answered = packet.out_port != net::kNoPort;
+    if (is_answered) [[unlikely]] {
+      turn.counters.port(in_port).answered.add(1);
+      turn.outbox.put(packet);
+    }
+    return Next{drop, !is_answered};
+  });
+
+  for_live(burst, [&](net::Packet& packet) { return Next{forward(packet, snapshot)}; });
+
+  for_live(burst, [&](net::Packet& packet) {
+    if (!needs_fragments(packet, snapshot)) [[likely]] return Next{};
+    return Next{send_fragments(turn, packet), false};
+  });
+
+  for (unsigned i = 0; i < burst.live_count; ++i) send_forwarded(turn, *burst.live[i]);
+
+  finish_dropped(turn, in_port, burst);
+}
+
+void to_port(Turn& turn, net::Packet& packet) noexcept {
+  rewrite(packet, turn.snapshot.ports[packet.out_port], turn.snapshot.gateway);
+  turn.outbox.put(packet);
+}
+
+}  // namespace millrace::datapath

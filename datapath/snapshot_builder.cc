@@ -1,0 +1,178 @@
+#include "datapath/snapshot_builder.h"
+
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+namespace millrace::datapath {
+namespace {
+
+using net::Result;
+
+std::string quoted(const PortSpec& port) { return "port \"" + port.name + "\""; }
+
+Result<void> check_limits(const SnapshotSpec& spec) {
+  if (spec.port_limit < 1 || spec.port_limit > kMaxPorts) {
+    return net::invalid_argument("port_limit " + std::to_string(spec.port_limit) + " is not in 1.." +
+                                 std::to_string(kMaxPorts));
+  }
+  if (spec.worker_count < 1 || spec.worker_count > kMaxWorkers) {
+    return net::invalid_argument("worker_count " + std::to_string(spec.worker_count) + " is not in 1.." +
+                                 std::to_string(kMaxWorkers));
+  }
+  if (spec.ports.size() > spec.port_limit) {
+    return net::resource_exhausted(std::to_string(spec.ports.size()) + " ports are more than the limit of " +
+                                   std::to_string(spec.port_limit));
+  }
+  if (spec.generation == 0) return net::invalid_argument("generation must be at least 1");
+  return {};
+}
+
+bool is_host_unicast(const net::Mac& mac) { return !mac.is_multicast() && mac != net::Mac{}; }
+
+Result<void> check_gateway(const Gateway& gateway) {
+  if (!is_host_unicast(gateway.mac)) {
+    return net::invalid_argument("gateway mac " + gateway.mac.to_string() + " is not a unicast address");
+  }
+  for (const net::Ipv4& address : {gateway.ipv4, gateway.icmp_source_v4}) {
+    if (address.is_multicast() || address.is_broadcast() || address.is_loopback()) {
+      return net::invalid_argument("gateway address " + address.to_string() + " is not a unicast address");
+    }
+  }
+  for (const net::Ipv6& address : {gateway.ipv6, gateway.icmp_source_v6}) {
+    if (address.is_multicast() || address.is_loopback()) {
+      return net::invalid_argument("gateway address " + address.to_string() + " is not a unicast address");
+    }
+  }
+  return {};
+}
+
+Result<void> check_address(const PortSpec& port, const net::IpAddress& address, const Gateway& gateway) {
+  const std::string name = quoted(port) + " address " + address.to_string();
+  if (address.is_v4()) {
+    const net::Ipv4 v4 = address.v4();
+    if (v4.is_multicast() || v4.is_broadcast() || v4.is_loopback() || v4.is_unspecified()) {
+      return net::invalid_argument(name + " is not a unicast address");
+    }
+    if (v4 == gateway.ipv4) return net::already_exists(name + " is the gateway's");
+  } else {
+    const net::Ipv6 v6 = address.v6();
+    if (v6.is_multicast() || v6.is_loopback() || v6.is_unspecified() || v6.is_link_local()) {
+      return net::invalid_argument(name + " is not a unicast address that can be routed");
+    }
+    if (v6 == gateway.ipv6) return net::already_exists(name + " is the gateway's");
+  }
+  return {};
+}
+
+/// Checks one port by itself and makes its entry.
+Result<PortEntry> make_entry(const SnapshotSpec& spec, const PortSpec& port) {
+  if (port.id >= spec.port_limit) {
+    return net::invalid_argument(quoted(port) + " id " + std::to_string(port.id) + " is not below the limit of " +
+                                 std::to_string(spec.port_limit));
+  }
+  if (port.port == nullptr) return net::invalid_argument(quoted(port) + " has no device");
+  if (port.worker >= spec.worker_count) {
+    return net::invalid_argument(quoted(port) + " worker " + std::to_string(port.worker) + " is not below the count of " +
+                                 std::to_string(spec.worker_count));
+  }
+  if (!is_host_unicast(port.mac)) {
+    return net::invalid_argument(quoted(port) + " mac " + port.mac.to_string() + " is not a unicast address");
+  }
+  if (port.mac == spec.gateway.mac) return net::already_exists(quoted(port) + " mac is the gateway's");
+  PortEntry entry;
+  entry.port = port.port;
+  entry.kind = port.kind;
+  entry.worker = port.worker;
+  entry.mac = port.mac;
+  for (const net::IpAddress& address : port.addresses) {
+    if (Result<void> checked = check_address(port, address, spec.gateway); !checked) return checked.error();
+    std::uint8_t& count = address.is_v4() ? entry.ipv4_count : entry.ipv6_count;
+    if (count == kMaxPortAddresses) {
+      return net::resource_exhausted(quoted(port) + " has more than " + std::to_string(kMaxPortAddresses) +
+                                     " addresses of one family");
+    }
+    if (address.is_v4()) {
+      entry.ipv4[count++] = address.v4();
+    } else {
+      entry.ipv6[count++] = address.v6();
+    }
+  }
+  const std::uint32_t min_mtu_bytes = entry.ipv6_count > 0 ? kMinIpv6MtuBytes : kMinMtuBytes;
+  if (port.mtu_bytes < min_mtu_bytes || port.mtu_bytes > kMaxMtuBytes) {
+    return net::invalid_argument(quoted(port) + " mtu " + std::to_string(port.mtu_bytes) + " is not in " +
+                                 std::to_string(min_mtu_bytes) + ".." + std::to_string(kMaxMtuBytes));
+  }
+  entry.mtu_bytes = static_cast<std::uint16_t>(port.mtu_bytes);
+  return entry;
+}
+
+struct PrefixHash {
+  std::size_t operator()(const net::Prefix& prefix) const noexcept {
+    return std::hash<std::string_view>()({reinterpret_cast<const char*>(prefix.address.bytes.data()), 16}) * 131 +
+           prefix.length_bits;
+  }
+};
+
+/// Routes of all ports; says which two ports want the same prefix.
+Result<std::vector<Route>> collect_routes(const SnapshotSpec& spec) {
+  std::vector<Route> routes;
+  std::unordered_map<net::Prefix, const PortSpec*, PrefixHash> owners;
+  for (const PortSpec& port : spec.ports) {
+    std::vector<net::Prefix> prefixes;
+    for (const net::IpAddress& address : port.addresses) {
+      prefixes.push_back({address, static_cast<std::uint8_t>(address.bits())});
+    }
+    prefixes.insert(prefixes.end(), port.prefixes.begin(), port.prefixes.end());
+    for (const net::Prefix& prefix : prefixes) {
+      const auto [found, is_new] = owners.emplace(prefix, &port);
+      if (!is_new) {
+        return net::already_exists(prefix.to_string() + " of " + quoted(port) + " is already that of " +
+                                   quoted(*found->second));
+      }
+      routes.push_back({prefix, port.id});
+    }
+  }
+  return routes;
+}
+
+/// The port stays what it was when the same device stands under the id. The device of the snapshot before is alive
+/// while this one is built, so an equal pointer is the same device.
+std::uint64_t since(const SnapshotSpec& spec, const PortSpec& port, const Snapshot* previous) {
+  if (previous == nullptr || port.id >= previous->ports.size()) return spec.generation;
+  const PortEntry& before = previous->ports[port.id];
+  return before.port == port.port ? before.since_generation : spec.generation;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Snapshot>> build_snapshot(const SnapshotSpec& spec, const Snapshot* previous) {
+  if (Result<void> checked = check_limits(spec); !checked) return checked.error();
+  if (Result<void> checked = check_gateway(spec.gateway); !checked) return checked.error();
+
+  auto snapshot = std::make_unique<Snapshot>();
+  snapshot->generation = spec.generation;
+  snapshot->gateway = spec.gateway;
+  snapshot->ports.resize(spec.port_limit);
+  std::vector<const PortSpec*> owner_of_id(spec.port_limit, nullptr);
+  for (const PortSpec& port : spec.ports) {
+    Result<PortEntry> entry = make_entry(spec, port);
+    if (!entry) return entry.error();
+    if (const PortSpec* other = owner_of_id[port.id]; other != nullptr) {
+      return net::already_exists("id " + std::to_string(port.id) + " of " + quoted(port) + " is already that of " +
+                                 quoted(*other));
+    }
+    owner_of_id[port.id] = &port;
+    entry->since_generation = since(spec, port, previous);
+    snapshot->ports[port.id] = *entry;
+    snapshot->polled[port.worker].push_back(port.id);
+  }
+  Result<std::vector<Route>> routes = collect_routes(spec);
+  if (!routes) return routes.error();
+  Result<RouteTable> table = RouteTable::build(*routes);
+  if (!table) return table.error();
+  snapshot->routes = std::move(table).value();
+  return snapshot;
+}
+
+}  // namespace millrace::datapath

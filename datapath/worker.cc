@@ -1,0 +1,115 @@
+#include "datapath/worker.h"
+
+#include <algorithm>
+#include <array>
+
+#include "datapath/answer.h"
+#include "datapath/handoff.h"
+#include "datapath/outbox.h"
+#include "datapath/pipeline.h"
+
+namespace millrace::datapath {
+
+struct Worker::State {
+  State(WorkerId worker_id, Publisher& p, PacketPool& packets, HandoffRings& r, WorkerCounters& c)
+      : id(worker_id), publisher(p), pool(packets), rings(r), counters(c), outbox(worker_id, packets, r, c) {}
+
+  WorkerId id;
+  Publisher& publisher;
+  PacketPool& pool;
+  HandoffRings& rings;
+  WorkerCounters& counters;
+  Outbox outbox;
+  RateLimiter icmp_errors{kIcmpErrorsPerSecond, kIcmpErrorBurst};
+  const Snapshot* snapshot = nullptr;
+
+  void poll_ports(Turn& turn, WorkerStep& step) noexcept;
+  void drain_rings(Turn& turn, WorkerStep& step) noexcept;
+  void take_handed_over(Turn& turn, const Handoff& entry) noexcept;
+};
+
+namespace {
+
+/// The port a packet meant under `generation`, or nullptr: ids are used again, and a port that came later is another.
+const PortEntry* same_port(const Snapshot& snapshot, net::PortId id, std::uint64_t generation) noexcept {
+  const PortEntry& entry = snapshot.ports[id];
+  return entry.port != nullptr && entry.since_generation <= generation ? &entry : nullptr;
+}
+
+}  // namespace
+
+void Worker::State::poll_ports(Turn& turn, WorkerStep& step) noexcept {
+  std::array<net::Packet*, kBurst> received;
+  for (const net::PortId id : turn.snapshot.polled[turn.self]) {
+    const unsigned count = turn.snapshot.ports[id].port->receive(received);
+    if (count == 0) continue;
+    step.received += count;
+    step.pending |= count == kBurst;
+    from_port(turn, id, {received.data(), count});
+  }
+}
+
+/// At most one outbox full from each worker in a turn, so that ports are polled in between.
+void Worker::State::drain_rings(Turn& turn, WorkerStep& step) noexcept {
+  for (WorkerId from = 0; from < rings.worker_count(); ++from) {
+    if (from == id) continue;
+    const std::size_t ready = rings.ready(from, id);
+    std::size_t taken = 0;
+    for (; taken < std::min<std::size_t>(ready, kOutboxSize); ++taken) {
+      const Handoff entry = rings.front(from, id);
+      // From a worker that is ahead of us: its ports may not be ours yet. Our next turn knows them.
+      if (entry.generation > turn.snapshot.generation) break;
+      rings.pop(from, id);
+      take_handed_over(turn, entry);
+    }
+    step.received += static_cast<unsigned>(taken);
+    step.pending |= taken < ready;
+  }
+}
+
+void Worker::State::take_handed_over(Turn& turn, const Handoff& entry) noexcept {
+  net::Packet& packet = *entry.packet;
+  if (same_port(turn.snapshot, packet.in_port, entry.generation) == nullptr) packet.in_port = net::kNoPort;
+  const PortEntry* out = same_port(turn.snapshot, packet.out_port, entry.generation);
+  if (out == nullptr || out->worker != id) {
+    counters.row_of(packet.in_port).drops[static_cast<std::size_t>(net::Drop::kPortGone)].add(1);
+    pool.release({&entry.packet, 1});
+    return;
+  }
+  to_port(turn, packet);
+}
+
+Worker::Worker(WorkerId id, Publisher& publisher, PacketPool& pool, HandoffRings& rings, WorkerCounters& counters)
+    : state_(std::make_unique<State>(id, publisher, pool, rings, counters)) {}
+
+Worker::~Worker() = default;
+
+WorkerStep Worker::step(std::uint64_t now_ns) noexcept {
+  State& state = *state_;
+  WorkerStep step;
+  const Snapshot* const snapshot = state.publisher.current();
+  if (snapshot == nullptr) return step;
+  state.snapshot = snapshot;
+  state.publisher.saw(state.id, snapshot->generation);
+
+  state.outbox.begin(*snapshot);
+  Turn turn{*snapshot, now_ns, state.id, state.pool, state.icmp_errors, state.counters, state.outbox};
+  state.drain_rings(turn, step);
+  state.poll_ports(turn, step);
+  state.outbox.finish();
+
+  state.counters.loops.add(1);
+  if (step.received > 0) state.counters.busy_loops.add(1);
+  return step;
+}
+
+const Snapshot* Worker::snapshot() const noexcept { return state_->snapshot; }
+WorkerId Worker::id() const noexcept { return state_->id; }
+WorkerCounters& Worker::counters() noexcept { return state_->counters; }
+
+std::unique_ptr<HandoffRings, void (*)(HandoffRings*)> make_handoff_rings(
+    unsigned worker_count, void (*wake)(void* context, WorkerId consumer) noexcept, void* context) {
+  return {new HandoffRings(worker_count, wake, context), [](HandoffRings* rings) { delete rings; }};
+}
+
+}  // namespace millrace::datapath

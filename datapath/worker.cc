@@ -11,10 +11,10 @@
 namespace millrace::datapath {
 
 struct Worker::State {
-  State(WorkerId worker_id, Publisher& p, PacketPool& packets, HandoffRings& r, WorkerCounters& c)
-      : id(worker_id), publisher(p), pool(packets), rings(r), counters(c), outbox(worker_id, packets, r, c) {}
+  State(WorkerId id, Publisher& p, PacketPool& packets, HandoffRings& r, WorkerCounters& c)
+      : self(id), publisher(p), pool(packets), rings(r), counters(c), outbox(id, packets, r, c) {}
 
-  WorkerId id;
+  WorkerId self;
   Publisher& publisher;
   PacketPool& pool;
   HandoffRings& rings;
@@ -40,7 +40,7 @@ const PortEntry* same_port(const Snapshot& snapshot, net::PortId id, std::uint64
 
 void Worker::State::poll_ports(Turn& turn, WorkerStep& step) noexcept {
   std::array<net::Packet*, kBurst> received;
-  for (const net::PortId id : turn.snapshot.polled[turn.self]) {
+  for (const net::PortId id : turn.snapshot.polled[self]) {
     const unsigned count = turn.snapshot.ports[id].port->receive(received);
     if (count == 0) continue;
     step.received += count;
@@ -52,14 +52,14 @@ void Worker::State::poll_ports(Turn& turn, WorkerStep& step) noexcept {
 /// At most one outbox full from each worker in a turn, so that ports are polled in between.
 void Worker::State::drain_rings(Turn& turn, WorkerStep& step) noexcept {
   for (WorkerId from = 0; from < rings.worker_count(); ++from) {
-    if (from == id) continue;
-    const std::size_t ready = rings.ready(from, id);
+    if (from == self) continue;
+    const std::size_t ready = rings.ready(from, self);
     std::size_t taken = 0;
     for (; taken < std::min<std::size_t>(ready, kOutboxSize); ++taken) {
-      const Handoff entry = rings.front(from, id);
+      const Handoff entry = rings.front(from, self);
       // From a worker that is ahead of us: its ports may not be ours yet. Our next turn knows them.
       if (entry.generation > turn.snapshot.generation) break;
-      rings.pop(from, id);
+      rings.pop(from, self);
       take_handed_over(turn, entry);
     }
     step.received += static_cast<unsigned>(taken);
@@ -71,7 +71,7 @@ void Worker::State::take_handed_over(Turn& turn, const Handoff& entry) noexcept 
   net::Packet& packet = *entry.packet;
   if (same_port(turn.snapshot, packet.in_port, entry.generation) == nullptr) packet.in_port = net::kNoPort;
   const PortEntry* out = same_port(turn.snapshot, packet.out_port, entry.generation);
-  if (out == nullptr || out->worker != id) {
+  if (out == nullptr || out->worker != self) {
     counters.row_of(packet.in_port).drops[static_cast<std::size_t>(net::Drop::kPortGone)].add(1);
     pool.release({&entry.packet, 1});
     return;
@@ -90,10 +90,10 @@ WorkerStep Worker::step(std::uint64_t now_ns) noexcept {
   const Snapshot* const snapshot = state.publisher.current();
   if (snapshot == nullptr) return step;
   state.snapshot = snapshot;
-  state.publisher.saw(state.id, snapshot->generation);
+  state.publisher.saw(state.self, snapshot->generation);
 
   state.outbox.begin(*snapshot);
-  Turn turn{*snapshot, now_ns, state.id, state.pool, state.icmp_errors, state.counters, state.outbox};
+  Turn turn{*snapshot, now_ns, state.self, state.pool, state.icmp_errors, state.counters, state.outbox};
   state.drain_rings(turn, step);
   state.poll_ports(turn, step);
   state.outbox.finish();
@@ -104,7 +104,7 @@ WorkerStep Worker::step(std::uint64_t now_ns) noexcept {
 }
 
 const Snapshot* Worker::snapshot() const noexcept { return state_->snapshot; }
-WorkerId Worker::id() const noexcept { return state_->id; }
+WorkerId Worker::id() const noexcept { return state_->self; }
 WorkerCounters& Worker::counters() noexcept { return state_->counters; }
 
 std::unique_ptr<HandoffRings, void (*)(HandoffRings*)> make_handoff_rings(

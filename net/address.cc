@@ -50,7 +50,8 @@ std::uint8_t mask_byte(unsigned index, unsigned length_bits) noexcept {
 
 Result<Mac> Mac::parse(std::string_view text) {
   const auto error = [&] {
-    return invalid_argument("MAC address " + quoted(text) + ": want six pairs of hexadecimal digits with colons between");
+    return invalid_argument("MAC address " + quoted(text) +
+                            ": want six pairs of hexadecimal digits with colons between");
   };
   Mac mac;
   if (text.size() != 17) return error();
@@ -77,7 +78,8 @@ std::string Mac::to_string() const {
 Result<Ipv4> Ipv4::parse(std::string_view text) {
   std::array<std::uint8_t, 4> bytes;
   if (!parse_address<AF_INET>(text, bytes)) {
-    return invalid_argument("IPv4 address " + quoted(text) + ": want four decimal numbers of 0 to 255 with dots between");
+    return invalid_argument("IPv4 address " + quoted(text) +
+                            ": want four decimal numbers of 0 to 255 with dots between");
   }
   Ipv4 address;
   std::memcpy(&address, bytes.data(), bytes.size());
@@ -89,7 +91,8 @@ std::string Ipv4::to_string() const { return format_address(AF_INET, this); }
 Result<Ipv6> Ipv6::parse(std::string_view text) {
   Ipv6 address;
   if (!parse_address<AF_INET6>(text, address.bytes)) {
-    return invalid_argument("IPv6 address " + quoted(text) + ": want the text form of RFC 4291 section 2.2, without a zone");
+    return invalid_argument("IPv6 address " + quoted(text) +
+                            ": want the text form of RFC 4291 section 2.2, without a zone");
   }
   return address;
 }
@@ -165,8 +168,9 @@ Result<Prefix> Prefix::parse(std::string_view text) {
 }
 
 Prefix Prefix::of(const IpAddress& address, std::uint8_t length_bits) noexcept {
-  Prefix prefix{.address = address, .length_bits = static_cast<std::uint8_t>(std::min<unsigned>(length_bits, address.bits()))};
-  for (unsigned i = 0; i < prefix.address.bytes.size(); ++i) prefix.address.bytes[i] &= mask_byte(i, prefix.length_bits);
+  const auto length = static_cast<std::uint8_t>(std::min<unsigned>(length_bits, address.bits()));
+  Prefix prefix{.address = address, .length_bits = length};
+  for (unsigned i = 0; i < prefix.address.bytes.size(); ++i) prefix.address.bytes[i] &= mask_byte(i, length);
   return prefix;
 }
 

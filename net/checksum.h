@@ -6,8 +6,8 @@
 ///          below 2^48, so nothing overflows.
 /// Offload: a sender that leaves the checksum to the device stores the folded, un-complemented pseudo-header sum in the
 ///          field (Linux CHECKSUM_PARTIAL). Over AF_XDP nothing else says so. Taking every field of that value for
-///          partial is safe: if a complete and right checksum happens to equal it, completing gives the same value again.
-///          SCTP: the sender leaves zero; completing a right zero gives zero.
+///          partial is safe: if a complete and right checksum happens to equal it, completing gives the same value
+///          again. SCTP: the sender leaves zero; completing a right zero gives zero.
 /// Thread:  pure functions, any thread.
 /// Source:  RFC 1071, RFC 1624 eq. 3, RFC 768 (UDP 0 -> 0xffff), RFC 8200 8.1, RFC 9260 appendix A (CRC32c).
 #pragma once
@@ -25,8 +25,8 @@ namespace millrace::net {
 
 using Sum = std::uint64_t;
 
-/// The one's-complement sum as 16 bits, not complemented, memory order. Adding the halves swapped leaves their sum, with
-/// the carry brought round, in the upper half.
+/// The one's-complement sum as 16 bits, not complemented, memory order. Adding the halves swapped leaves their sum,
+/// with the carry brought round, in the upper half.
 constexpr std::uint16_t fold(Sum sum) noexcept {
   const auto half = static_cast<std::uint32_t>((sum + std::rotl(sum, 32)) >> 32);
   return static_cast<std::uint16_t>((half + std::rotl(half, 16)) >> 16);
@@ -42,7 +42,8 @@ Sum sum_bytes(std::span<const std::uint8_t> bytes) noexcept;
 inline Be16 checksum(std::span<const std::uint8_t> bytes) noexcept { return finish(sum_bytes(bytes)); }
 
 /// Pseudo headers. `length_bytes` is that of the L4 header and its payload.
-inline Sum pseudo_header_sum(Ipv4 source, Ipv4 destination, std::uint8_t protocol, std::uint16_t length_bytes) noexcept {
+inline Sum pseudo_header_sum(Ipv4 source, Ipv4 destination, std::uint8_t protocol,
+                             std::uint16_t length_bytes) noexcept {
   return Sum{source.value.raw()} + destination.value.raw() + Be16(protocol).raw() + Be16(length_bytes).raw();
 }
 Sum pseudo_header_sum(const Ipv6& source, const Ipv6& destination, std::uint8_t protocol,
@@ -51,12 +52,13 @@ Sum pseudo_header_sum(const Ipv6& source, const Ipv6& destination, std::uint8_t 
 /// The checksum after a word it covers changed (RFC 1624 eq. 3). The words lie at even offsets of the covered data.
 /// A UDP checksum of 0 means "none": the caller keeps it 0, and writes 0xffff where this returns 0.
 constexpr Be16 update_checksum(Be16 old_checksum, Be16 from, Be16 to) noexcept {
-  const Sum sum = Sum{static_cast<std::uint16_t>(~old_checksum.raw())} + static_cast<std::uint16_t>(~from.raw()) + to.raw();
-  return finish(sum);
+  const auto not_old = static_cast<std::uint16_t>(~old_checksum.raw());
+  const auto not_from = static_cast<std::uint16_t>(~from.raw());
+  return finish(Sum{not_old} + not_from + to.raw());
 }
 constexpr Be16 update_checksum(Be16 old_checksum, Be32 from, Be32 to) noexcept {
-  const Sum sum = Sum{static_cast<std::uint16_t>(~old_checksum.raw())} + static_cast<std::uint32_t>(~from.raw()) + to.raw();
-  return finish(sum);
+  const auto not_old = static_cast<std::uint16_t>(~old_checksum.raw());
+  return finish(Sum{not_old} + ~from.raw() + to.raw());
 }
 inline Be16 update_checksum(Be16 old_checksum, Ipv4 from, Ipv4 to) noexcept {
   return update_checksum(old_checksum, from.value, to.value);

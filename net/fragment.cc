@@ -41,7 +41,8 @@ void make_other_header(const Packet& packet, Plan& plan) noexcept {
     bytes += static_cast<std::uint32_t>(options.option().size());
   }
   plan.other_header_bytes = (bytes + 3) & ~3u;
-  view<Ipv4Header>(plan.other_header.data()).version_ihl = static_cast<std::uint8_t>(0x40 | plan.other_header_bytes / 4);
+  auto& other = view<Ipv4Header>(plan.other_header.data());
+  other.version_ihl = static_cast<std::uint8_t>(0x40 | plan.other_header_bytes / 4);
 }
 
 /// count 0 when the packet may not or cannot be fragmented.

@@ -30,8 +30,8 @@ struct Headers {
   std::uint16_t vlan_id = 0;        // of the outer tag
   std::uint16_t l3_offset = 0;      // first byte of ARP, IPv4 or IPv6
   std::uint16_t l4_offset = 0;      // first byte behind IPv4 options or IPv6 extension headers; 0 when not IP
-  std::uint16_t payload_offset = 0; // first byte behind the TCP, UDP, SCTP or ICMP header; l4_offset for other protocols
-                                    // and for fragments that are not the first
+  std::uint16_t payload_offset = 0; // first byte behind the TCP, UDP, SCTP or ICMP header; l4_offset for other
+                                    // protocols and for fragments that are not the first
   std::uint32_t l3_length = 0;      // bytes of the IP packet, its header included, without Ethernet padding
   std::uint16_t source_port = 0;    // host order; TCP, UDP, SCTP (ICMP echo: identifier in both); 0 elsewhere
   std::uint16_t destination_port = 0;

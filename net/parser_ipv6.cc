@@ -28,7 +28,8 @@ Drop parse_fragment_header(const Ipv6FragmentHeader& fragment, Headers& headers)
   const std::uint32_t in_front = headers.l4_offset - headers.l3_offset;
   // The limit holds for the payload length of the whole packet, where neither fixed nor fragment header count.
   const std::uint32_t fixed = in_front - static_cast<std::uint32_t>(sizeof(Ipv6Header) + sizeof(Ipv6FragmentHeader));
-  return check_fragment(fragment.offset_bytes(), fragment.more_fragments(), headers.l3_length - in_front, fixed, headers);
+  const std::uint32_t carried = headers.l3_length - in_front;
+  return check_fragment(fragment.offset_bytes(), fragment.more_fragments(), carried, fixed, headers);
 }
 
 /// Bytes of the extension header at l4_offset that is not a fragment header.
@@ -81,7 +82,7 @@ Drop parse_ipv6(Frame frame, std::uint32_t total_length, Headers& headers) noexc
   if (frame.size() - headers.l3_offset < sizeof(Ipv6Header)) return Drop::kIpv6Truncated;
   const auto& ip = view<Ipv6Header>(frame.data() + headers.l3_offset);
   if (ip.version() != 6) return Drop::kIpv6BadHeader;
-  // Payload length 0 with a jumbo option (RFC 2675) is read as what it says: no payload. The switch carries no jumbograms.
+  // The switch carries no jumbograms (RFC 2675): payload length 0 is no payload.
   const std::uint32_t l3_length = static_cast<std::uint32_t>(sizeof(Ipv6Header)) + ip.payload_length.host();
   if (headers.l3_offset + l3_length > total_length) return Drop::kIpv6Truncated;
   headers.l3_length = l3_length;

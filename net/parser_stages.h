@@ -108,7 +108,7 @@ inline Drop parse_icmp(std::span<const std::uint8_t> frame, std::uint32_t room, 
   return Drop::kNone;
 }
 
-/// The header at headers.l4_offset <= end. ICMP inside IPv6 and ICMPv6 inside IPv4 mean nothing and are not looked into.
+/// The header at headers.l4_offset <= end. ICMP inside IPv6 and ICMPv6 inside IPv4 mean nothing and are not read.
 inline Drop parse_l4(std::span<const std::uint8_t> frame, std::uint32_t end, Headers& headers) noexcept {
   const std::uint32_t room = end - headers.l4_offset;
   const std::uint8_t protocol = headers.l4_protocol;

@@ -151,7 +151,6 @@ class Node:
                                           (self.world, "eth0", WORLD_IPV4, WORLD_IPV6)):
             netns.ip("addr", "add", f"{ipv4}/24", "dev", device)
             netns.ip("-6", "addr", "add", f"{ipv6}/64", "dev", device, "nodad")
-        self.netns.sysctl("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
         self.netns.ip("route", "add", "default", "via", WORLD_IPV4)
         self.netns.ip("-6", "route", "add", "default", "via", WORLD_IPV6)
         for pool, gateway in (("10.244.0.0/16", NODE_IPV4), ("fd00:10:244::/112", NODE_IPV6)):

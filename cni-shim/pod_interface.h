@@ -1,0 +1,42 @@
+/// What the agent made for a pod, and what an IPAM plugin assigned: plain values between the RPC, IPAM and the result.
+///
+/// Thread:  plain values, any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cni-shim/dns.h"
+#include "net/address.h"
+
+namespace millrace::cni_shim {
+
+struct AssignedAddress {
+  net::IpAddress address;
+  std::uint8_t prefix_bits = 0;
+  std::optional<net::IpAddress> gateway;
+};
+
+struct PodRoute {
+  net::Prefix destination;
+  std::optional<net::IpAddress> gateway;
+};
+
+struct PodInterface {
+  std::string host_interface;
+  net::Mac host_mac;
+  net::Mac mac;
+  std::uint32_t mtu = 0;  // 0: not told
+  std::vector<AssignedAddress> addresses;
+  std::vector<PodRoute> routes;
+};
+
+/// The result of a delegated IPAM plugin. Its routes stay with it: the pod's routes are the agent's.
+struct IpamResult {
+  std::vector<AssignedAddress> addresses;
+  Dns dns;
+};
+
+}  // namespace millrace::cni_shim

@@ -1,5 +1,7 @@
 #include "control/config/checks.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace millrace::control::config {

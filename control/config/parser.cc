@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -164,6 +165,13 @@ int control_character_line(std::string_view text) {
   return 0;
 }
 
+/// The commonest way to write what is not YAML, which yaml-cpp has no word for.
+bool is_indented_by_tab(std::string_view text, int line) {
+  for (; line > 1 && !text.empty(); --line) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  const std::size_t content = text.find_first_not_of(" \t");
+  return text.substr(0, content).find('\t') != std::string_view::npos;
+}
+
 /// The text, or an error that needs no line.
 net::Result<std::string> read_file(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -207,7 +215,12 @@ net::Result<Config> parse(const std::string& text, const std::string& file) {
       walk.root(documents[0]);
     }
   } catch (const YAML::Exception& error) {
-    walk.fail(std::max(0, error.mark.line) + 1, "", fmt::format("not YAML: {}", error.msg), "");
+    const int line = std::max(0, error.mark.line) + 1;
+    if (is_indented_by_tab(text, line)) {
+      walk.fail(line, "", "not YAML: a tab in the indentation", "spaces");
+    } else {
+      walk.fail(line, "", fmt::format("not YAML: {}", error.msg), "");
+    }
   }
   if (std::string errors = walk.errors(); !errors.empty()) return net::invalid_argument(std::move(errors));
   return config;

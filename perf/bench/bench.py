@@ -1,0 +1,56 @@
+"""`./x bench`: cycles a packet of each stage, and packets a second and TCP next to testpmd on the same two veths.
+
+The machine's fingerprint goes with every figure. Figures are comparable inside one run only.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+import cycles
+import forwarding
+from fingerprint import fingerprint
+
+
+def cycles_table(results):
+    lines = []
+    for program, benchmarks in results.items():
+        lines.append(program)
+        for name, row in benchmarks.items():
+            counters = "  ".join(f"{key} {value:.4g}" for key, value in row["counters"].items())
+            lines.append(f"  {name:<52} {row['time']:>10.1f} {row['unit']}  ({row['least']:.1f}..{row['most']:.1f})  {counters}")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./x bench", description=__doc__.split("\n")[0])
+    parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=pathlib.Path, help="write everything here (default: BUILD/bench.json)")
+    parser.add_argument("--only", choices=("cycles", "switch"), help="one half")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each side, taken in turn (default 5)")
+    parser.add_argument("--seconds", type=float, default=3, help="length of one measurement (default 3)")
+    parser.add_argument("--switch-cpu", type=int, default=0, help="CPU of the one worker (default 0)")
+    parser.add_argument("--generator-cpu", type=int, default=1, help="CPU of everything else (default 1)")
+    arguments = parser.parse_args()
+    build = arguments.build.resolve()
+
+    report = {"machine": fingerprint(build)}
+    if arguments.only != "switch":
+        print("== cycles a packet, in memory", flush=True)
+        report["cycles"] = {program.name: cycles.measure(program, arguments.switch_cpu) for program in cycles.programs(build)}
+        print(cycles_table(report["cycles"]))
+        if not report["cycles"]:
+            sys.exit(f"{build}/perf/bench holds no benchmark program")
+    if arguments.only != "cycles":
+        print("== pod to pod over AF_XDP, Millrace and testpmd in turn", flush=True)
+        report["switch"] = forwarding.measure(build / "bin", forwarding.Setup(
+            arguments.switch_cpu, arguments.generator_cpu, arguments.rounds, arguments.seconds))
+        print(forwarding.table(report["switch"]))
+    path = arguments.json or build / "bench.json"
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The microbenchmarks: every Google Benchmark program of the build, medians of repeated runs."""
+
+import json
+import os
+
+from harness.process import run
+
+REPETITIONS = 5
+
+
+def programs(build):
+    """Executables that perf/bench/meson.build made."""
+    directory = build / "perf" / "bench"
+    return sorted(path for path in directory.iterdir() if path.is_file() and os.access(path, os.X_OK)
+                  and path.suffix == "") if directory.is_dir() else []
+
+
+def measure(program, cpu):
+    """name -> {median, spread of the repetitions, counters} of each benchmark of a program."""
+    print(f"  {program.name}", flush=True)
+    text = run(["taskset", "-c", cpu, program, "--benchmark_format=json", f"--benchmark_repetitions={REPETITIONS}",
+                "--benchmark_display_aggregates_only=false", "--benchmark_min_time=0.2"], timeout_s=900).stdout
+    runs = {}
+    for entry in json.loads(text)["benchmarks"]:
+        if entry["run_type"] == "iteration":
+            runs.setdefault(entry["run_name"], []).append(entry)
+    return {name: _summary(entries) for name, entries in runs.items()}
+
+
+_OWN_FIELDS = {"name", "run_name", "run_type", "repetitions", "repetition_index", "threads", "iterations", "real_time",
+               "cpu_time", "time_unit", "family_index", "per_family_instance_index", "label"}
+
+
+def _summary(entries):
+    entries = sorted(entries, key=lambda entry: entry["cpu_time"])
+    middle = entries[len(entries) // 2]
+    counters = {key: value for key, value in middle.items() if key not in _OWN_FIELDS and isinstance(value, (int, float))}
+    return {"time": middle["cpu_time"], "least": entries[0]["cpu_time"], "most": entries[-1]["cpu_time"],
+            "unit": middle["time_unit"], "counters": counters}

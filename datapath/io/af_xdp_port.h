@@ -2,9 +2,12 @@
 ///
 /// Shape:   our own XDP program redirects every packet of the queue to the socket. It is attached through a BPF link:
 ///          when the process ends, however it ends, the kernel takes it off. Native mode, else generic. Zero copy where
-///          the driver has it, else copy.
-/// Thread:  open and the destructor: a control thread, while no worker polls the port. The Port calls: its worker.
-/// Errors:  kNotFound when there is no such interface; kFailedPrecondition with the kernel's reason.
+///          the driver has it, else copy. Packets of the interface's other queues, if it has any, are dropped.
+/// Thread:  open, the destructor, dead and statistics: control threads; open and the destructor while no worker polls
+///          the port. The Port calls: its worker.
+/// Errors:  kInvalidArgument for a ring size; kNotFound when there is no such interface; kPermissionDenied;
+///          kFailedPrecondition with the kernel's reason, or when the interface's MTU is more than a frame can hold.
+/// Frames:  what the kernel still has when the port is closed goes back to the pool.
 /// Checksums: a pod may leave TCP and UDP checksums to offload and AF_XDP does not say so. receive() leaves that to
 ///          the pipeline (a field that equals the pseudo-header sum is partial); what transmit() is given is complete.
 /// Source:  kernel Documentation/networking/af_xdp.rst; libxdp.
@@ -15,18 +18,25 @@
 #include <string>
 
 #include "datapath/io/mbuf_pool.h"
+#include "datapath/io/xdp_program.h"
 #include "datapath/port.h"
 #include "net/result.h"
 
 namespace millrace::datapath::io {
 
-enum class XdpMode { kNative, kGeneric };
-
 struct AfXdpOptions {
   std::string interface;
   std::uint32_t queue = 0;
-  std::uint32_t rx_ring_size = 2048;  // powers of two
+  std::uint32_t rx_ring_size = 2048;  // powers of two, 64 to 32768
   std::uint32_t tx_ring_size = 2048;
+};
+
+/// What the kernel dropped at the socket, before the switch saw it. Since the port was opened.
+struct AfXdpStatistics {
+  std::uint64_t rx_no_frames = 0;   // times the fill ring was empty
+  std::uint64_t rx_ring_full = 0;   // packets
+  std::uint64_t rx_dropped = 0;     // packets, for another reason: too long for a frame
+  std::uint64_t tx_invalid = 0;     // descriptors the kernel refused: a fault of the switch
 };
 
 class AfXdpPort final : public Port {
@@ -39,11 +49,16 @@ class AfXdpPort final : public Port {
   unsigned transmit(std::span<net::Packet* const> packets) noexcept override;
   void flush() noexcept override;
   int wait_fd() const noexcept override;
+  bool pending() const noexcept override;
 
   XdpMode mode() const noexcept;
+  bool zero_copy() const noexcept;
   const std::string& interface() const noexcept;
-  /// True when the interface is gone or down for good (the socket reports an error).
+  /// True when the socket lost its interface (deleted, or moved to another namespace): it never comes back.
   bool dead() const noexcept;
+  AfXdpStatistics statistics() const noexcept;
+  /// Frames of the pool that wait in the kernel for packets to come. The port's worker only.
+  std::uint32_t frames_ready() const noexcept;
 
  private:
   AfXdpPort();

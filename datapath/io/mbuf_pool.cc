@@ -9,7 +9,10 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cassert>
 #include <new>
+
+#include "datapath/port.h"
 
 namespace millrace::datapath::io {
 namespace {
@@ -22,7 +25,6 @@ constexpr std::uint32_t kPageBytes = 4096;
 constexpr std::uint32_t kMinFrameBytes = 2048;  // the kernel's XDP_UMEM_MIN_CHUNK_SIZE
 /// Frames a worker keeps at hand; the mempool moves them in bulk from and to the common ring.
 constexpr std::uint32_t kCacheFrames = 256;
-constexpr unsigned kChunk = 64;
 
 constexpr std::uint32_t stride_of(std::uint32_t data_room_bytes) {
   const std::uint32_t frame = std::max(kFrameHeadroomBytes + kPacketHeadroomBytes + data_room_bytes, kMinFrameBytes);
@@ -77,8 +79,8 @@ net::Result<std::unique_ptr<MbufPool>> MbufPool::create(const MbufPoolOptions& o
     return net::invalid_argument(fmt::format("data room of {} bytes: {} to {} are possible, a frame fits in one page",
                                              options.data_room_bytes, kLineBytes, kMaxDataRoomBytes));
   }
-  if (options.count < 2 * kChunk) {
-    return net::invalid_argument(fmt::format("pool of {} packets: at least {} are needed", options.count, 2 * kChunk));
+  if (options.count < 2 * kBurst) {
+    return net::invalid_argument(fmt::format("pool of {} packets: at least {} are needed", options.count, 2 * kBurst));
   }
   std::unique_ptr<MbufPool> pool(new MbufPool(options));
   if (auto built = pool->build(options); !built) return built.error();
@@ -105,12 +107,16 @@ net::Result<void> MbufPool::build(const MbufPoolOptions& options) {
                                       sizeof(rte_pktmbuf_pool_private), socket,
                                       RTE_MEMPOOL_F_NO_SPREAD | RTE_MEMPOOL_F_NO_IOVA_CONTIG);
   if (mempool_ == nullptr) return failed("mempool");
+  if (mempool_->header_size != kMempoolHeaderBytes ||
+      mempool_->header_size + mempool_->elt_size + mempool_->trailer_size != stride_bytes_) {
+    return net::internal_error("this DPDK lays mempool objects out in another way");
+  }
   rte_pktmbuf_pool_private layout{};
   layout.mbuf_data_room_size = static_cast<std::uint16_t>(kPacketHeadroomBytes + data_room_bytes_);
   layout.mbuf_priv_size = sizeof(net::Packet);
   rte_pktmbuf_pool_init(mempool_, &layout);
-  const int added = rte_mempool_populate_iova(mempool_, reinterpret_cast<char*>(region_), RTE_BAD_IOVA, region_bytes_,
-                                              nullptr, nullptr);
+  const int added = rte_mempool_populate_iova(mempool_, reinterpret_cast<char*>(region_), memzone_->iova,
+                                              region_bytes_, nullptr, nullptr);
   if (added != static_cast<int>(count_)) return failed("frames");
   rte_mempool_obj_iter(mempool_, rte_pktmbuf_init, nullptr);
   rte_mempool_obj_iter(mempool_, construct_packet, &data_room_bytes_);
@@ -131,20 +137,41 @@ net::Packet* MbufPool::allocate() noexcept {
 }
 
 bool MbufPool::allocate_bulk(std::span<net::Packet*> out) noexcept {
-  // The pointers are fetched into `out` itself: a mbuf's pointer becomes its packet's.
-  auto** mbufs = reinterpret_cast<void**>(out.data());
-  if (rte_mempool_get_bulk(mempool_, mbufs, static_cast<unsigned>(out.size())) != 0) return false;
-  for (net::Packet*& slot : out) {
-    slot = packet_of(slot);
-    reset(*slot);
+  std::array<void*, kBurst> mbufs;
+  for (std::size_t done = 0; done < out.size();) {
+    const std::size_t n = std::min<std::size_t>(out.size() - done, kBurst);
+    if (rte_mempool_get_bulk(mempool_, mbufs.data(), static_cast<unsigned>(n)) != 0) {
+      release(out.first(done));
+      return false;
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      out[done + i] = packet_of(mbufs[i]);
+      reset(*out[done + i]);
+    }
+    done += n;
   }
   return true;
 }
 
+bool MbufPool::allocate_frames(std::span<std::uint64_t> offsets) noexcept {
+  assert(offsets.size() <= kBurst);
+  std::array<void*, kBurst> mbufs;
+  if (rte_mempool_get_bulk(mempool_, mbufs.data(), static_cast<unsigned>(offsets.size())) != 0) return false;
+  for (std::size_t i = 0; i < offsets.size(); ++i) offsets[i] = offset_of(packet_of(mbufs[i]));
+  return true;
+}
+
+void MbufPool::release_frames(std::span<const std::uint64_t> offsets) noexcept {
+  assert(offsets.size() <= kBurst);
+  std::array<void*, kBurst> mbufs;
+  for (std::size_t i = 0; i < offsets.size(); ++i) mbufs[i] = region_ + offsets[i] + kMempoolHeaderBytes;
+  rte_mempool_put_bulk(mempool_, mbufs.data(), static_cast<unsigned>(offsets.size()));
+}
+
 void MbufPool::release(std::span<net::Packet* const> packets) noexcept {
-  std::array<void*, kChunk> mbufs;
+  std::array<void*, kBurst> mbufs;
   while (!packets.empty()) {
-    const std::size_t n = std::min<std::size_t>(packets.size(), kChunk);
+    const std::size_t n = std::min<std::size_t>(packets.size(), kBurst);
     for (std::size_t i = 0; i < n; ++i) mbufs[i] = mbuf_of(packets[i]);
     rte_mempool_put_bulk(mempool_, mbufs.data(), static_cast<unsigned>(n));
     packets = packets.subspan(n);

@@ -56,6 +56,9 @@ class MbufPool final : public PacketPool {
   void release(std::span<net::Packet* const> packets) noexcept override;
   /// All or nothing: true when `out` was filled. The packets are as those of allocate().
   bool allocate_bulk(std::span<net::Packet*> out) noexcept;
+  /// The same for a port, by frame offset and without a look at the packets. At most kBurst at a time.
+  bool allocate_frames(std::span<std::uint64_t> offsets) noexcept;
+  void release_frames(std::span<const std::uint64_t> offsets) noexcept;
 
   /// The memory an AF_XDP socket registers.
   std::byte* region() const noexcept { return region_; }

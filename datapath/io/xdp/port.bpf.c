@@ -19,4 +19,4 @@ int millrace_port(struct xdp_md* context) {
   return bpf_redirect_map(&sockets, context->rx_queue_index, XDP_DROP);
 }
 
-char license[] SEC("license") = "Apache-2.0";
+char kLicense[] SEC("license") = "Apache-2.0";

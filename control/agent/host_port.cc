@@ -124,13 +124,7 @@ net::Result<net::Mac> ensure_host_port(const HostPort& port) {
   return node_end->mac;
 }
 
-net::Result<void> remove_host_port(const std::string& name) {
-  auto netlink = Netlink::open();
-  if (!netlink) return netlink.error();
-  auto removed = netlink->remove_link(name);
-  if (!removed && removed.error().code == net::ErrorCode::kNotFound) return {};
-  return removed;
-}
+net::Result<void> remove_host_port(const std::string& name) { return remove_link_if_there(name); }
 
 net::Result<void> add_pod_route(const HostPort& port, const net::IpAddress& pod) {
   auto netlink = Netlink::open();

@@ -105,4 +105,12 @@ net::Result<void> Netlink::set_mtu(int index, std::uint32_t mtu) {
   return {};
 }
 
+net::Result<void> remove_link_if_there(const std::string& name) {
+  auto netlink = Netlink::open();
+  if (!netlink) return netlink.error();
+  auto removed = netlink->remove_link(name);
+  if (!removed && removed.error().code == net::ErrorCode::kNotFound) return {};
+  return removed;
+}
+
 }  // namespace millrace::control::agent

@@ -76,4 +76,7 @@ class Netlink {
   std::unique_ptr<nl_sock, Close> socket_;
 };
 
+/// Removes the interface of the calling thread's namespace; success when it is not there.
+net::Result<void> remove_link_if_there(const std::string& name);
+
 }  // namespace millrace::control::agent

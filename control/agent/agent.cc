@@ -1,0 +1,113 @@
+#include "control/agent/agent.h"
+
+#include <spdlog/spdlog.h>
+
+#include "control/agent/agent_service.h"
+#include "control/agent/host_forwarding.h"
+#include "control/agent/host_port.h"
+#include "control/agent/netlink.h"
+#include "control/agent/pod_manager.h"
+#include "control/agent/port_specs.h"
+#include "control/agent/reconcile.h"
+#include "control/agent/store.h"
+#include "control/agent/switch_client.h"
+#include "control/agent/sysctl.h"
+#include "control/api/unix_socket.h"
+
+namespace millrace::control::agent {
+namespace {
+
+constexpr std::chrono::milliseconds kStopGrace{5000};
+/// A switch that is there takes the state within this; one that is not is no reason to wait longer.
+constexpr std::chrono::milliseconds kFirstSync{500};
+
+net::Result<std::vector<AddressBlock>> blocks_of(const config::Config& config) {
+  std::vector<AddressBlock> blocks;
+  for (const auto& pool : {config.ipam.ipv4, config.ipam.ipv6}) {
+    if (!pool) continue;
+    if (pool->prefix.address.family == 6 && !has_ipv6()) {
+      spdlog::warn("ipam.ipv6: this kernel has IPv6 switched off: pods get IPv4 addresses only");
+      continue;
+    }
+    auto block = AddressBlock::make(pool->prefix, pool->block_bits, config.ipam.block_index);
+    if (!block) return block.error();
+    blocks.push_back(*block);
+  }
+  return blocks;
+}
+
+HostPort host_port_of(const config::Config& config, std::vector<AddressBlock> blocks) {
+  return {.name = config.host_port,
+          .mtu = config.mtu,
+          .gateway_ipv4 = config.gateway.ipv4,
+          .gateway_ipv6 = config.gateway.ipv6,
+          .blocks = std::move(blocks),
+          .extra_pods = {}};
+}
+
+}  // namespace
+
+/// In the order of their making; ended in the opposite one.
+struct Agent::Parts {
+  std::unique_ptr<Store> store;
+  std::unique_ptr<SwitchClient> the_switch;
+  std::unique_ptr<PodManager> pods;
+  std::unique_ptr<AgentService> service;
+  std::unique_ptr<api::UnixServer> server;
+};
+
+Agent::Agent(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Agent::~Agent() { stop(); }
+
+void Agent::stop() {
+  if (parts_->server) parts_->server->stop(kStopGrace);
+  if (parts_->the_switch) parts_->the_switch->stop();
+}
+
+net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
+  auto parts = std::make_unique<Parts>();
+  auto blocks = blocks_of(config);
+  if (!blocks) return blocks.error();
+  auto store = Store::open(config.state_dir);
+  if (!store) return store.error();
+  parts->store = *std::move(store);
+  auto kept = reconcile(*parts->store, *blocks);
+  if (!kept) return kept.error();
+
+  HostPort host = host_port_of(config, *blocks);
+  host.extra_pods = addresses_outside(*kept, *blocks);
+  auto host_mac = ensure_host_port(host);
+  if (!host_mac) return host_mac.error();
+  set_host_forwarding(config.host_forwarding, *blocks);
+
+  std::vector<api::PortSpec> ports = {host_port(config, *blocks, *host_mac)};
+  for (const Attachment& attachment : *kept) ports.push_back(pod_port(attachment));
+  parts->the_switch =
+      std::make_unique<SwitchClient>(config.switch_socket(), gateway(config, *blocks), std::move(ports));
+  parts->pods = std::make_unique<PodManager>(*parts->store, *parts->the_switch, host);
+  parts->service = std::make_unique<AgentService>(config.node_name, *parts->store, *parts->the_switch, *parts->pods,
+                                                  *blocks);
+  auto server = api::UnixServer::listen(config.agent_socket(), *parts->service);
+  if (!server) return server.error();
+  parts->server = *std::move(server);
+  parts->the_switch->start();
+  if (!parts->the_switch->wait_for(true, kFirstSync)) {
+    spdlog::warn("{}; pods can be added when it is there", parts->the_switch->status().message);
+  }
+  spdlog::info("ready: node {}, {} pods, socket {}", config.node_name, kept->size(), config.agent_socket());
+  return std::unique_ptr<Agent>(new Agent(std::move(parts)));
+}
+
+net::Result<void> clean_up(const config::Config& config) {
+  auto store = Store::open(config.state_dir);
+  if (!store) return store.error();
+  auto attachments = (*store)->list();
+  if (!attachments) return attachments.error();
+  for (const Attachment& attachment : *attachments) {
+    if (auto removed = remove_link_if_there(attachment.host_interface); !removed) return removed;
+  }
+  return remove_host_port(config.host_port);
+}
+
+}  // namespace millrace::control::agent

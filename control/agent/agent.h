@@ -1,0 +1,32 @@
+/// The agent as a whole: state, reconciliation, host port, the line to the switch and the service, in the order in which
+/// they must start.
+///
+/// Errors:  the sentence of the part that could not start; what was started is stopped again.
+/// Thread:  start and destruction on one thread. Pods and the host port stay when the agent ends.
+#pragma once
+
+#include <memory>
+
+#include "control/config/config.h"
+#include "net/result.h"
+
+namespace millrace::control::agent {
+
+class Agent {
+ public:
+  static net::Result<std::unique_ptr<Agent>> start(const config::Config& config);
+  ~Agent();
+  /// Takes no more requests, lets those that run end, then lets go of the switch.
+  void stop();
+
+ private:
+  struct Parts;
+  explicit Agent(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+/// Removes the interfaces of this instance: the host port and each pod's. The state stays, so that the next start knows
+/// which pods are gone. Error: kFailedPrecondition while the agent runs.
+net::Result<void> clean_up(const config::Config& config);
+
+}  // namespace millrace::control::agent

@@ -1,0 +1,117 @@
+#include "control/agent/agent_service.h"
+
+#include <unistd.h>
+
+#include "control/agent/requests.h"
+#include "control/agent/version.h"
+#include "control/api/grpc_status.h"
+
+namespace millrace::control::agent {
+
+using api::to_status;
+
+grpc::Status AgentService::AddPod(grpc::ServerContext*, const api::AddPodRequest* request, api::AddPodReply* reply) {
+  auto checked = to_pod_request(*request);
+  if (!checked) return to_status(checked.error());
+  auto added = pods_.add(*checked);
+  if (!added) return to_status(added.error());
+  const Attachment& attachment = added->attachment;
+  reply->set_host_interface(attachment.host_interface);
+  reply->set_host_mac(to_bytes(attachment.host_mac));
+  reply->set_mac(to_bytes(attachment.mac));
+  reply->set_mtu(attachment.mtu);
+  for (const net::IpAddress& address : attachment.addresses) reply->add_addresses(to_bytes(address));
+  for (const net::IpAddress& gateway : added->gateways) reply->add_gateways(to_bytes(gateway));
+  for (const LinkRoute& route : added->routes) {
+    api::PodRoute& said = *reply->add_routes();
+    said.set_destination(to_bytes(route.destination.address));
+    said.set_prefix_length(route.destination.length_bits);
+    if (route.gateway) said.set_gateway(to_bytes(*route.gateway));
+  }
+  reply->set_generation(added->generation);
+  return grpc::Status::OK;
+}
+
+grpc::Status AgentService::DelPod(grpc::ServerContext*, const api::DelPodRequest* request, api::DelPodReply*) {
+  auto key = to_key(request->key());
+  if (!key) return to_status(key.error());
+  return to_status(pods_.del(*key));
+}
+
+grpc::Status AgentService::CheckPod(grpc::ServerContext*, const api::CheckPodRequest* request, api::CheckPodReply*) {
+  auto key = to_key(request->key());
+  if (!key) return to_status(key.error());
+  std::vector<net::IpAddress> addresses;
+  for (const std::string& bytes : request->addresses()) {
+    auto address = to_address("addresses", bytes);
+    if (!address) return to_status(address.error());
+    addresses.push_back(*address);
+  }
+  return to_status(pods_.check(*key, request->netns(), addresses));
+}
+
+grpc::Status AgentService::GcPods(grpc::ServerContext*, const api::GcPodsRequest* request, api::GcPodsReply* reply) {
+  std::vector<AttachmentKey> valid;
+  for (const api::AttachmentKey& message : request->valid()) {
+    valid.push_back({message.network().empty() ? request->network() : message.network(), message.container_id(),
+                     message.ifname()});
+  }
+  auto removed = pods_.gc(request->network(), valid);
+  if (!removed) return to_status(removed.error());
+  reply->set_removed(*removed);
+  return grpc::Status::OK;
+}
+
+grpc::Status AgentService::GetStatus(grpc::ServerContext*, const api::AgentStatusRequest*, api::AgentStatus* reply) {
+  const auto uptime = std::chrono::steady_clock::now() - started_;
+  const SwitchClient::Status the_switch = switch_.status();
+  reply->set_version(kVersion);
+  reply->set_pid(static_cast<std::uint32_t>(getpid()));
+  reply->set_uptime_ms(
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(uptime).count()));
+  reply->set_node_name(node_name_);
+  reply->set_switch_connected(the_switch.in_sync);
+  reply->set_switch_message(the_switch.message);
+  reply->set_generation(the_switch.generation);
+  reply->set_ready(the_switch.in_sync);
+  for (const AddressBlock& block : blocks_) {
+    auto used = store_.used(block);
+    if (!used) return to_status(used.error());
+    api::IpamPool& pool = *reply->add_pools();
+    pool.set_pool(block.pool().to_string());
+    pool.set_block(block.block().to_string());
+    pool.set_capacity(block.capacity());
+    pool.set_used(*used);
+  }
+  auto attachments = store_.list();
+  if (!attachments) return to_status(attachments.error());
+  reply->set_pod_count(static_cast<std::uint32_t>(attachments->size()));
+  return grpc::Status::OK;
+}
+
+grpc::Status AgentService::ListPods(grpc::ServerContext*, const api::ListPodsRequest*, api::ListPodsReply* reply) {
+  auto attachments = store_.list();
+  if (!attachments) return to_status(attachments.error());
+  auto objects = store_.pod_objects();
+  if (!objects) return to_status(objects.error());
+  for (const Attachment& attachment : *attachments) {
+    if (attachment.state != AttachmentState::kActive) continue;
+    const auto object = objects->find({attachment.pod_namespace, attachment.pod_name});
+    to_message(attachment, object == objects->end() ? nullptr : &object->second, *reply->add_pods());
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status AgentService::SetPodObject(grpc::ServerContext*, const api::SetPodObjectRequest* request,
+                                        api::SetPodObjectReply*) {
+  auto object = to_pod_object(request->object());
+  if (!object) return to_status(object.error());
+  return to_status(store_.set_pod_object(*object));
+}
+
+grpc::Status AgentService::DeletePodObject(grpc::ServerContext*, const api::DeletePodObjectRequest* request,
+                                           api::DeletePodObjectReply*) {
+  return to_status(store_.delete_pod_object(request->namespace_(), request->name()));
+}
+
+}  // namespace millrace::control::agent

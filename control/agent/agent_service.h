@@ -1,0 +1,42 @@
+/// The gRPC service of agent.proto: checks the messages, calls, and answers. No decision is made here.
+///
+/// Errors:  net::Error becomes the gRPC status of the same name.
+/// Thread:  gRPC's; calls run at the same time.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "control/agent/pod_manager.h"
+#include "control/agent/store.h"
+#include "control/agent/switch_client.h"
+#include "control/api/agent.grpc.pb.h"
+
+namespace millrace::control::agent {
+
+class AgentService final : public api::Agent::Service {
+ public:
+  AgentService(std::string node_name, Store& store, SwitchClient& the_switch, PodManager& pods,
+               std::vector<AddressBlock> blocks)
+      : node_name_(std::move(node_name)), store_(store), switch_(the_switch), pods_(pods), blocks_(std::move(blocks)) {}
+
+  grpc::Status AddPod(grpc::ServerContext*, const api::AddPodRequest*, api::AddPodReply*) override;
+  grpc::Status DelPod(grpc::ServerContext*, const api::DelPodRequest*, api::DelPodReply*) override;
+  grpc::Status CheckPod(grpc::ServerContext*, const api::CheckPodRequest*, api::CheckPodReply*) override;
+  grpc::Status GcPods(grpc::ServerContext*, const api::GcPodsRequest*, api::GcPodsReply*) override;
+  grpc::Status GetStatus(grpc::ServerContext*, const api::AgentStatusRequest*, api::AgentStatus*) override;
+  grpc::Status ListPods(grpc::ServerContext*, const api::ListPodsRequest*, api::ListPodsReply*) override;
+  grpc::Status SetPodObject(grpc::ServerContext*, const api::SetPodObjectRequest*, api::SetPodObjectReply*) override;
+  grpc::Status DeletePodObject(grpc::ServerContext*, const api::DeletePodObjectRequest*,
+                               api::DeletePodObjectReply*) override;
+
+ private:
+  const std::string node_name_;
+  Store& store_;
+  SwitchClient& switch_;
+  PodManager& pods_;
+  const std::vector<AddressBlock> blocks_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace millrace::control::agent

@@ -1,0 +1,174 @@
+#include "control/agent/pod_manager.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "control/agent/interface_name.h"
+#include "control/agent/port_specs.h"
+
+namespace millrace::control::agent {
+
+Attachment PodManager::plan(const PodRequest& request) const {
+  Attachment attachment;
+  attachment.key = request.key;
+  attachment.netns = request.netns;
+  attachment.pod_namespace = request.pod_namespace;
+  attachment.pod_name = request.pod_name;
+  attachment.pod_uid = request.pod_uid;
+  attachment.host_interface = host_interface_name(host_.name, request.key);
+  attachment.host_mac = mac_of(host_.name, request.key, "host");
+  attachment.mac = request.mac.value_or(mac_of(host_.name, request.key, "pod"));
+  attachment.mtu = request.mtu != 0 ? request.mtu : host_.mtu;
+  return attachment;
+}
+
+PodLink PodManager::link_of(const Attachment& attachment) const {
+  return {.node = {attachment.host_interface, attachment.host_mac},
+          .pod = {attachment.key.ifname, attachment.mac},
+          .mtu = attachment.mtu,
+          .addresses = attachment.addresses,
+          .gateway_ipv4 = host_.gateway_ipv4,
+          .gateway_ipv6 = host_.gateway_ipv6};
+}
+
+bool PodManager::is_extra(const net::IpAddress& address) const {
+  return std::none_of(host_.blocks.begin(), host_.blocks.end(),
+                      [&](const AddressBlock& block) { return block.block().contains(address); });
+}
+
+net::Result<AddedPod> PodManager::add(const PodRequest& request) {
+  const KeyLocks::Guard guard(locks_, request.key);
+  auto netns = Netns::open(request.netns);
+  if (!netns) return netns.error();
+  if (auto in_sync = switch_.check_in_sync(); !in_sync) return in_sync.error();
+  auto existing = store_.find(request.key);
+  if (!existing) return existing.error();
+  if (*existing && (*existing)->state != AttachmentState::kActive) {
+    // What an earlier ADD or DEL could not take away: it can be tried again now.
+    if (auto gone = tear_down(**existing, true); !gone) return gone.error();
+  }
+  auto attachment = store_.begin_add(
+      plan(request), {.blocks = &host_.blocks, .wanted = request.wanted, .delegated = request.delegated});
+  if (!attachment) return attachment.error();
+
+  bool link_made = false;
+  auto generation = connect(*netns, *attachment, link_made);
+  if (generation) {
+    if (auto active = store_.set_state(attachment->id, AttachmentState::kActive); !active) generation = active.error();
+  }
+  if (!generation) {
+    if (auto undone = tear_down(*attachment, link_made); !undone) {
+      spdlog::error("{}: undoing the ADD: {}", request.key.to_string(), undone.error().message);
+    }
+    spdlog::warn("ADD {}: {}", request.key.to_string(), generation.error().message);
+    return generation.error();
+  }
+  attachment->state = AttachmentState::kActive;
+  spdlog::info("ADD {} {}/{}: {}", request.key.to_string(), request.pod_namespace, request.pod_name,
+               attachment->host_interface);
+  const PodLink link = link_of(*attachment);
+  AddedPod added{.attachment = *attachment, .gateways = {}, .routes = pod_routes(link), .generation = *generation};
+  for (const net::IpAddress& address : attachment->addresses) added.gateways.push_back(link.gateway_for(address));
+  return added;
+}
+
+net::Result<std::uint64_t> PodManager::connect(const Netns& netns, const Attachment& attachment, bool& link_made) {
+  if (attachment.addresses.empty()) {
+    return net::failed_precondition("ipam: no pool is configured and no address was delegated");
+  }
+  if (!attachment.addresses.back().is_v4() && attachment.mtu < kMinMtuIpv6) {
+    return net::invalid_argument("mtu: " + std::to_string(attachment.mtu) + " with an IPv6 address; allowed: " +
+                                 std::to_string(kMinMtuIpv6) + " and more");
+  }
+  if (auto made = create_pod_link(netns, link_of(attachment)); !made) {
+    link_made = made.error().code != net::ErrorCode::kAlreadyExists;
+    return made.error();
+  }
+  link_made = true;
+  for (const net::IpAddress& address : attachment.addresses) {
+    if (!is_extra(address)) continue;
+    if (auto routed = add_pod_route(host_, address); !routed) return routed.error();
+  }
+  return switch_.add_port(pod_port(attachment));
+}
+
+net::Result<void> PodManager::tear_down(const Attachment& attachment, bool link_made) {
+  // The switch first: it lets go of the interface before that vanishes under it.
+  if (auto removed = switch_.remove_port(attachment.host_interface); !removed) {
+    const bool away = removed.error().code == net::ErrorCode::kUnavailable;
+    spdlog::log(away ? spdlog::level::debug : spdlog::level::warn, "{}: {}", attachment.key.to_string(),
+                removed.error().message);
+  }
+  if (link_made) {
+    if (auto removed = remove_link_if_there(attachment.host_interface); !removed) return removed;
+  }
+  for (const net::IpAddress& address : attachment.addresses) {
+    if (!is_extra(address)) continue;
+    if (auto removed = remove_pod_route(host_, address); !removed) return removed;
+  }
+  return store_.finish_delete(attachment.id, host_.blocks);
+}
+
+net::Result<void> PodManager::del(const AttachmentKey& key) {
+  const KeyLocks::Guard guard(locks_, key);
+  auto existing = store_.find(key);
+  if (!existing) return existing.error();
+  if (!*existing) return remove_leftover(key);
+  if (auto marked = store_.set_state((*existing)->id, AttachmentState::kDeleting); !marked) return marked;
+  auto gone = tear_down(**existing, true);
+  if (gone) spdlog::info("DEL {}", key.to_string());
+  return gone;
+}
+
+net::Result<void> PodManager::remove_leftover(const AttachmentKey& key) {
+  // No row, so normally nothing. But a state directory can be lost, and the name follows from the key.
+  const std::string name = host_interface_name(host_.name, key);
+  auto netlink = Netlink::open();
+  if (!netlink) return netlink.error();
+  if (auto link = netlink->link(name); !link) return {};
+  spdlog::info("DEL {}: {} is there without a record and goes", key.to_string(), name);
+  if (auto removed = switch_.remove_port(name); !removed) spdlog::debug("{}: {}", name, removed.error().message);
+  return remove_link_if_there(name);
+}
+
+net::Result<void> PodManager::check(const AttachmentKey& key, const std::string& netns_path,
+                                    const std::vector<net::IpAddress>& addresses) {
+  const KeyLocks::Guard guard(locks_, key);
+  auto existing = store_.find(key);
+  if (!existing) return existing.error();
+  if (!*existing || (*existing)->state != AttachmentState::kActive) {
+    return net::not_found("attachment " + key.to_string() + " is not there");
+  }
+  for (const net::IpAddress& address : addresses) {
+    const auto& ours = (*existing)->addresses;
+    if (std::find(ours.begin(), ours.end(), address) == ours.end()) {
+      return net::failed_precondition("addresses: " + address.to_string() + " is not an address of the attachment");
+    }
+  }
+  auto netns = Netns::open(netns_path);
+  if (!netns) return netns.error();
+  if (auto checked = check_pod_link(*netns, link_of(**existing)); !checked) return checked;
+  return switch_.check_port((*existing)->host_interface);
+}
+
+net::Result<std::uint32_t> PodManager::gc(const std::string& network, const std::vector<AttachmentKey>& valid) {
+  auto attachments = store_.list();
+  if (!attachments) return attachments.error();
+  std::uint32_t removed = 0;
+  net::Result<void> last;
+  for (const Attachment& attachment : *attachments) {
+    if (attachment.key.network != network) continue;
+    if (std::find(valid.begin(), valid.end(), attachment.key) != valid.end()) continue;
+    // One that cannot be removed does not keep the others.
+    if (auto gone = del(attachment.key); gone) {
+      ++removed;
+    } else {
+      last = gone;
+    }
+  }
+  if (!last) return last.error();
+  return removed;
+}
+
+}  // namespace millrace::control::agent

@@ -1,0 +1,61 @@
+/// CNI ADD, DEL, CHECK and GC: the order of steps over store, kernel and switch.
+///
+/// ADD:     store (kAdding, with addresses) -> kernel (veth, addresses, routes) -> switch (port) -> store (kActive).
+///          An error undoes what was done, in the opposite order, and is what the caller gets.
+/// DEL:     store (kDeleting) -> switch -> kernel -> store (gone, addresses released). Repeatable; succeeds when
+///          namespace, interface or row are gone. The switch may be away: its next resync has the port no more.
+/// Crash:   the row tells what may exist, see reconcile.h.
+/// Thread:  any; calls for one attachment wait for one another.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "control/agent/host_port.h"
+#include "control/agent/key_locks.h"
+#include "control/agent/model.h"
+#include "control/agent/pod_link.h"
+#include "control/agent/requests.h"
+#include "control/agent/store.h"
+#include "control/agent/switch_client.h"
+#include "net/result.h"
+
+namespace millrace::control::agent {
+
+struct AddedPod {
+  Attachment attachment;
+  std::vector<net::IpAddress> gateways;  // one for each address
+  std::vector<LinkRoute> routes;
+  std::uint64_t generation = 0;
+};
+
+class PodManager {
+ public:
+  /// `host` is the host port as it was made; its name is the instance that host interface names are made from.
+  PodManager(Store& store, SwitchClient& the_switch, HostPort host)
+      : store_(store), switch_(the_switch), host_(std::move(host)) {}
+
+  net::Result<AddedPod> add(const PodRequest& request);
+  net::Result<void> del(const AttachmentKey& key);
+  net::Result<void> check(const AttachmentKey& key, const std::string& netns,
+                          const std::vector<net::IpAddress>& addresses);
+  /// Removes the attachments of `network` that are not in `valid`; returns how many.
+  net::Result<std::uint32_t> gc(const std::string& network, const std::vector<AttachmentKey>& valid);
+
+ private:
+  Attachment plan(const PodRequest& request) const;
+  PodLink link_of(const Attachment& attachment) const;
+  net::Result<std::uint64_t> connect(const Netns& netns, const Attachment& attachment, bool& link_made);
+  /// Takes away whatever exists of the attachment and then its row. `link_made` false: the interface is not ours.
+  net::Result<void> tear_down(const Attachment& attachment, bool link_made);
+  net::Result<void> remove_leftover(const AttachmentKey& key);
+  bool is_extra(const net::IpAddress& address) const;
+
+  Store& store_;
+  SwitchClient& switch_;
+  const HostPort host_;
+  KeyLocks locks_;
+};
+
+}  // namespace millrace::control::agent

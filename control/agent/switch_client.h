@@ -1,0 +1,91 @@
+/// The agent's line to the switch: keeps it in the desired state, whoever of the two restarts.
+///
+/// Shape:   the desired state is the gateway, the host port and the pods' ports by name. A thread holds a Watch stream
+///          open; when the stream begins with a new instance of the switch, all of the state goes there in one
+///          Apply(replace_all). When the stream ends, gRPC connects again as soon as it can (tries at most 5 a second).
+///          Between, each add_port and remove_port is one Apply. A resync and these exclude one another, so a resync
+///          never takes away a port that was added meanwhile.
+/// Errors:  kUnavailable, at once, while the switch is away; else what the switch answered.
+/// Thread:  any, after start(). The thread sleeps in the stream: no polling.
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "control/api/switch.grpc.pb.h"
+#include "net/result.h"
+
+namespace millrace::control::agent {
+
+class SwitchClient {
+ public:
+  struct Status {
+    bool in_sync = false;
+    std::string message;  // why not, or which ports could not be opened
+    std::uint64_t generation = 0;
+  };
+
+  SwitchClient(const std::string& socket_path, api::Gateway gateway, std::vector<api::PortSpec> ports);
+  ~SwitchClient();
+  SwitchClient(const SwitchClient&) = delete;
+  SwitchClient& operator=(const SwitchClient&) = delete;
+
+  void start();
+  void stop();
+
+  /// Adds or replaces a port. Returns the generation that all workers forward by.
+  /// After an error the port is not part of the desired state; the switch may have it still: call remove_port().
+  net::Result<std::uint64_t> add_port(const api::PortSpec& port);
+  /// Takes the port out of the desired state in any case. An error says only that the switch may still have it, until the
+  /// next resync.
+  net::Result<void> remove_port(const std::string& name);
+  /// Does the switch have the port as it is desired?
+  net::Result<void> check_port(const std::string& name);
+
+  Status status() const;
+  /// kUnavailable with the reason unless the switch is in the desired state.
+  net::Result<void> check_in_sync() const;
+  /// Waits until in_sync is `wanted`; false when `timeout` passed first.
+  bool wait_for(bool wanted, std::chrono::milliseconds timeout);
+
+ private:
+  void run();
+  /// Follows one Watch stream to its end. True when the switch came into the desired state meanwhile.
+  bool follow(grpc::ClientContext& context);
+  net::Result<void> resync();
+  /// Ports that could not be opened though their interface is there: tried again, for a while.
+  void retry(std::vector<std::string> names);
+  /// One such try: true when there is nothing left to try.
+  bool is_settled(const std::string& name);
+  net::Result<api::ApplyReply> apply(const api::ApplyRequest& request, std::chrono::milliseconds timeout);
+  void set_status(bool in_sync, const std::string& message);
+  bool sleep(std::chrono::milliseconds duration);  // false: stopping
+
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<api::Switch::Stub> stub_;
+  const api::Gateway gateway_;
+  const std::string socket_path_;
+
+  std::shared_timed_mutex apply_order_;  // shared: one port changes; exclusive: resync
+  mutable std::mutex mutex_;             // of everything below
+  mutable std::condition_variable changed_;
+  std::map<std::string, api::PortSpec> ports_;
+  Status status_;
+  std::string instance_id_;  // of the switch that was brought into the desired state
+  bool stopping_ = false;
+  grpc::ClientContext* watching_ = nullptr;
+  std::thread thread_;
+};
+
+}  // namespace millrace::control::agent

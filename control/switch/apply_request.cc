@@ -1,0 +1,153 @@
+#include "control/switch/apply_request.h"
+
+#include <fmt/core.h>
+
+#include <set>
+
+#include "control/switch/field_checks.h"
+#include "datapath/snapshot_builder.h"
+
+namespace millrace::control::switchd {
+namespace {
+
+/// An address of the gateway that may be left out: `bytes` empty, or exactly `size` of them.
+template <typename Address>
+net::Result<Address> optional_address(const std::string& field, const std::string& bytes, unsigned family) {
+  if (bytes.empty()) return Address{};
+  auto address = check_unicast(field, bytes);
+  if (!address) return address.error();
+  if (address->family != family) {
+    return net::invalid_argument(fmt::format("{}: {}; allowed: IPv{}", field, address->to_string(), family));
+  }
+  if constexpr (std::is_same_v<Address, net::Ipv4>) {
+    return address->v4();
+  } else {
+    return address->v6();
+  }
+}
+
+net::Result<datapath::Gateway> parse_gateway(const api::Gateway& wire) {
+  datapath::Gateway gateway;
+  const auto mac = check_mac("gateway.mac", wire.mac());
+  if (!mac) return mac.error();
+  const auto ipv4 = optional_address<net::Ipv4>("gateway.ipv4", wire.ipv4(), 4);
+  if (!ipv4) return ipv4.error();
+  const auto ipv6 = optional_address<net::Ipv6>("gateway.ipv6", wire.ipv6(), 6);
+  if (!ipv6) return ipv6.error();
+  const auto source_v4 = optional_address<net::Ipv4>("gateway.icmp_source_ipv4", wire.icmp_source_ipv4(), 4);
+  if (!source_v4) return source_v4.error();
+  const auto source_v6 = optional_address<net::Ipv6>("gateway.icmp_source_ipv6", wire.icmp_source_ipv6(), 6);
+  if (!source_v6) return source_v6.error();
+  return datapath::Gateway{*mac, *ipv4, *ipv6, *source_v4, *source_v6};
+}
+
+net::Result<std::vector<net::IpAddress>> parse_addresses(const std::string& port, const api::PortSpec& wire) {
+  std::vector<net::IpAddress> addresses;
+  unsigned family_count[2] = {0, 0};
+  for (int i = 0; i < wire.addresses_size(); ++i) {
+    const std::string field = fmt::format("{}.addresses[{}]", port, i);
+    auto address = check_unicast(field, wire.addresses(i));
+    if (!address) return address.error();
+    if (!address->is_v4() && address->v6().is_link_local()) {
+      return net::invalid_argument(fmt::format("{}: {} is link-local; allowed: addresses that are routed", field,
+                                               address->to_string()));
+    }
+    unsigned& count = family_count[address->is_v4() ? 0 : 1];
+    if (++count > datapath::kMaxPortAddresses) {
+      return net::invalid_argument(fmt::format("{}: address {} of IPv{}; allowed: {} a family", field, count,
+                                               address->family, datapath::kMaxPortAddresses));
+    }
+    addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+net::Result<std::vector<net::Prefix>> parse_prefixes(const std::string& port, const api::PortSpec& wire) {
+  if (wire.prefixes_size() > kPrefixLimit) {
+    return net::invalid_argument(
+        fmt::format("{}.prefixes: {} entries; allowed: at most {}", port, wire.prefixes_size(), kPrefixLimit));
+  }
+  std::vector<net::Prefix> prefixes;
+  for (int i = 0; i < wire.prefixes_size(); ++i) {
+    const api::RoutePrefix& route = wire.prefixes(i);
+    auto prefix = check_prefix(fmt::format("{}.prefixes[{}]", port, i), route.address(), route.length());
+    if (!prefix) return prefix.error();
+    prefixes.push_back(*prefix);
+  }
+  return prefixes;
+}
+
+net::Result<void> check_mtu(const std::string& field, const PortConfig& port, const Limits& limits) {
+  bool ipv6 = false;
+  for (const net::IpAddress& address : port.addresses) ipv6 |= !address.is_v4();
+  const std::uint32_t least = ipv6 ? datapath::kMinIpv6MtuBytes : datapath::kMinMtuBytes;
+  if (port.mtu_bytes >= least && port.mtu_bytes <= limits.max_mtu_bytes) return {};
+  return net::invalid_argument(fmt::format("{}: {}; allowed: {}..{}{}", field, port.mtu_bytes, least,
+                                           limits.max_mtu_bytes, ipv6 ? " with IPv6 addresses" : ""));
+}
+
+net::Result<PortConfig> parse_port(const std::string& field, const api::PortSpec& wire, const Limits& limits) {
+  PortConfig port;
+  if (auto name = check_name(field + ".name", wire.name()); !name) return name.error();
+  if (wire.kind() != api::PORT_KIND_POD && wire.kind() != api::PORT_KIND_HOST) {
+    return net::invalid_argument(fmt::format("{}.kind: {}; allowed: PORT_KIND_POD or PORT_KIND_HOST", field,
+                                             static_cast<int>(wire.kind())));
+  }
+  if (auto interface = check_interface(field + ".interface", wire.interface()); !interface) return interface.error();
+  const auto mac = check_mac(field + ".mac", wire.mac());
+  if (!mac) return mac.error();
+  auto addresses = parse_addresses(field, wire);
+  if (!addresses) return addresses.error();
+  auto prefixes = parse_prefixes(field, wire);
+  if (!prefixes) return prefixes.error();
+  if (auto text = check_description(field + ".description", wire.description()); !text) return text.error();
+
+  port.name = wire.name();
+  port.kind = wire.kind() == api::PORT_KIND_HOST ? datapath::PortKind::kHost : datapath::PortKind::kPod;
+  port.interface = wire.interface();
+  port.mac = *mac;
+  port.addresses = std::move(addresses).value();
+  port.prefixes = std::move(prefixes).value();
+  port.mtu_bytes = wire.mtu();
+  port.description = wire.description();
+  if (auto mtu = check_mtu(field + ".mtu", port, limits); !mtu) return mtu.error();
+  return port;
+}
+
+}  // namespace
+
+net::Result<Change> parse_apply(const api::ApplyRequest& request, const Limits& limits) {
+  if (static_cast<std::size_t>(request.upsert_ports_size()) > limits.port_limit) {
+    return net::resource_exhausted(fmt::format("upsert_ports: {} ports; portLimit of the switch is {}",
+                                               request.upsert_ports_size(), limits.port_limit));
+  }
+  Change change;
+  change.replace_all = request.replace_all();
+  if (request.has_gateway()) {
+    const auto gateway = parse_gateway(request.gateway());
+    if (!gateway) return gateway.error();
+    change.gateway = *gateway;
+  }
+  std::set<std::string> names;
+  for (int i = 0; i < request.upsert_ports_size(); ++i) {
+    const std::string field = fmt::format("upsert_ports[{}]", i);
+    auto port = parse_port(field, request.upsert_ports(i), limits);
+    if (!port) return port.error();
+    if (!names.insert(port->name).second) {
+      return net::invalid_argument(fmt::format("{}.name: \"{}\" is named twice in this request", field, port->name));
+    }
+    change.upserts.push_back(std::move(port).value());
+  }
+  for (int i = 0; i < request.remove_ports_size(); ++i) {
+    const std::string field = fmt::format("remove_ports[{}]", i);
+    auto name = check_name(field, request.remove_ports(i));
+    if (!name) return name.error();
+    if (names.contains(*name)) {
+      return net::invalid_argument(fmt::format("{}: \"{}\" is also in upsert_ports", field, *name));
+    }
+    change.removals.push_back(std::move(name).value());
+  }
+  return change;
+}
+
+}  // namespace millrace::control::switchd

@@ -1,0 +1,146 @@
+#include "control/switch/daemon.h"
+
+#include <fmt/core.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <memory>
+
+#include "control/api/service_manager.h"
+#include "control/api/unix_socket.h"
+#include "control/switch/af_xdp_opener.h"
+#include "control/switch/placement.h"
+#include "control/switch/service.h"
+#include "control/switch/worker_set.h"
+#include "datapath/io/eal.h"
+#include "datapath/io/mbuf_pool.h"
+
+namespace millrace::control::switchd {
+namespace {
+
+namespace io = datapath::io;
+using std::chrono::milliseconds;
+
+/// How often interfaces that went away are looked for: the log of it may be that late, nothing else waits for it.
+constexpr milliseconds kHealthInterval{2000};
+/// What a running Apply may take to end when the switch stops.
+constexpr milliseconds kStopGrace{2000};
+/// Memory of a frame beside its data: mempool header, mbuf, Packet, headroom, rounding.
+constexpr std::uint64_t kFrameOverheadBytes = 640;
+
+io::HugepageChoice to_io(config::Hugepages choice) {
+  switch (choice) {
+    case config::Hugepages::kAuto: return io::HugepageChoice::kAuto;
+    case config::Hugepages::k2M: return io::HugepageChoice::k2M;
+    case config::Hugepages::k1G: return io::HugepageChoice::k1G;
+    case config::Hugepages::kOff: return io::HugepageChoice::kOff;
+  }
+  return io::HugepageChoice::kAuto;
+}
+
+net::Result<Placement> place_workers(const config::Config& config) {
+  auto machine = read_machine();
+  if (!machine) return machine.error();
+  PlacementRequest request;
+  request.count = config.workers.count;
+  request.cpus = config.workers.cpus;
+  request.uplink = config.uplink;
+  request.uplink_numa_node = numa_node_of_interface(config.uplink);
+  auto placement = place(*machine, request);
+  if (!placement) return placement;
+  for (const std::string& reason : placement->topology.reasons()) spdlog::info("placement: {}", reason);
+  for (std::size_t i = 0; i < placement->worker_cpus.size(); ++i) {
+    spdlog::info("placement: worker {} on CPU {}", i, placement->worker_cpus[i]);
+  }
+  if (placement->shared && config.poll == config::Poll::kAlways) {
+    spdlog::warn("poll: always on a shared core: the worker takes all of it from the node's other work");
+  }
+  return placement;
+}
+
+void watch_until_stopped(SwitchState& state, StopSignals& signals) {
+  for (;;) {
+    if (const auto signal = signals.wait(kHealthInterval)) {
+      spdlog::info("stopping: {}", *signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      return;
+    }
+    for (const std::string& name : state.take_dead_ports()) {
+      spdlog::warn("port {}: its interface is gone; the next Apply that does not name it removes it", name);
+    }
+  }
+}
+
+/// From the first worker's first turn to the last one's last.
+net::Result<void> serve(const config::Config& config, SwitchState& state, WorkerSet& workers, SwitchService& service,
+                        StopSignals& signals) {
+  const bool always = config.poll == config::Poll::kAlways;
+  if (auto started = workers.start(always ? io::PollMode::kAlways : io::PollMode::kAdaptive); !started) return started;
+  auto server = api::UnixServer::listen(config.switch_socket(), service);
+  if (!server) return server.error();
+  spdlog::info("ready: {} (pid {})", config.switch_socket(), ::getpid());
+  api::notify_service_manager("READY=1\n");
+
+  watch_until_stopped(state, signals);
+
+  api::notify_service_manager("STOPPING=1\n");
+  service.end_watches();
+  (*server)->stop(kStopGrace);
+  if (auto closed = state.close(); !closed) spdlog::error("stop: {}", closed.error().message);
+  workers.stop();
+  return {};
+}
+
+net::Result<void> run_with_memory(const config::Config& config, const Placement& placement, const std::string& memory,
+                                  std::uint32_t frame_mtu, StopSignals& signals) {
+  io::MbufPoolOptions pool_options;
+  pool_options.count = config.memory.packets;
+  pool_options.data_room_bytes = frame_mtu + kFrameHeaderBytes;
+  pool_options.numa_node = placement.numa_node;
+  auto pool = io::MbufPool::create(pool_options);
+  if (!pool) return pool.error();
+  io::MbufPool& packets = **pool;
+
+  AfXdpOpener opener(packets);
+  WorkerSet workers(placement.worker_cpus, config.port_limit, packets);
+  const datapath::Gateway gateway{config.gateway.mac, config.gateway.ipv4, config.gateway.ipv6, {}, {}};
+  auto state = SwitchState::create({config.port_limit, frame_mtu}, gateway, opener, workers.access());
+  if (!state) return state.error();
+
+  InstanceInfo info;
+  info.instance_id = random_instance_id();
+  info.version = MILLRACE_VERSION;
+  info.memory = memory;
+  info.poll = config.poll == config::Poll::kAlways ? "always" : "adaptive";
+  info.packets_limit = packets.count();
+  info.topology = placement.topology;
+  SwitchService service(**state, std::move(info), [&packets] { return std::uint64_t{packets.free_count()}; });
+  return serve(config, **state, workers, service, signals);
+}
+
+}  // namespace
+
+net::Result<void> run_daemon(const config::Config& config, StopSignals& signals) {
+  spdlog::info("millraced {} (pid {}), config {}", MILLRACE_VERSION, ::getpid(),
+               config.file.empty() ? "defaults" : config.file);
+  auto placement = place_workers(config);
+  if (!placement) return placement.error();
+  if (!placement->control_cpus.empty()) {
+    if (auto bound = bind_thread(placement->control_cpus); !bound) return bound;
+  }
+  const std::uint32_t frame_mtu = std::max(config.mtu, kLeastFrameMtuBytes);
+  io::EalOptions eal_options;
+  eal_options.hugepages = to_io(config.memory.hugepages);
+  eal_options.memory_bytes = config.memory.packets * (frame_mtu + kFrameHeaderBytes + kFrameOverheadBytes);
+  eal_options.numa_node = placement->numa_node;
+  auto eal = io::start_eal(eal_options);
+  if (!eal) return eal.error();
+  spdlog::info("memory: {}", eal->memory);
+  auto result = run_with_memory(config, *placement, eal->memory, frame_mtu, signals);
+  io::stop_eal();
+  return result;
+}
+
+}  // namespace millrace::control::switchd

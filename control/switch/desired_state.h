@@ -1,0 +1,27 @@
+/// DesiredState: the whole of what the agent wants, and how a change makes the next one of it.
+///
+/// Shape:   ports by name; no two ports share an interface, an address or a prefix, and none has the gateway's.
+/// Errors:  of `merge`: kInvalidArgument names the field of the request and the port it collides with;
+///          kResourceExhausted names portLimit.
+/// Thread:  pure functions over plain values, any thread.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "control/switch/apply_request.h"
+#include "control/switch/port_config.h"
+#include "datapath/snapshot.h"
+#include "net/result.h"
+
+namespace millrace::control::switchd {
+
+struct DesiredState {
+  datapath::Gateway gateway;
+  std::map<std::string, PortConfig> ports;
+};
+
+/// `before` with `change`: all of it or an error.
+net::Result<DesiredState> merge(const DesiredState& before, const Change& change, const Limits& limits);
+
+}  // namespace millrace::control::switchd

@@ -1,0 +1,30 @@
+/// Checks of single fields of a request: bytes and text in, types out.
+///
+/// Shape:   `field` is the way to the field for a person, "upsert_ports[3].mac"; every message begins with it and says
+///          what is allowed.
+/// Errors:  kInvalidArgument.
+/// Thread:  pure functions, any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "net/address.h"
+#include "net/result.h"
+
+namespace millrace::control::switchd {
+
+/// 1..63 characters of letters, digits and "_.:/-".
+net::Result<std::string> check_name(const std::string& field, const std::string& text);
+/// What the kernel takes as an interface name: 1..15 printable characters without '/', ':' and space; not "." or "..".
+net::Result<std::string> check_interface(const std::string& field, const std::string& text);
+/// At most 253 characters of valid UTF-8 without control characters: it is shown on terminals.
+net::Result<std::string> check_description(const std::string& field, const std::string& text);
+/// 6 bytes, neither multicast nor zero.
+net::Result<net::Mac> check_mac(const std::string& field, const std::string& bytes);
+/// 4 or 16 bytes of a unicast address, not loopback, not unspecified.
+net::Result<net::IpAddress> check_unicast(const std::string& field, const std::string& bytes);
+/// 4 or 16 bytes and a length within the family, host bits zero.
+net::Result<net::Prefix> check_prefix(const std::string& field, const std::string& bytes, std::uint32_t length_bits);
+
+}  // namespace millrace::control::switchd

@@ -1,0 +1,44 @@
+/// PortConfig: one port as the agent wants it, every field checked.
+///
+/// Shape:   api::PortSpec with types instead of bytes: see control/api/switch.proto for the meaning of the fields.
+/// Thread:  plain values, any thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "control/api/switch.pb.h"
+#include "datapath/snapshot.h"
+#include "net/address.h"
+
+namespace millrace::control::switchd {
+
+struct PortConfig {
+  std::string name;
+  datapath::PortKind kind = datapath::PortKind::kPod;
+  std::string interface;
+  net::Mac mac;
+  std::vector<net::IpAddress> addresses;
+  std::vector<net::Prefix> prefixes;
+  std::uint32_t mtu_bytes = 0;
+  std::string description;
+
+  friend bool operator==(const PortConfig&, const PortConfig&) = default;
+};
+
+/// What a request is measured against.
+struct Limits {
+  std::uint32_t port_limit = 0;     // config portLimit
+  std::uint32_t max_mtu_bytes = 0;  // what a frame of the packet pool can hold
+};
+
+inline constexpr std::size_t kNameLimit = 63;
+inline constexpr std::size_t kInterfaceLimit = 15;  // IFNAMSIZ with its end mark is 16
+inline constexpr std::size_t kDescriptionLimit = 253;
+inline constexpr int kPrefixLimit = 256;  // further prefixes of one port
+
+api::PortSpec to_proto(const PortConfig& port);
+
+}  // namespace millrace::control::switchd

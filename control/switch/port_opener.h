@@ -1,0 +1,35 @@
+/// PortOpener: how the switch gets the device of an interface. Production: af_xdp_opener.h; tests: in-memory ports.
+///
+/// Thread:  a control thread; `inspect` also while a worker polls the port.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "datapath/port.h"
+#include "net/result.h"
+
+namespace millrace::control::switchd {
+
+struct DeviceStatus {
+  std::string xdp_mode;  // "native" | "generic"
+  bool dead = false;     // the interface is gone, or another one has its name now
+};
+
+/// An open device, and the kernel's number of the interface: its name may be given to another interface.
+struct OpenPort {
+  std::unique_ptr<datapath::Port> port;
+  std::string interface;
+  unsigned interface_number = 0;
+};
+
+class PortOpener {
+ public:
+  virtual ~PortOpener() = default;
+  /// Errors:  kNotFound when there is no such interface; kFailedPrecondition, kResourceExhausted with why.
+  virtual net::Result<OpenPort> open(const std::string& interface) = 0;
+  /// Of a port that `open` returned.
+  virtual DeviceStatus inspect(const OpenPort& open) const = 0;
+};
+
+}  // namespace millrace::control::switchd

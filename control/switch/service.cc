@@ -1,0 +1,76 @@
+#include "control/switch/service.h"
+
+#include <fmt/core.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <random>
+#include <utility>
+
+#include "control/api/grpc_status.h"
+
+namespace millrace::control::switchd {
+
+SwitchService::SwitchService(SwitchState& state, InstanceInfo info, std::function<std::uint64_t()> packets_free)
+    : state_(state), info_(std::move(info)), packets_free_(std::move(packets_free)) {}
+
+grpc::Status SwitchService::Apply(grpc::ServerContext*, const api::ApplyRequest* request, api::ApplyReply* reply) {
+  auto applied = state_.apply(*request);
+  if (!applied) {
+    spdlog::warn("apply refused: {}", applied.error().message);
+    return api::to_status(applied.error());
+  }
+  *reply = std::move(applied).value();
+  for (const api::PortFailure& failure : reply->failures()) {
+    spdlog::warn("port {} is not there: {}", failure.name(), failure.message());
+  }
+  spdlog::info("generation {}: {} ports ({} in the request, {} to remove{})", reply->generation(), state_.port_count(),
+               request->upsert_ports_size(), request->remove_ports_size(), request->replace_all() ? ", all others too" : "");
+  return grpc::Status::OK;
+}
+
+grpc::Status SwitchService::GetStatus(grpc::ServerContext*, const api::SwitchStatusRequest*, api::SwitchStatus* reply) {
+  const auto uptime = std::chrono::steady_clock::now() - started_;
+  reply->set_instance_id(info_.instance_id);
+  reply->set_version(info_.version);
+  reply->set_generation(state_.generation());
+  reply->set_uptime_ms(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(uptime).count()));
+  reply->set_pid(static_cast<std::uint32_t>(::getpid()));
+  reply->set_port_count(static_cast<std::uint32_t>(state_.port_count()));
+  reply->set_port_limit(state_.port_limit());
+  reply->set_packets_free(packets_free_());
+  reply->set_packets_limit(info_.packets_limit);
+  reply->set_memory(info_.memory);
+  reply->set_poll(info_.poll);
+  return grpc::Status::OK;
+}
+
+grpc::Status SwitchService::ListPorts(grpc::ServerContext*, const api::ListPortsRequest*, api::ListPortsReply* reply) {
+  *reply = state_.list_ports();
+  return grpc::Status::OK;
+}
+
+grpc::Status SwitchService::GetCounters(grpc::ServerContext*, const api::GetCountersRequest*,
+                                        api::GetCountersReply* reply) {
+  *reply = state_.counters();
+  return grpc::Status::OK;
+}
+
+grpc::Status SwitchService::GetTopology(grpc::ServerContext*, const api::GetTopologyRequest*, api::Topology* reply) {
+  *reply = info_.topology;
+  return grpc::Status::OK;
+}
+
+grpc::ServerWriteReactor<api::WatchEvent>* SwitchService::Watch(grpc::CallbackServerContext*, const api::WatchRequest*) {
+  api::WatchEvent event;
+  event.set_instance_id(info_.instance_id);
+  event.set_generation(state_.generation());
+  return watchers_.open(std::move(event));
+}
+
+std::string random_instance_id() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
+}
+
+}  // namespace millrace::control::switchd

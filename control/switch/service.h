@@ -1,0 +1,56 @@
+/// SwitchService: the gRPC face of SwitchState (control/api/switch.proto).
+///
+/// Shape:   requests that answer at once or after the workers' turn run on gRPC's threads; Watch streams hold no thread.
+/// Thread:  gRPC's. `end_watches` from main.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "control/api/switch.grpc.pb.h"
+#include "control/switch/switch_state.h"
+#include "control/switch/watchers.h"
+
+namespace millrace::control::switchd {
+
+/// What does not change while the process lives.
+struct InstanceInfo {
+  std::string instance_id;  // random, new at each start
+  std::string version;
+  std::string memory;
+  std::string poll;
+  std::uint64_t packets_limit = 0;
+  api::Topology topology;
+};
+
+using SwitchServiceBase = api::Switch::WithCallbackMethod_Watch<api::Switch::Service>;
+
+class SwitchService final : public SwitchServiceBase {
+ public:
+  /// `state` must outlive the service; `packets_free` is asked from any thread.
+  SwitchService(SwitchState& state, InstanceInfo info, std::function<std::uint64_t()> packets_free);
+
+  grpc::Status Apply(grpc::ServerContext*, const api::ApplyRequest* request, api::ApplyReply* reply) override;
+  grpc::Status GetStatus(grpc::ServerContext*, const api::SwitchStatusRequest*, api::SwitchStatus* reply) override;
+  grpc::Status ListPorts(grpc::ServerContext*, const api::ListPortsRequest*, api::ListPortsReply* reply) override;
+  grpc::Status GetCounters(grpc::ServerContext*, const api::GetCountersRequest*, api::GetCountersReply* reply) override;
+  grpc::Status GetTopology(grpc::ServerContext*, const api::GetTopologyRequest*, api::Topology* reply) override;
+  using SwitchServiceBase::Watch;  // the base has a second one, for the API that holds a thread
+  grpc::ServerWriteReactor<api::WatchEvent>* Watch(grpc::CallbackServerContext*, const api::WatchRequest*) override;
+
+  /// Ends every Watch stream: they would keep the server from stopping.
+  void end_watches() { watchers_.finish_all(); }
+
+ private:
+  SwitchState& state_;
+  const InstanceInfo info_;
+  const std::function<std::uint64_t()> packets_free_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  Watchers watchers_;
+};
+
+/// 128 random bits as 32 hexadecimal digits.
+std::string random_instance_id();
+
+}  // namespace millrace::control::switchd

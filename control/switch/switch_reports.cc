@@ -1,0 +1,76 @@
+// What SwitchState tells: ports, counters, interfaces that went away.
+#include "control/switch/switch_state.h"
+
+namespace millrace::control::switchd {
+
+std::uint64_t SwitchState::generation() const {
+  const std::lock_guard lock(state_mutex_);
+  return generation_;
+}
+
+std::size_t SwitchState::port_count() const {
+  const std::lock_guard lock(state_mutex_);
+  return ports_.size();
+}
+
+api::ListPortsReply SwitchState::list_ports() const {
+  api::ListPortsReply reply;
+  const std::lock_guard lock(state_mutex_);
+  for (const auto& [name, port] : ports_) {
+    const DeviceStatus device = opener_.inspect(port.device->open);
+    api::PortStatus* status = reply.add_ports();
+    *status->mutable_spec() = to_proto(port.config);
+    status->set_id(port.id);
+    status->set_worker(port.device->worker);
+    status->set_xdp_mode(device.xdp_mode);
+    status->set_state(device.dead ? api::PORT_STATE_INTERFACE_GONE : api::PORT_STATE_UP);
+    *status->mutable_totals() = to_proto(row_sums(port.id));
+  }
+  return reply;
+}
+
+api::GetCountersReply SwitchState::counters() const {
+  api::GetCountersReply reply;
+  const std::lock_guard lock(state_mutex_);
+  PortSums removed = removed_;
+  for (const Retired& entry : retired_) {
+    if (entry.id != net::kNoPort) removed.add(row_sums(entry.id));
+  }
+  for (std::size_t i = 0; i < workers_.counters.size(); ++i) {
+    const datapath::WorkerCounters& counters = *workers_.counters[i];
+    removed.add(counters.gone_ports());
+    api::WorkerCounters* worker = reply.add_workers();
+    worker->set_worker(static_cast<std::uint32_t>(i));
+    worker->set_cpu(workers_.cpus[i]);
+    worker->set_loops(counters.loops.get());
+    worker->set_busy_loops(counters.busy_loops.get());
+    worker->set_sleeps(counters.sleeps.get());
+    worker->set_wakeups(counters.wakeups.get());
+    for (const auto& [name, port] : ports_) {
+      PortSums sums;
+      sums.add(counters.port(port.id));
+      api::PortCounters* row = worker->add_ports();
+      row->set_port(name);
+      *row->mutable_totals() = to_proto(sums);
+    }
+  }
+  *reply.mutable_removed_ports() = to_proto(removed);
+  for (std::size_t i = 1; i < net::kDropCount; ++i) {
+    const auto drop = static_cast<net::Drop>(i);
+    (*reply.mutable_drop_texts())[std::string(net::drop_name(drop))] = std::string(net::drop_text(drop));
+  }
+  return reply;
+}
+
+std::vector<std::string> SwitchState::take_dead_ports() {
+  std::vector<std::string> names;
+  const std::lock_guard lock(state_mutex_);
+  for (const auto& [name, port] : ports_) {
+    if (port.device->death_told || !opener_.inspect(port.device->open).dead) continue;
+    port.device->death_told = true;
+    names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace millrace::control::switchd

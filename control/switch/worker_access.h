@@ -1,0 +1,24 @@
+/// WorkerAccess: what the state of the switch needs of the workers.
+///
+/// Thread:  publisher: the control thread that applies. counters: reading from any thread. wake: any thread, must not block.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <vector>
+
+#include "datapath/counters.h"
+#include "datapath/publisher.h"
+
+namespace millrace::control::switchd {
+
+struct WorkerAccess {
+  datapath::Publisher* publisher = nullptr;
+  std::vector<datapath::WorkerCounters*> counters;  // by worker
+  std::vector<std::uint32_t> cpus;                  // by worker: where it is pinned
+  std::function<void()> wake;                       // makes every resting worker take a turn
+  /// A worker takes a turn in microseconds; one that does not for so long is stuck.
+  std::chrono::milliseconds ack_timeout{5000};
+};
+
+}  // namespace millrace::control::switchd

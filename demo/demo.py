@@ -148,9 +148,18 @@ def demo(arguments):
         rows.append(Row("demo", "", "", problem=str(error)))
     finally:
         if not kept:
-            say("taking everything down")
-            node.destroy()
+            rows += take_down_node(node)
     return rows
+
+
+def take_down_node(node):
+    """A row for what could not be taken down; none when all is gone."""
+    say("taking everything down")
+    try:
+        node.destroy()
+    except (CommandError, OSError, TimeoutError) as error:
+        return [Row("taking down", node.netns.name, "", problem=str(error))]
+    return []
 
 
 def main():

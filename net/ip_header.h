@@ -27,8 +27,8 @@ inline const Ipv6Header& ipv6(const Packet& packet) noexcept {
   return view<Ipv6Header>(static_cast<const std::uint8_t*>(packet.data) + packet.headers.l3_offset);
 }
 
-/// The Ethernet addresses of the next hop.
-inline void set_macs(Packet& packet, const Mac& destination, const Mac& source) noexcept {
+/// The Ethernet addresses of the next hop. By value: they may be the packet's own.
+inline void set_macs(Packet& packet, Mac destination, Mac source) noexcept {
   EthernetHeader& header = ethernet(packet);
   header.destination = destination;
   header.source = source;

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "datapath/rewrite.h"
 #include "net/arp.h"
 #include "net/icmp.h"
 #include "net/ndp.h"
@@ -11,10 +12,10 @@ namespace {
 
 using net::Drop;
 
-/// The answer goes back to where the question came from; everything in it is complete.
+/// The answer goes back to where the question came from, complete: it passes no further stage.
 Drop send_back(net::Packet& packet) noexcept {
   packet.out_port = packet.in_port;
-  packet.offload = {};
+  complete_checksum(packet);
   return Drop::kNone;
 }
 

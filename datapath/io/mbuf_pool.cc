@@ -12,6 +12,7 @@
 #include <cassert>
 #include <new>
 
+#include "datapath/io/pool_ring.h"
 #include "datapath/port.h"
 
 namespace millrace::datapath::io {
@@ -102,6 +103,7 @@ net::Result<void> MbufPool::build(const MbufPoolOptions& options) {
 
   // Frames must lie at equal strides across pages: only virtual addresses count here (NO_IOVA_CONTIG), and the stride
   // is chosen here, not by DPDK (NO_SPREAD).
+  if (!register_pool_ring()) return failed("mempool handler");
   const std::uint32_t cache = std::min(kCacheFrames, count_ / 16);
   mempool_ = rte_mempool_create_empty(name.c_str(), count_, stride_bytes_ - kMempoolHeaderBytes, cache,
                                       sizeof(rte_pktmbuf_pool_private), socket,

@@ -1,0 +1,82 @@
+// The datapath never allocates: every operator new of this program is counted, and a turn of a worker adds none.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "tests/datapath/test_switch.h"
+#include "tests/datapath/traffic.h"
+
+namespace {
+std::atomic<std::uint64_t> allocations{0};
+
+void* counted(std::size_t bytes, std::size_t alignment) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  void* const memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+}  // namespace
+
+void* operator new(std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
+void* operator new[](std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) { return counted(bytes, static_cast<std::size_t>(alignment)); }
+void* operator new[](std::size_t bytes, std::align_val_t alignment) { return counted(bytes, static_cast<std::size_t>(alignment)); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace millrace::datapath {
+namespace {
+
+using namespace tests;
+
+TEST(NoAllocation, CountsWhatIsAllocated) {
+  const std::uint64_t before = allocations;
+  std::vector<int> some(100);
+  EXPECT_EQ(allocations - before, 1u);
+  EXPECT_EQ(some.size(), 100u);
+}
+
+TEST(NoAllocation, NoTurnOfAWorkerAllocatesWhateverArrives) {
+  TestSwitch world({.workers = 2, .packets = 4096, .ring_size = 64});
+  world.add_host(0, 0);
+  for (unsigned pod = 1; pod <= 6; ++pod) {
+    world.add_pod(static_cast<net::PortId>(pod), pod, static_cast<WorkerId>(pod % 2)).mtu_bytes = pod % 3 == 0 ? 1280 : 1500;
+  }
+  world.publish();
+  Traffic traffic(7);
+  const unsigned others[] = {1, 2, 3, 4, 5, 6, 99};
+  std::uint64_t in_turns = 0;
+  for (unsigned round = 0; round < 300; ++round) {
+    for (unsigned pod = 1; pod <= 6; ++pod) {
+      for (int i = 0; i < 8; ++i) world.send(static_cast<net::PortId>(pod), traffic.from_pod(pod, others));
+    }
+    for (int i = 0; i < 8; ++i) world.send(0, traffic.from_host(others));
+    world.now_ns += 5'000'000;
+    const std::uint64_t before = allocations;
+    world.step(0);
+    world.step(1);
+    in_turns += allocations - before;
+    if (round % 16 == 0) {
+      for (net::PortId id = 0; id <= 6; ++id) world.receive(id);
+    }
+  }
+  EXPECT_EQ(in_turns, 0u);
+  // It was no idle run: all of this happened in those turns.
+  EXPECT_GT(world.sum(&PortCounters::tx_packets), 1000u);
+  EXPECT_GT(world.sum(&PortCounters::answered), 100u);
+  EXPECT_GT(world.sum(&PortCounters::created), 100u);
+  for (const net::Drop reason : {net::Drop::kTtlExceeded, net::Drop::kPacketTooBig, net::Drop::kTxRingFull, net::Drop::kSpoofedAddress}) {
+    EXPECT_GT(world.drops(reason), 0u) << net::drop_name(reason);
+  }
+}
+
+}  // namespace
+}  // namespace millrace::datapath

@@ -3,7 +3,7 @@
 /// Shape:   stderr is this process's own. The child gets exactly the given environment and default SIGPIPE.
 /// Errors:  CniCode::kIoFailure: it could not be started, wrote more than kMaxChildOutputBytes, or was still running at
 ///          the deadline (then it is killed).
-/// Thread:  any thread; ignores SIGPIPE for its writes by the caller's disposition (main sets SIG_IGN).
+/// Thread:  any thread. Precondition: SIGPIPE is ignored, for a child may end before it has read its stdin.
 #pragma once
 
 #include <chrono>

@@ -25,8 +25,10 @@ CallResult<std::string> reply_of(const Http2Answer& answer) {
   if (!answer.grpc_status) return failure_without_status(answer);
   const GrpcCode code = parse_grpc_status(*answer.grpc_status);
   if (code != GrpcCode::kOk) {
-    // The server's own "out of time" leaves open how far it came.
-    const bool open_end = code == GrpcCode::kDeadlineExceeded || code == GrpcCode::kCancelled;
+    // These a gRPC server also says by itself, of calls it cuts off when it stops: they leave open how far the call
+    // came.
+    const bool open_end =
+        code == GrpcCode::kDeadlineExceeded || code == GrpcCode::kCancelled || code == GrpcCode::kUnavailable;
     return CallFailure{code, percent_decoded(answer.grpc_message), open_end, false};
   }
   if (!answer.content_type.starts_with("application/grpc")) {

@@ -60,7 +60,8 @@ TEST(Ndp, DuplicateDetectionIsAnsweredToAllNodesUnsolicited) {
   ASSERT_TRUE(asked);
   EXPECT_TRUE(asked->is_duplicate_detection);
   ASSERT_TRUE(make_neighbor_advertisement(*packet, mac(kGateway), true));
-  EXPECT_EQ(packet.bytes(), advertisement(eth(kGateway, "33:33:00:00:00:01").ipv6(kGatewayIp, "ff02::1").ttl(255), 0xa0));
+  const PacketBuilder to_all_nodes = eth(kGateway, "33:33:00:00:00:01").ipv6(kGatewayIp, "ff02::1").ttl(255);
+  EXPECT_EQ(packet.bytes(), advertisement(to_all_nodes, 0xa0));
 }
 
 TEST(Ndp, AUnicastSolicitationWithoutOptionGrowsIntoTheTailroom) {

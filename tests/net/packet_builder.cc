@@ -335,7 +335,8 @@ Bytes cut(Bytes frame, std::size_t count) {
   return frame;
 }
 
-TestPacket::TestPacket(std::span<const std::uint8_t> frame, std::uint32_t headroom_bytes, std::uint32_t tailroom_bytes) {
+TestPacket::TestPacket(std::span<const std::uint8_t> frame, std::uint32_t headroom_bytes,
+                       std::uint32_t tailroom_bytes) {
   const auto frame_bytes = static_cast<std::uint32_t>(frame.size());
   const std::uint32_t capacity = headroom_bytes + frame_bytes + tailroom_bytes;
   memory_ = std::make_unique<std::uint8_t[]>(capacity);

@@ -41,7 +41,8 @@ class PacketBuilder {
   PacketBuilder& tcp(std::uint16_t source_port, std::uint16_t destination_port,
                      std::uint8_t flags = net::TcpHeader::kAck);
   PacketBuilder& sctp(std::uint16_t source_port, std::uint16_t destination_port);
-  PacketBuilder& icmp(std::uint8_t type, std::uint8_t code = 0, std::uint16_t identifier = 0, std::uint16_t sequence = 0);
+  PacketBuilder& icmp(std::uint8_t type, std::uint8_t code = 0, std::uint16_t identifier = 0,
+                      std::uint16_t sequence = 0);
   PacketBuilder& icmpv6(std::uint8_t type, std::uint8_t code = 0, std::uint16_t identifier = 0,
                         std::uint16_t sequence = 0);
   /// Neighbour solicitation for `target`, with a source link-layer option unless `source_mac` is empty.
@@ -64,8 +65,9 @@ class PacketBuilder {
   Bytes bytes() const;
 
  private:
-  enum class Kind : std::uint8_t { kEthernet, kVlan, kArp, kIpv4, kIpv6, kExtension, kFragment, kUdp, kTcp, kSctp, kIcmp,
-                                   kIcmpv6, kPayload };
+  enum class Kind : std::uint8_t {
+    kEthernet, kVlan, kArp, kIpv4, kIpv6, kExtension, kFragment, kUdp, kTcp, kSctp, kIcmp, kIcmpv6, kPayload,
+  };
   enum class Checksum : std::uint8_t { kFull, kPartial, kNone };
   struct Layer {
     Kind kind;

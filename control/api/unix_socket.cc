@@ -83,7 +83,7 @@ net::Result<void> remove_stale(const std::string& path) {
 
 }  // namespace
 
-net::Result<std::unique_ptr<UnixServer>> UnixServer::listen(const std::string& path, grpc::Service& service) {
+net::Result<SocketClaim> SocketClaim::take(const std::string& path) {
   if (path.empty() || path.size() > kSocketPathLimitBytes) {
     return net::invalid_argument(
         fmt::format("{}: socket path of {} bytes; allowed: 1..{}", path, path.size(), kSocketPathLimitBytes));
@@ -91,9 +91,24 @@ net::Result<std::unique_ptr<UnixServer>> UnixServer::listen(const std::string& p
   if (auto made = make_directory_of(path); !made) return made.error();
   auto lock = take_lock(path);
   if (!lock) return lock.error();
-  std::unique_ptr<UnixServer> self(new UnixServer(path, *lock));
+  SocketClaim claim(path, *lock);
   if (auto removed = remove_stale(path); !removed) return removed.error();
+  return claim;
+}
 
+SocketClaim::~SocketClaim() {
+  if (lock_fd_ >= 0) ::close(lock_fd_);  // PATH.lock stays: removing it would let two holders in
+}
+
+net::Result<std::unique_ptr<UnixServer>> UnixServer::listen(const std::string& path, grpc::Service& service) {
+  auto claim = SocketClaim::take(path);
+  if (!claim) return claim.error();
+  return listen(std::move(claim).value(), service);
+}
+
+net::Result<std::unique_ptr<UnixServer>> UnixServer::listen(SocketClaim claim, grpc::Service& service) {
+  const std::string path = claim.path();
+  std::unique_ptr<UnixServer> self(new UnixServer(std::move(claim)));
   grpc::ServerBuilder builder;
   grpc::ResourceQuota quota("server");
   quota.SetMaxThreads(kServerThreadLimit);
@@ -109,10 +124,7 @@ net::Result<std::unique_ptr<UnixServer>> UnixServer::listen(const std::string& p
   return self;
 }
 
-UnixServer::~UnixServer() {
-  stop(std::chrono::milliseconds(0));
-  ::close(lock_fd_);  // PATH.lock stays: removing it would let two holders in
-}
+UnixServer::~UnixServer() { stop(std::chrono::milliseconds(0)); }
 
 void UnixServer::stop(std::chrono::milliseconds grace) {
   if (server_ == nullptr) return;

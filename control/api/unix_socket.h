@@ -15,6 +15,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "net/result.h"
 
@@ -27,10 +28,27 @@ inline constexpr int kMessageLimitBytes = 4 << 20;
 /// Threads of a server, those that wait for requests included.
 inline constexpr int kServerThreadLimit = 32;
 
+/// The right to serve a path, held until destroyed. A daemon takes it before it takes anything large.
+class SocketClaim {
+ public:
+  /// Makes the directory of `path` when it is not there, and removes a stale socket.
+  static net::Result<SocketClaim> take(const std::string& path);
+  SocketClaim(SocketClaim&& other) noexcept : path_(std::move(other.path_)), lock_fd_(std::exchange(other.lock_fd_, -1)) {}
+  SocketClaim& operator=(SocketClaim&&) = delete;
+  ~SocketClaim();
+  const std::string& path() const noexcept { return path_; }
+
+ private:
+  SocketClaim(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
+  std::string path_;
+  int lock_fd_;
+};
+
 /// A listening server. Stops at once when destroyed; `stop` gives running requests time to end.
 class UnixServer {
  public:
-  /// Makes the directory of `path` when it is not there. `service` must outlive the server.
+  /// `service` must outlive the server.
+  static net::Result<std::unique_ptr<UnixServer>> listen(SocketClaim claim, grpc::Service& service);
   static net::Result<std::unique_ptr<UnixServer>> listen(const std::string& path, grpc::Service& service);
   ~UnixServer();
   UnixServer(const UnixServer&) = delete;
@@ -40,9 +58,8 @@ class UnixServer {
   void stop(std::chrono::milliseconds grace);
 
  private:
-  UnixServer(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
-  std::string path_;
-  int lock_fd_;
+  explicit UnixServer(SocketClaim claim) : claim_(std::move(claim)) {}
+  SocketClaim claim_;
   std::unique_ptr<grpc::Server> server_;
 };
 

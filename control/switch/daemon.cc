@@ -8,6 +8,7 @@
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <utility>
 
 #include "control/api/service_manager.h"
 #include "control/api/unix_socket.h"
@@ -74,11 +75,11 @@ void watch_until_stopped(SwitchState& state, StopSignals& signals) {
 }
 
 /// From the first worker's first turn to the last one's last.
-net::Result<void> serve(const config::Config& config, SwitchState& state, WorkerSet& workers, SwitchService& service,
-                        StopSignals& signals) {
+net::Result<void> serve(const config::Config& config, api::SocketClaim claim, SwitchState& state, WorkerSet& workers,
+                        SwitchService& service, StopSignals& signals) {
   const bool always = config.poll == config::Poll::kAlways;
   if (auto started = workers.start(always ? io::PollMode::kAlways : io::PollMode::kAdaptive); !started) return started;
-  auto server = api::UnixServer::listen(config.switch_socket(), service);
+  auto server = api::UnixServer::listen(std::move(claim), service);
   if (!server) return server.error();
   spdlog::info("ready: {} (pid {})", config.switch_socket(), ::getpid());
   api::notify_service_manager("READY=1\n");
@@ -93,8 +94,8 @@ net::Result<void> serve(const config::Config& config, SwitchState& state, Worker
   return {};
 }
 
-net::Result<void> run_with_memory(const config::Config& config, const Placement& placement, const std::string& memory,
-                                  std::uint32_t frame_mtu, StopSignals& signals) {
+net::Result<void> run_with_memory(const config::Config& config, api::SocketClaim claim, const Placement& placement,
+                                  const std::string& memory, std::uint32_t frame_mtu, StopSignals& signals) {
   io::MbufPoolOptions pool_options;
   pool_options.count = config.memory.packets;
   pool_options.data_room_bytes = frame_mtu + kFrameHeaderBytes;
@@ -117,7 +118,7 @@ net::Result<void> run_with_memory(const config::Config& config, const Placement&
   info.packets_limit = packets.count();
   info.topology = placement.topology;
   SwitchService service(**state, std::move(info), [&packets] { return std::uint64_t{packets.free_count()}; });
-  return serve(config, **state, workers, service, signals);
+  return serve(config, std::move(claim), **state, workers, service, signals);
 }
 
 }  // namespace
@@ -125,6 +126,8 @@ net::Result<void> run_with_memory(const config::Config& config, const Placement&
 net::Result<void> run_daemon(const config::Config& config, StopSignals& signals) {
   spdlog::info("millraced {} (pid {}), config {}", MILLRACE_VERSION, ::getpid(),
                config.file.empty() ? "defaults" : config.file);
+  auto claim = api::SocketClaim::take(config.switch_socket());
+  if (!claim) return claim.error();
   auto placement = place_workers(config);
   if (!placement) return placement.error();
   if (!placement->control_cpus.empty()) {
@@ -138,7 +141,7 @@ net::Result<void> run_daemon(const config::Config& config, StopSignals& signals)
   auto eal = io::start_eal(eal_options);
   if (!eal) return eal.error();
   spdlog::info("memory: {}", eal->memory);
-  auto result = run_with_memory(config, *placement, eal->memory, frame_mtu, signals);
+  auto result = run_with_memory(config, std::move(claim).value(), *placement, eal->memory, frame_mtu, signals);
   io::stop_eal();
   return result;
 }

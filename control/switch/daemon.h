@@ -1,6 +1,7 @@
 /// Daemon: the whole of millraced from a config to its end, in the order in which things need each other.
 ///
-/// Order:   placement -> EAL -> packet pool -> workers -> state (generation 1) -> worker threads -> socket -> READY.
+/// Order:   claim of the socket -> placement -> EAL -> packet pool -> workers -> state (generation 1) -> worker
+///          threads -> socket -> READY.
 ///          The end runs backwards: no more requests, watches end, ports are removed and passed by all workers, threads end.
 /// Errors:  the sentence of the part that failed; what was started is stopped.
 /// Thread:  main.

@@ -41,8 +41,8 @@ net::Result<AddressBlock> AddressBlock::make(const net::Prefix& pool, std::uint8
   const unsigned host_bits = bits - block_bits;
   const std::uint64_t all_ones = host_bits >= 32 ? 0xffffffffULL : (1ULL << host_bits) - 1;
   const bool has_broadcast = made.family() == 4;
-  made.last_index_ = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(has_broadcast ? all_ones - 1 : all_ones, kMaxIndex));
+  made.last_index_ =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(has_broadcast ? all_ones - 1 : all_ones, kMaxIndex));
   return made;
 }
 

@@ -1,5 +1,5 @@
-/// The agent as a whole: state, reconciliation, host port, the line to the switch and the service, in the order in which
-/// they must start.
+/// The agent as a whole: state, reconciliation, host port, the line to the switch and the service, in the order in
+/// which they must start.
 ///
 /// Errors:  the sentence of the part that could not start; what was started is stopped again.
 /// Thread:  start and destruction on one thread. Pods and the host port stay when the agent ends.

@@ -53,8 +53,8 @@ grpc::Status AgentService::CheckPod(grpc::ServerContext*, const api::CheckPodReq
 grpc::Status AgentService::GcPods(grpc::ServerContext*, const api::GcPodsRequest* request, api::GcPodsReply* reply) {
   std::vector<AttachmentKey> valid;
   for (const api::AttachmentKey& message : request->valid()) {
-    valid.push_back({message.network().empty() ? request->network() : message.network(), message.container_id(),
-                     message.ifname()});
+    valid.push_back(
+        {message.network().empty() ? request->network() : message.network(), message.container_id(), message.ifname()});
   }
   auto removed = pods_.gc(request->network(), valid);
   if (!removed) return to_status(removed.error());

@@ -33,7 +33,8 @@ void set_host_forwarding(bool enable, const std::vector<AddressBlock>& blocks) {
     const std::string sysctl = block.family() == 4 ? "ipv4/ip_forward" : "ipv6/conf/all/forwarding";
     if (is_on(sysctl)) continue;
     if (!enable) {
-      spdlog::warn("hostForwarding is false and net/{} is 0: pods reach this node and one another, nothing beyond", sysctl);
+      spdlog::warn("hostForwarding is false and net/{} is 0: pods reach this node and one another, nothing beyond",
+                   sysctl);
       continue;
     }
     if (block.family() == 6) keep_router_advertisements();

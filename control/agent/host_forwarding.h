@@ -1,6 +1,7 @@
 /// Forwarding of packets by the node's kernel, which pods need to reach the world by way of the node.
 ///
-/// Shape:   global settings of the node, so a key of the configuration (hostForwarding) decides whether they are touched.
+/// Shape:   global settings of the node, so a key of the configuration (hostForwarding) decides whether they are
+///          touched.
 ///          IPv6 forwarding makes the kernel ignore router advertisements (accept_ra = 1 means "unless forwarding"), by
 ///          which the node may have its own default route: interfaces that listen to them are set to listen always (2).
 /// Errors:  none: what cannot be set is logged; pods and node still reach one another.

@@ -11,9 +11,7 @@
 namespace millrace::control::agent {
 namespace {
 
-net::Prefix host_prefix(const net::IpAddress& address) {
-  return {address, static_cast<std::uint8_t>(address.bits())};
-}
+net::Prefix host_prefix(const net::IpAddress& address) { return {address, static_cast<std::uint8_t>(address.bits())}; }
 
 /// By way of the gateway, so that one neighbour entry serves all pods; on-link, so that two instances on one node may
 /// have the same gateway address.
@@ -47,7 +45,8 @@ net::Result<LinkInfo> find_or_make(Netlink& netlink, const HostPort& port) {
   return found;
 }
 
-/// Settings of this interface alone. A setting that cannot be made is told and is no reason to leave pods without a node.
+/// Settings of this interface alone. A setting that cannot be made is told and is no reason to leave pods without a
+/// node.
 void set_sysctls(const HostPort& port) {
   const std::string v4 = "ipv4/conf/" + port.name + "/";
   const std::string v6 = "ipv6/conf/" + port.name + "/";

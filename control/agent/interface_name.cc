@@ -2,15 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 
 namespace millrace::control::agent {
 namespace {
-
-constexpr std::string_view kPrefix = "mr";
-constexpr std::size_t kHexDigits = 13;
 
 std::uint64_t fnv1a(std::initializer_list<std::string_view> fields) {
   std::uint64_t hash = 0xcbf29ce484222325;
@@ -28,7 +24,7 @@ std::string host_interface_name(std::string_view instance, const AttachmentKey& 
   const std::uint64_t hash = fnv1a({instance, key.network, key.container_id, key.ifname});
   // Folded as the draft says for widths that are no power of two.
   const std::uint64_t folded = (hash >> 52) ^ (hash & ((1ULL << 52) - 1));
-  return fmt::format("{}{:013x}", kPrefix, folded);
+  return fmt::format("mr{:013x}", folded);
 }
 
 net::Mac mac_of(std::string_view instance, const AttachmentKey& key, std::string_view end) {
@@ -37,12 +33,6 @@ net::Mac mac_of(std::string_view instance, const AttachmentKey& key, std::string
   for (std::size_t i = 0; i < mac.bytes.size(); ++i) mac.bytes[i] = static_cast<std::uint8_t>(hash >> (8 * i + 8));
   mac.bytes[0] = static_cast<std::uint8_t>((mac.bytes[0] & ~0x01) | 0x02);
   return mac;
-}
-
-bool is_host_interface_name(std::string_view name) {
-  if (name.size() != kPrefix.size() + kHexDigits || !name.starts_with(kPrefix)) return false;
-  name.remove_prefix(kPrefix.size());
-  return std::all_of(name.begin(), name.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 }  // namespace millrace::control::agent

@@ -19,7 +19,5 @@ namespace millrace::control::agent {
 std::string host_interface_name(std::string_view instance, const AttachmentKey& key);
 /// The MAC of one end of a veth pair: `end` is "pod", "host" or what else tells them apart.
 net::Mac mac_of(std::string_view instance, const AttachmentKey& key, std::string_view end);
-/// Is this a name that host_interface_name() makes?
-bool is_host_interface_name(std::string_view name);
 
 }  // namespace millrace::control::agent

@@ -33,7 +33,8 @@ bool is_label_name(std::string_view text) {
 net::Result<void> verdict(bool fits, const std::string& field, std::string_view text, const char* allowed) {
   if (fits) return {};
   constexpr std::size_t kShown = 300;  // a hostile value is not worth a long log line
-  return net::invalid_argument(field + ": \"" + std::string(text.substr(0, kShown)) + "\" cannot be; allowed: " + allowed);
+  return net::invalid_argument(field + ": \"" + std::string(text.substr(0, kShown)) +
+                               "\" cannot be; allowed: " + allowed);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // millrace-agent: the node's pods, addresses and desired state. What it does is in agent.h.
-#include <CLI/CLI.hpp>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <CLI/CLI.hpp>
 
 #include <csignal>
 #include <iostream>

@@ -71,7 +71,9 @@ class Netlink {
   net::Result<std::vector<LinkRoute>> routes(int index, std::uint8_t family);
 
  private:
-  struct Close { void operator()(nl_sock* socket) const; };
+  struct Close {
+    void operator()(nl_sock* socket) const;
+  };
   explicit Netlink(nl_sock* socket) : socket_(socket) {}
   std::unique_ptr<nl_sock, Close> socket_;
 };

@@ -9,9 +9,7 @@
 namespace millrace::control::agent {
 namespace {
 
-net::Prefix host_prefix(const net::IpAddress& address) {
-  return {address, static_cast<std::uint8_t>(address.bits())};
-}
+net::Prefix host_prefix(const net::IpAddress& address) { return {address, static_cast<std::uint8_t>(address.bits())}; }
 
 net::Prefix default_prefix(std::uint8_t family) {
   net::Prefix prefix;

@@ -5,8 +5,8 @@
 ///                    advertisements, no duplicate address detection. GRO is on, so the pod receives through NAPI in
 ///                    large pieces.
 ///          node end: up, no address, IPv6 off: the kernel itself sends nothing out of it. The switch opens it.
-/// Errors:  kAlreadyExists when either interface is there (nothing was changed then); else the step that failed, and the
-///          pair is removed again.
+/// Errors:  kAlreadyExists when either interface is there (nothing was changed then); else the step that failed, and
+///          the pair is removed again.
 /// Thread:  any; different pods at the same time.
 #pragma once
 

@@ -78,8 +78,8 @@ net::Result<std::uint64_t> PodManager::connect(const Netns& netns, const Attachm
     return net::failed_precondition("ipam: no pool is configured and no address was delegated");
   }
   if (!attachment.addresses.back().is_v4() && attachment.mtu < kMinMtuIpv6) {
-    return net::invalid_argument("mtu: " + std::to_string(attachment.mtu) + " with an IPv6 address; allowed: " +
-                                 std::to_string(kMinMtuIpv6) + " and more");
+    return net::invalid_argument("mtu: " + std::to_string(attachment.mtu) +
+                                 " with an IPv6 address; allowed: " + std::to_string(kMinMtuIpv6) + " and more");
   }
   if (auto made = create_pod_link(netns, link_of(attachment)); !made) {
     link_made = made.error().code != net::ErrorCode::kAlreadyExists;

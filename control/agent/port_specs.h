@@ -15,7 +15,8 @@ namespace millrace::control::agent {
 
 api::PortSpec pod_port(const Attachment& attachment);
 api::PortSpec host_port(const config::Config& config, const std::vector<AddressBlock>& blocks, const net::Mac& mac);
-/// ICMP errors come from the node's own address, so that a traceroute shows the node; without a block, from the gateway's.
+/// ICMP errors come from the node's own address, so that a traceroute shows the node; without a block, from the
+/// gateway's.
 api::Gateway gateway(const config::Config& config, const std::vector<AddressBlock>& blocks);
 
 }  // namespace millrace::control::agent

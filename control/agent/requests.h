@@ -14,7 +14,7 @@
 
 namespace millrace::control::agent {
 
-inline constexpr std::uint32_t kMinMtu = 576;  // RFC 791: what every host must take
+inline constexpr std::uint32_t kMinMtu = 576;       // RFC 791: what every host must take
 inline constexpr std::uint32_t kMinMtuIpv6 = 1280;  // RFC 8200 s.5
 inline constexpr std::uint32_t kMaxMtu = 65535;
 /// Addresses a pod may bring along in each family: what the switch takes.

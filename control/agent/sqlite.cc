@@ -32,8 +32,7 @@ Statement& Statement::bind(int index, std::int64_t value) {
 }
 
 Statement& Statement::bind(int index, std::string_view text) {
-  const int code =
-      sqlite3_bind_text64(handle_.get(), index, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  const int code = sqlite3_bind_text64(handle_.get(), index, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
   if (code != SQLITE_OK) bind_error_ = code;
   return *this;
 }
@@ -41,11 +40,6 @@ Statement& Statement::bind(int index, std::string_view text) {
 Statement& Statement::bind(int index, std::span<const std::uint8_t> blob) {
   const int code = sqlite3_bind_blob64(handle_.get(), index, blob.data(), blob.size(), SQLITE_TRANSIENT);
   if (code != SQLITE_OK) bind_error_ = code;
-  return *this;
-}
-
-Statement& Statement::bind_null(int index) {
-  if (const int code = sqlite3_bind_null(handle_.get(), index); code != SQLITE_OK) bind_error_ = code;
   return *this;
 }
 

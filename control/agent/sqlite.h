@@ -1,8 +1,8 @@
 /// A thin, typed skin over the SQLite C API: connection, prepared statement, transaction.
 ///
 /// Shape:   parameters are numbered from 1 and columns from 0, as SQLite does it.
-/// Errors:  SQLite's result codes become net::Error with SQLite's own sentence: full disk -> kResourceExhausted, busy ->
-///          kUnavailable, a file that is not a database or is damaged -> kFailedPrecondition, the rest -> kInternal.
+/// Errors:  SQLite's result codes become net::Error with SQLite's own sentence: full disk -> kResourceExhausted,
+///          busy -> kUnavailable, a file that is not a database or is damaged -> kFailedPrecondition, the rest -> kInternal.
 /// Thread:  a Database and what is made from it belong to one thread at a time; the Store holds a mutex around it.
 #pragma once
 
@@ -28,7 +28,6 @@ class Statement {
   Statement& bind(int index, std::int64_t value);
   Statement& bind(int index, std::string_view text);
   Statement& bind(int index, std::span<const std::uint8_t> blob);
-  Statement& bind_null(int index);
 
   /// True: a row stands in the columns. False: done.
   net::Result<bool> step();
@@ -42,7 +41,9 @@ class Statement {
   std::vector<std::uint8_t> blob(int column) const;
 
  private:
-  struct Finalize { void operator()(sqlite3_stmt* handle) const; };
+  struct Finalize {
+    void operator()(sqlite3_stmt* handle) const;
+  };
   std::unique_ptr<sqlite3_stmt, Finalize> handle_;
   int bind_error_ = 0;
 };
@@ -63,7 +64,9 @@ class Database {
   int changes() const;
 
  private:
-  struct Close { void operator()(sqlite3* handle) const; };
+  struct Close {
+    void operator()(sqlite3* handle) const;
+  };
   std::unique_ptr<sqlite3, Close> handle_;
 };
 

@@ -103,8 +103,8 @@ net::Result<void> assign_addresses(Database& database, std::int64_t id, const St
   for (const net::IpAddress& address : request.wanted) {
     const auto& blocks = *request.blocks;
     if (std::none_of(blocks.begin(), blocks.end(), [&](const auto& b) { return b.is_for_pods(address); })) {
-      return net::invalid_argument("addresses: " + address.to_string() + " cannot be had; allowed: " +
-                                   block_names(blocks));
+      return net::invalid_argument("addresses: " + address.to_string() +
+                                   " cannot be had; allowed: " + block_names(blocks));
     }
     if (auto taken = take_address(database, id, address); !taken) return taken.error();
   }

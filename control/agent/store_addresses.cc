@@ -73,8 +73,7 @@ net::Result<void> take_address(Database& database, std::int64_t attachment, cons
   return {};
 }
 
-net::Result<net::IpAddress> take_next_address(Database& database, std::int64_t attachment,
-                                              const AddressBlock& block) {
+net::Result<net::IpAddress> take_next_address(Database& database, std::int64_t attachment, const AddressBlock& block) {
   auto address = next_never_used(database, block);
   if (address && !*address) address = longest_released(database, block);
   if (!address) return address.error();
@@ -93,12 +92,12 @@ net::Result<void> release_addresses(Database& database, std::int64_t attachment,
   if (!addresses) return addresses.error();
   for (const net::IpAddress& address : *addresses) {
     // The largest sequence number in use grows with each release; a gap left by an address taken again is no harm.
-    auto statement = database.prepare(
-        in_a_block(blocks, address)
-            ? "UPDATE addresses SET attachment = NULL, "
-              "released_seq = (SELECT coalesce(max(released_seq), 0) + 1 FROM addresses WHERE released_seq IS NOT NULL) "
-              "WHERE address = ?1"
-            : "DELETE FROM addresses WHERE address = ?1");
+    auto statement =
+        database.prepare(in_a_block(blocks, address) ? "UPDATE addresses SET attachment = NULL, "
+                                                       "released_seq = (SELECT coalesce(max(released_seq), 0) + 1 FROM "
+                                                       "addresses WHERE released_seq IS NOT NULL) "
+                                                       "WHERE address = ?1"
+                                                     : "DELETE FROM addresses WHERE address = ?1");
     if (!statement) return statement.error();
     statement->bind(1, address.raw());
     if (auto run = statement->run(); !run) return run.error();

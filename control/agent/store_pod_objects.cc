@@ -23,8 +23,8 @@ net::Result<void> insert_pod_object(Database& database, const PodObject& object)
     label->bind(1, id).bind(2, key).bind(3, value);
     if (auto run = label->run(); !run) return run.error();
   }
-  auto port = database.prepare(
-      "INSERT INTO pod_ports (pod, position, name, port, protocol) VALUES (?1, ?2, ?3, ?4, ?5)");
+  auto port =
+      database.prepare("INSERT INTO pod_ports (pod, position, name, port, protocol) VALUES (?1, ?2, ?3, ?4, ?5)");
   if (!port) return port.error();
   std::int64_t position = 0;
   for (const ContainerPort& p : object.ports) {

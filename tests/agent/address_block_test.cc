@@ -28,8 +28,8 @@ constexpr Row kRows[] = {
      "10.255.255.254", 253},
     {"IPv6 has no broadcast", "fd00:10:244::/112", 120, 0, "fd00:10:244::/120", "fd00:10:244::1", "fd00:10:244::2",
      "fd00:10:244::ff", 254},
-    {"a large block is used up to the bound", "fd00::/56", 64, 7, "fd00:0:0:7::/64", "fd00:0:0:7::1",
-     "fd00:0:0:7::2", "fd00:0:0:7::ffff", 65534},
+    {"a large block is used up to the bound", "fd00::/56", 64, 7, "fd00:0:0:7::/64", "fd00:0:0:7::1", "fd00:0:0:7::2",
+     "fd00:0:0:7::ffff", 65534},
 };
 
 TEST(AddressBlock, cuts_a_pool_into_blocks) {
@@ -68,8 +68,8 @@ TEST(AddressBlock, refuses_what_cannot_be) {
   };
   for (const Bad& row : kBad) {
     SCOPED_TRACE(row.name);
-    auto block = AddressBlock::make(*net::Prefix::parse(row.pool), static_cast<std::uint8_t>(row.block_bits),
-                                    row.block_index);
+    auto block =
+        AddressBlock::make(*net::Prefix::parse(row.pool), static_cast<std::uint8_t>(row.block_bits), row.block_index);
     ASSERT_FALSE(block.ok());
     EXPECT_EQ(block.error().code, net::ErrorCode::kInvalidArgument);
     EXPECT_NE(block.error().message.find(row.says), std::string::npos) << block.error().message;

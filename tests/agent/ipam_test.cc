@@ -1,4 +1,5 @@
 // The built-in IPAM, as the store does it: tables, and a random run against a model.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -47,7 +48,7 @@ class Ipam : public testing::Test {
     auto a = add(container, std::move(wanted));
     if (!a) return a.error().message;
     std::string all;
-    for (const auto& address : a->addresses) all += (all.empty() ? "" : " ") + address.to_string();
+    for (const auto& address : a->addresses) all += fmt::format("{}{}", all.empty() ? "" : " ", address.to_string());
     return all;
   }
   void del(const std::string& container) {
@@ -98,7 +99,10 @@ TEST_F(Ipam, says_pool_block_and_count_when_it_is_exhausted) {
 TEST_F(Ipam, gives_a_wanted_address_or_says_why_not) {
   EXPECT_EQ(added("a", {"10.9.0.5"}), "10.9.0.5");
   EXPECT_EQ(added("b", {"10.9.0.5"}), "address 10.9.0.5 is another pod's");
-  struct Row { const char* name; const char* address; };
+  struct Row {
+    const char* name;
+    const char* address;
+  };
   for (const Row& row : {Row{"the node's own", "10.9.0.1"}, Row{"network", "10.9.0.0"}, Row{"broadcast", "10.9.0.7"},
                          Row{"another block", "10.9.0.10"}, Row{"another family", "fd00::5"}}) {
     SCOPED_TRACE(row.name);
@@ -157,9 +161,9 @@ TEST_F(Ipam, agrees_with_a_model_over_a_random_run) {
   std::mt19937 random(20240607);
   const auto below = [&](std::size_t n) { return std::uniform_int_distribution<std::size_t>(0, n - 1)(random); };
   for (int step = 0; step < 600; ++step) {
-    SCOPED_TRACE("step " + std::to_string(step));
+    SCOPED_TRACE(testing::Message() << "step " << step);
     if (step % 97 == 96) reopen();
-    const std::string name = "c" + std::to_string(step);
+    const std::string name = fmt::format("c{}", step);
     if (live.empty() || below(100) < 58) {
       if (free.empty()) {
         ASSERT_FALSE(add(name).ok());

@@ -42,9 +42,8 @@ class ScratchNetns {
   explicit ScratchNetns(const std::string& path) : path_(path) {
     std::ofstream(path_).flush();
     std::thread([this] {
-      made_ = unshare(CLONE_NEWNET) == 0 &&
-              mount(("/proc/self/task/" + std::to_string(gettid()) + "/ns/net").c_str(), path_.c_str(), nullptr,
-                    MS_BIND, nullptr) == 0;
+      made_ = unshare(CLONE_NEWNET) == 0 && mount(("/proc/self/task/" + std::to_string(gettid()) + "/ns/net").c_str(),
+                                                  path_.c_str(), nullptr, MS_BIND, nullptr) == 0;
     }).join();
   }
   ~ScratchNetns() { remove(); }

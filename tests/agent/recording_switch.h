@@ -1,0 +1,117 @@
+/// The other process of the switch client's protocol, for tests of the agent alone: keeps the ports that Apply leaves
+/// it with. It has no packets; the whole system's tests run the real millraced.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "control/api/switch.grpc.pb.h"
+#include "control/api/unix_socket.h"
+
+namespace millrace::control::agent {
+
+class RecordingSwitch final : public api::Switch::Service {
+ public:
+  RecordingSwitch(const std::string& socket, std::string instance_id) : instance_id_(std::move(instance_id)) {
+    auto server = api::UnixServer::listen(socket, *this);
+    EXPECT_TRUE(server.ok()) << (server.ok() ? "" : server.error().message);
+    if (server) server_ = *std::move(server);
+  }
+  ~RecordingSwitch() override {
+    {
+      const std::lock_guard guard(mutex_);
+      ending_ = true;
+    }
+    changed_.notify_all();
+    if (server_) server_->stop(std::chrono::milliseconds(1000));
+  }
+
+  /// Decides about each Apply before it is done; the default agrees.
+  std::function<grpc::Status(const api::ApplyRequest&, api::ApplyReply&)> judge;
+
+  grpc::Status Apply(grpc::ServerContext*, const api::ApplyRequest* request, api::ApplyReply* reply) override {
+    if (judge) {
+      if (auto status = judge(*request, *reply); !status.ok()) return status;
+    }
+    const std::lock_guard guard(mutex_);
+    if (request->replace_all()) {
+      ports_.clear();
+      ++resyncs_;
+    }
+    if (request->has_gateway()) gateway_ = request->gateway();
+    for (const api::PortSpec& port : request->upsert_ports()) ports_[port.name()] = port;
+    for (const std::string& name : request->remove_ports()) ports_.erase(name);
+    for (const api::PortFailure& failure : reply->failures()) ports_.erase(failure.name());
+    reply->set_generation(++generation_);
+    changed_.notify_all();
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Watch(grpc::ServerContext* context, const api::WatchRequest*,
+                     grpc::ServerWriter<api::WatchEvent>* writer) override {
+    api::WatchEvent event;
+    event.set_instance_id(instance_id_);
+    writer->Write(event);
+    std::unique_lock guard(mutex_);
+    // Ends with the server, or is cancelled by a client that goes: looked at now and then, as the real switch need not.
+    while (!ending_ && !context->IsCancelled()) changed_.wait_for(guard, std::chrono::milliseconds(50));
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListPorts(grpc::ServerContext*, const api::ListPortsRequest*, api::ListPortsReply* reply) override {
+    const std::lock_guard guard(mutex_);
+    for (const auto& [name, port] : ports_) *reply->add_ports()->mutable_spec() = port;
+    return grpc::Status::OK;
+  }
+
+  std::vector<std::string> names() const {
+    const std::lock_guard guard(mutex_);
+    std::vector<std::string> names;
+    for (const auto& [name, port] : ports_) names.push_back(name);
+    return names;
+  }
+  api::PortSpec port(const std::string& name) const {
+    const std::lock_guard guard(mutex_);
+    const auto found = ports_.find(name);
+    return found == ports_.end() ? api::PortSpec() : found->second;
+  }
+  api::Gateway gateway() const {
+    const std::lock_guard guard(mutex_);
+    return gateway_;
+  }
+  int resyncs() const {
+    const std::lock_guard guard(mutex_);
+    return resyncs_;
+  }
+  /// Waits until `is_so` of this switch; false after five seconds.
+  bool wait_until(const std::function<bool(const std::map<std::string, api::PortSpec>&)>& is_so) {
+    std::unique_lock guard(mutex_);
+    return changed_.wait_for(guard, std::chrono::seconds(5), [&] { return is_so(ports_); });
+  }
+  /// Somebody else takes a port away.
+  void lose(const std::string& name) {
+    const std::lock_guard guard(mutex_);
+    ports_.erase(name);
+  }
+
+ private:
+  const std::string instance_id_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, api::PortSpec> ports_;
+  api::Gateway gateway_;
+  std::uint64_t generation_ = 0;
+  int resyncs_ = 0;
+  bool ending_ = false;
+  std::unique_ptr<api::UnixServer> server_;
+};
+
+}  // namespace millrace::control::agent

@@ -167,9 +167,10 @@ bool AfXdpPort::dead() const noexcept {
 
 AfXdpStatistics AfXdpPort::statistics() const noexcept {
   const xdp_statistics kernel = state_->socket->statistics();
-  return {.rx_no_frames = kernel.rx_fill_ring_empty_descs,
+  // The kernel counts a full ring apart and an empty fill ring among the dropped.
+  return {.rx_dropped = kernel.rx_dropped + kernel.rx_ring_full,
+          .rx_no_frames = kernel.rx_fill_ring_empty_descs,
           .rx_ring_full = kernel.rx_ring_full,
-          .rx_dropped = kernel.rx_dropped,
           .tx_invalid = kernel.tx_invalid_descs};
 }
 

@@ -33,10 +33,10 @@ struct AfXdpOptions {
 
 /// What the kernel dropped at the socket, before the switch saw it. Since the port was opened.
 struct AfXdpStatistics {
-  std::uint64_t rx_no_frames = 0;   // times the fill ring was empty
-  std::uint64_t rx_ring_full = 0;   // packets
-  std::uint64_t rx_dropped = 0;     // packets, for another reason: too long for a frame
-  std::uint64_t tx_invalid = 0;     // descriptors the kernel refused: a fault of the switch
+  std::uint64_t rx_dropped = 0;    // packets, all that were lost here
+  std::uint64_t rx_no_frames = 0;  // of these: the fill ring was empty
+  std::uint64_t rx_ring_full = 0;  // of these: the worker did not come in time
+  std::uint64_t tx_invalid = 0;    // descriptors the kernel refused: a fault of the switch
 };
 
 class AfXdpPort final : public Port {

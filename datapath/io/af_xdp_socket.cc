@@ -4,7 +4,9 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "datapath/io/bpf_log.h"
 
@@ -15,29 +17,43 @@ namespace {
 constexpr int kXdpMaxTxSkbBudget = 9;
 /// Room in the socket's send account for a full ring of copies; an skb of a full frame counts about 2.5 KB.
 constexpr int kSendBytesPerFrame = 4096;
+/// The kernel frees a closed socket's queue in a work item of its own and after the last packet sent from it, without
+/// telling anyone: whoever opens it again just then (a switch that starts after it was killed) is told EBUSY.
+constexpr std::chrono::milliseconds kBusyPatience{1000};
+constexpr std::chrono::milliseconds kBusyStep{5};
 
 net::Error socket_error(const std::string& interface, const char* what, int status) {
   const int error = -status;
-  const net::ErrorCode code =
-      error == EPERM || error == EACCES ? net::ErrorCode::kPermissionDenied : net::ErrorCode::kFailedPrecondition;
-  std::string text = fmt::format("AF_XDP on interface {}: {}: {}", interface, what, std::strerror(error));
-  if (error == EBUSY) text += " (another process has a socket on this queue)";
-  return {code, std::move(text)};
+  const std::string text = fmt::format("AF_XDP on interface {}: {}: {}", interface, what, std::strerror(error));
+  if (error == EBUSY) return net::unavailable(text + " (another process has a socket on this queue)");
+  if (error == EPERM || error == EACCES) return net::permission_denied(text);
+  return net::failed_precondition(text);
 }
 
 }  // namespace
 
 net::Result<std::unique_ptr<AfXdpSocket>> AfXdpSocket::open(const MbufPool& pool, const AfXdpSocketOptions& options) {
   redirect_bpf_log();
-  std::unique_ptr<AfXdpSocket> self(new AfXdpSocket);
+  const auto limit = std::chrono::steady_clock::now() + kBusyPatience;
+  for (;;) {
+    std::unique_ptr<AfXdpSocket> self(new AfXdpSocket);
+    const net::Result<void> bound = self->bind(pool, options);
+    if (bound) return self;
+    if (bound.error().code != net::ErrorCode::kUnavailable) return bound.error();
+    if (std::chrono::steady_clock::now() > limit) return net::failed_precondition(bound.error().message);
+    self.reset();
+    std::this_thread::sleep_for(kBusyStep);
+  }
+}
+
+net::Result<void> AfXdpSocket::bind(const MbufPool& pool, const AfXdpSocketOptions& options) {
   xsk_umem_config umem{};
   umem.fill_size = options.rx_ring_size * 2;
   umem.comp_size = options.tx_ring_size;
   umem.frame_size = pool.frame_stride_bytes();
   umem.frame_headroom = pool.frame_headroom_bytes();
   umem.flags = XDP_UMEM_UNALIGNED_CHUNK_FLAG;
-  int status =
-      xsk_umem__create(&self->umem_, pool.region(), pool.region_bytes(), &self->fill, &self->completion, &umem);
+  int status = xsk_umem__create(&umem_, pool.region(), pool.region_bytes(), &fill, &completion, &umem);
   if (status != 0) return socket_error(options.interface, "registering the packet memory", status);
 
   xsk_socket_config socket{};
@@ -45,11 +61,10 @@ net::Result<std::unique_ptr<AfXdpSocket>> AfXdpSocket::open(const MbufPool& pool
   socket.tx_size = options.tx_ring_size;
   socket.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD;
   socket.bind_flags = XDP_USE_NEED_WAKEUP;  // zero copy where the driver has it: the kernel's default
-  status = xsk_socket__create(&self->socket_, options.interface.c_str(), options.queue, self->umem_, &self->rx,
-                              &self->tx, &socket);
+  status = xsk_socket__create(&socket_, options.interface.c_str(), options.queue, umem_, &rx, &tx, &socket);
   if (status != 0) return socket_error(options.interface, fmt::format("queue {}", options.queue).c_str(), status);
-  self->tune(options.tx_ring_size);
-  return self;
+  tune(options.tx_ring_size);
+  return {};
 }
 
 AfXdpSocket::~AfXdpSocket() {

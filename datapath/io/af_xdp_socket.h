@@ -5,7 +5,8 @@
 ///          is the frame's offset in its lower 48 bits and the distance to the data in the upper 16.
 /// Size:    the kernel keeps about 130 bytes for each frame of the pool and each socket (4 MB for 32768 frames).
 /// Thread:  control creates and destroys; the rings are the worker's.
-/// Errors:  kFailedPrecondition with the kernel's reason.
+/// Errors:  kPermissionDenied, kFailedPrecondition with the kernel's reason. `open` waits up to a second for a queue
+///          that its last owner has not quite left.
 /// Source:  kernel Documentation/networking/af_xdp.rst; libxdp, xsk.h.
 #pragma once
 
@@ -47,6 +48,7 @@ class AfXdpSocket {
 
  private:
   AfXdpSocket() = default;
+  net::Result<void> bind(const MbufPool& pool, const AfXdpSocketOptions& options);
   void tune(std::uint32_t tx_ring_size) noexcept;
 
   xsk_umem* umem_ = nullptr;

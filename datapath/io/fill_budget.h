@@ -16,20 +16,25 @@ class FillBudget {
  public:
   explicit FillBudget(std::uint32_t limit) noexcept : limit_(limit) {}
 
-  /// All or nothing.
+  /// All or nothing. A port that is refused makes the budget tight until another gives back.
   bool take(std::uint32_t frames) noexcept {
     if (taken_.fetch_add(frames, std::memory_order_relaxed) + frames <= limit_) return true;
-    give(frames);
+    taken_.fetch_sub(frames, std::memory_order_relaxed);
+    tight_.store(true, std::memory_order_relaxed);
     return false;
   }
-  void give(std::uint32_t frames) noexcept { taken_.fetch_sub(frames, std::memory_order_relaxed); }
-  /// Less than an eighth is left.
-  bool tight() const noexcept { return taken_.load(std::memory_order_relaxed) > limit_ - limit_ / 8; }
+  void give(std::uint32_t frames) noexcept {
+    if (frames == 0) return;
+    taken_.fetch_sub(frames, std::memory_order_relaxed);
+    tight_.store(false, std::memory_order_relaxed);
+  }
+  bool tight() const noexcept { return tight_.load(std::memory_order_relaxed); }
   std::uint32_t taken() const noexcept { return taken_.load(std::memory_order_relaxed); }
 
  private:
   const std::uint32_t limit_;
   alignas(64) std::atomic<std::uint32_t> taken_{0};
+  alignas(64) std::atomic<bool> tight_{false};  // read by idle ports on every turn, seldom written
 };
 
 }  // namespace millrace::datapath::io

@@ -21,10 +21,8 @@ bool before(std::uint32_t a, std::uint32_t b) noexcept { return static_cast<std:
 FillRing::FillRing(xsk_ring_prod& ring, MbufPool& pool, FrameLedger& ledger, std::uint32_t limit,
                    bool kernel_copies) noexcept
     : ring_(ring), pool_(pool), ledger_(ledger), limit_(std::max(limit, kFloorFrames)), kernel_copies_(kernel_copies) {
-  if (!pool_.fill_budget().tight()) {
-    const std::uint32_t start = std::min(kStartFrames, limit_);
-    if (pool_.fill_budget().take(start - kFloorFrames)) target_ = start;
-  }
+  const std::uint32_t start = std::min(kStartFrames, limit_);
+  if (pool_.fill_budget().take(start - kFloorFrames)) target_ = start;
   top_up();
 }
 

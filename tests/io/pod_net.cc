@@ -81,6 +81,10 @@ Pod::Pod(std::string host_interface, const std::string& link_options) : host_(st
   });
 }
 
+Pod::~Pod() {
+  if (::if_nametoindex(host_.c_str()) != 0) shell("ip link del " + host_);
+}
+
 RawSocket::RawSocket(const Pod& pod) {
   pod.netns().run([this] {
     descriptor_ = ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(kTestType));

@@ -51,6 +51,10 @@ class Namespace {
 class Pod {
  public:
   explicit Pod(std::string host_interface, const std::string& link_options = "");
+  /// Takes the pair away at once: the kernel frees a namespace in its own time. A test may have done so before.
+  ~Pod();
+  Pod(const Pod&) = delete;
+  Pod& operator=(const Pod&) = delete;
 
   const std::string& host() const noexcept { return host_; }
   const Namespace& netns() const noexcept { return netns_; }

@@ -1,0 +1,209 @@
+// AfXdpPort between real pods: veth pairs, kernel sockets at both ends.
+#include "datapath/io/af_xdp_port.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <set>
+
+#include "tests/io/port_rig.h"
+
+namespace millrace::datapath::io {
+namespace {
+
+using tests::Frame;
+using tests::make_pool;
+using tests::move_burst;
+using tests::number_of;
+using tests::numbered_frame;
+using tests::open_port;
+using tests::Pod;
+using tests::RawSocket;
+
+TEST(AfXdpPort, CarriesFramesOfEveryLengthUnchanged) {
+  MILLRACE_NEEDS_ROOT();
+  const Pod left("h0"), right("h1");
+  const auto pool = make_pool(1024);
+  {
+    const auto in = open_port(*pool, "h0"), out = open_port(*pool, "h1");
+    EXPECT_EQ(in->mode(), XdpMode::kNative);
+    const tests::Forwarder forwarder(*pool, *in, *out);
+    const RawSocket sender(left), receiver(right);
+    std::uint32_t number = 0;
+    for (const std::size_t length : {60, 64, 65, 127, 128, 256, 590, 1000, 1279, 1280, 1500, 1513, 1514}) {
+      const Frame frame = numbered_frame(++number, length);
+      ASSERT_TRUE(sender.send(frame));
+      EXPECT_EQ(receiver.receive(), frame) << length << " bytes";
+      const Frame answer = numbered_frame(++number, length);
+      ASSERT_TRUE(receiver.send(answer));
+      EXPECT_EQ(sender.receive(), answer) << length << " bytes back";
+    }
+  }
+  EXPECT_EQ(pool->free_count(), 1024u);
+}
+
+TEST(AfXdpPort, ReceivedPacketIsAsThePoolWouldGiveIt) {
+  MILLRACE_NEEDS_ROOT();
+  const Pod pod("h0");
+  const auto pool = make_pool(1024);
+  const auto port = open_port(*pool, "h0");
+  ASSERT_TRUE(RawSocket(pod).send(numbered_frame(7, 100)));
+  std::array<net::Packet*, kBurst> burst;
+  unsigned n = 0;
+  ASSERT_TRUE(tests::step_until([&] { n = port->receive(burst); }, [&] { return n != 0; }));
+  ASSERT_EQ(n, 1u);
+  const net::Packet& packet = *burst[0];
+  EXPECT_EQ(packet.length_bytes, 100u);
+  EXPECT_EQ(packet.head_bytes, 100u);
+  EXPECT_GE(packet.headroom_bytes(), kHeadroomBytes);
+  EXPECT_EQ(packet.in_port, net::kNoPort);
+  EXPECT_FALSE(packet.offload.checksum_partial);
+  EXPECT_EQ(Frame(packet.data, packet.data + packet.length_bytes), numbered_frame(7, 100));
+  pool->release(std::span(burst).first(1));
+}
+
+TEST(AfXdpPort, SendsPacketsWhoseHeadWasMovedInTheHeadroom) {
+  MILLRACE_NEEDS_ROOT();
+  const Pod pod("h0");
+  const auto pool = make_pool(1024);
+  const auto port = open_port(*pool, "h0");
+  const RawSocket receiver(pod);
+  for (const int shift : {-static_cast<int>(kHeadroomBytes), -50, -1, 0, 1, 18, 300}) {
+    net::Packet* packet = pool->allocate();
+    const Frame frame = numbered_frame(static_cast<std::uint32_t>(1000 + shift), 200);
+    packet->data += shift;
+    std::copy(frame.begin(), frame.end(), packet->data);
+    packet->head_bytes = packet->length_bytes = 200;
+    ASSERT_EQ(port->transmit({&packet, 1}), 1u);
+    port->flush();
+    EXPECT_EQ(receiver.receive(), frame) << "shifted by " << shift;
+  }
+}
+
+TEST(AfXdpPort, SendsMoreInOneTurnThanItsRingHolds) {
+  MILLRACE_NEEDS_ROOT();
+  const Pod pod("h0");
+  const auto pool = make_pool(4096);
+  const auto port = open_port(*pool, "h0", 128);
+  const RawSocket receiver(pod);
+  constexpr std::uint32_t kPackets = 3000;
+  for (std::uint32_t sent = 0; sent < kPackets;) {
+    std::array<net::Packet*, kBurst> burst;
+    for (net::Packet*& packet : burst) {
+      packet = pool->allocate();
+      ASSERT_NE(packet, nullptr);
+      const Frame frame = numbered_frame(sent++, 80);
+      std::copy(frame.begin(), frame.end(), packet->data);
+      packet->head_bytes = packet->length_bytes = 80;
+    }
+    ASSERT_EQ(port->transmit(burst), kBurst) << "the port makes room by itself";
+  }
+  port->flush();
+  EXPECT_FALSE(port->pending());
+  for (std::uint32_t i = 0; i < kPackets; ++i) ASSERT_EQ(number_of(receiver.receive()), i);
+}
+
+TEST(AfXdpPort, CountsWhatItsRingsCouldNotHoldAndLosesNoFrame) {
+  MILLRACE_NEEDS_ROOT();
+  const Pod pod("h0");
+  const auto pool = make_pool(1024);
+  {
+    const auto port = open_port(*pool, "h0", 64);
+    const RawSocket sender(pod);
+    constexpr unsigned kPackets = 500;
+    for (std::uint32_t i = 0; i < kPackets; ++i) ASSERT_TRUE(sender.send(numbered_frame(i, 60)));
+    std::array<net::Packet*, kBurst> burst;
+    unsigned received = 0;
+    while (const unsigned n = port->receive(burst)) {
+      for (unsigned i = 0; i < n; ++i) {
+        EXPECT_EQ(number_of(Frame(burst[i]->data, burst[i]->data + 60)), received + i) << "the first ones, in order";
+      }
+      received += n;
+      pool->release(std::span(burst).first(n));
+    }
+    const AfXdpStatistics lost = port->statistics();
+    EXPECT_GE(received, 64u);
+    EXPECT_EQ(received + lost.rx_dropped, kPackets);
+    EXPECT_EQ(lost.rx_no_frames + lost.rx_ring_full, lost.rx_dropped);
+    // And the port goes on.
+    ASSERT_TRUE(sender.send(numbered_frame(9999, 60)));
+    unsigned n = 0;
+    ASSERT_TRUE(tests::step_until([&] { n = port->receive(burst); }, [&] { return n != 0; }));
+    EXPECT_EQ(number_of(Frame(burst[0]->data, burst[0]->data + 60)), 9999u);
+    pool->release(std::span(burst).first(n));
+  }
+  EXPECT_EQ(pool->free_count(), 1024u);
+}
+
+TEST(AfXdpPort, DescriptorBecomesReadableWhenAPacketWaits) {
+  MILLRACE_NEEDS_ROOT();
+  const Pod pod("h0");
+  const auto pool = make_pool(1024);
+  const auto port = open_port(*pool, "h0");
+  const RawSocket sender(pod);
+  pollfd wait{.fd = port->wait_fd(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(::poll(&wait, 1, 0), 0) << "nothing came yet";
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(sender.send(numbered_frame(1, 60)));
+    ASSERT_EQ(::poll(&wait, 1, 2000), 1);
+    EXPECT_EQ(wait.revents, POLLIN);
+    EXPECT_EQ(::poll(&wait, 1, 0), 1) << "as long as the packet waits";
+    std::array<net::Packet*, kBurst> burst;
+    ASSERT_EQ(port->receive(burst), 1u);
+    pool->release(std::span(burst).first(1));
+    EXPECT_EQ(::poll(&wait, 1, 0), 0);
+  }
+}
+
+TEST(AfXdpPort, GenericModeServesWhereNativeIsNotPossible) {
+  MILLRACE_NEEDS_ROOT();
+  const Pod pod("h0"), other("h1");
+  pod.netns().run([] { tests::shell("ip link set eth0 mtu 9000"); });  // too large for a native program on its peer
+  const auto pool = make_pool(1024);
+  const auto port = open_port(*pool, "h0"), out = open_port(*pool, "h1");
+  EXPECT_EQ(port->mode(), XdpMode::kGeneric);
+  EXPECT_EQ(out->mode(), XdpMode::kNative);
+  const tests::Forwarder forwarder(*pool, *port, *out);
+  const RawSocket here(pod), there(other);
+  ASSERT_TRUE(here.send(numbered_frame(1, 1514)));
+  EXPECT_EQ(there.receive(), numbered_frame(1, 1514));
+  ASSERT_TRUE(there.send(numbered_frame(2, 300)));
+  EXPECT_EQ(here.receive(), numbered_frame(2, 300));
+}
+
+struct Refusal {
+  const char* name;
+  AfXdpOptions options;
+  net::ErrorCode code;
+  const char* says;
+};
+
+TEST(AfXdpPort, RefusesWithASentenceThatHelps) {
+  MILLRACE_NEEDS_ROOT();
+  const Pod pod("h0"), jumbo("h1", "mtu 9000"), taken("h2");
+  const auto pool = make_pool(2048);
+  const auto holder = open_port(*pool, "h2");
+  const Refusal table[] = {
+      {"missing", {.interface = "nosuch0"}, net::ErrorCode::kNotFound, "no interface nosuch0"},
+      {"empty name", {.interface = ""}, net::ErrorCode::kNotFound, "no interface"},
+      {"long name", {.interface = std::string(300, 'x')}, net::ErrorCode::kNotFound, "no interface xxx"},
+      {"ring", {.interface = "h0", .rx_ring_size = 1000}, net::ErrorCode::kInvalidArgument,
+       "rx_ring_size is 1000: a power of two from 64 to 32768"},
+      {"small ring", {.interface = "h0", .tx_ring_size = 2}, net::ErrorCode::kInvalidArgument, "tx_ring_size is 2"},
+      {"mtu", {.interface = "h1"}, net::ErrorCode::kFailedPrecondition,
+       "interface h1 has an MTU of 9000 bytes, packets of the pool hold 1578"},
+      {"queue", {.interface = "h0", .queue = 7}, net::ErrorCode::kFailedPrecondition, "h0: queue 7: Invalid argument"},
+      {"in use", {.interface = "h2"}, net::ErrorCode::kFailedPrecondition, "another process has a socket"},
+  };
+  const std::uint32_t free_before = pool->free_count();
+  for (const Refusal& row : table) {
+    const auto port = AfXdpPort::open(*pool, row.options);
+    ASSERT_FALSE(port.ok()) << row.name;
+    EXPECT_EQ(port.error().code, row.code) << row.name << ": " << port.error().message;
+    EXPECT_NE(port.error().message.find(row.says), std::string::npos) << row.name << ": " << port.error().message;
+  }
+  EXPECT_EQ(pool->free_count(), free_before);
+}
+
+}  // namespace
+}  // namespace millrace::datapath::io

@@ -85,13 +85,13 @@ Pod::~Pod() {
   if (::if_nametoindex(host_.c_str()) != 0) shell("ip link del " + host_);
 }
 
-RawSocket::RawSocket(const Pod& pod) {
-  pod.netns().run([this] {
-    descriptor_ = ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(kTestType));
+RawSocket::RawSocket(const Pod& pod, std::uint16_t type) {
+  pod.netns().run([this, type] {
+    descriptor_ = ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(type));
     if (descriptor_ < 0) fail("packet socket");
     sockaddr_ll address{};
     address.sll_family = AF_PACKET;
-    address.sll_protocol = htons(kTestType);
+    address.sll_protocol = htons(type);
     address.sll_ifindex = static_cast<int>(::if_nametoindex("eth0"));
     if (::bind(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) fail("bind");
     const int room = 64 << 20;

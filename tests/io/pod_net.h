@@ -64,12 +64,12 @@ class Pod {
   std::string host_;
 };
 
-/// Sends and receives whole frames of EtherType kTestType on a pod's eth0.
+/// Sends and receives whole frames of one EtherType on a pod's eth0.
 class RawSocket {
  public:
   static constexpr std::uint16_t kTestType = 0x88b5;  // IEEE 802 local experimental
 
-  explicit RawSocket(const Pod& pod);
+  explicit RawSocket(const Pod& pod, std::uint16_t type = kTestType);
   ~RawSocket();
   RawSocket(const RawSocket&) = delete;
   RawSocket& operator=(const RawSocket&) = delete;

@@ -25,9 +25,9 @@
 namespace millrace::control::switchd {
 
 struct PlacementRequest {
-  std::uint32_t count = 0;          // config workers.count
-  std::vector<std::uint32_t> cpus;  // config workers.cpus
-  std::string uplink;               // config uplink; "" none
+  std::uint32_t count = 0;            // config workers.count
+  std::vector<std::uint32_t> cpus{};  // config workers.cpus
+  std::string uplink{};               // config uplink; "" none
   int uplink_numa_node = -1;
 };
 

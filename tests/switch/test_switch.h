@@ -1,0 +1,86 @@
+/// TestSwitch: the production state of the switch over in-memory devices, with workers that take their turn when woken.
+///
+/// Thread:  one; a turn is taken inside `wake`, so every test is the same each time. A worker can be made to stay away.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "control/api/switch.pb.h"
+#include "control/switch/port_opener.h"
+#include "control/switch/switch_state.h"
+#include "datapath/memory_port.h"
+#include "datapath/worker.h"
+#include "net/address.h"
+
+namespace millrace::control::switchd {
+
+/// Interfaces of a machine that has only memory.
+class MemoryOpener final : public PortOpener {
+ public:
+  net::Result<OpenPort> open(const std::string& interface) override;
+  DeviceStatus inspect(const OpenPort& open) const override;
+
+  /// Interfaces that `open` finds; every one when empty.
+  std::set<std::string> missing;
+  /// An interface deleted behind the switch's back, and made again as another one.
+  void remove(const std::string& interface) { ++number_[interface]; }
+  std::size_t open_count() const noexcept { return live_->size(); }
+  std::size_t opened() const noexcept { return opened_; }
+  /// The far end of the device that is open on an interface; nullptr when none is.
+  datapath::MemoryPort* device(const std::string& interface) const;
+
+ private:
+  std::map<std::string, unsigned> number_;
+  std::size_t opened_ = 0;
+  std::shared_ptr<std::multimap<std::string, datapath::MemoryPort*>> live_ =
+      std::make_shared<std::multimap<std::string, datapath::MemoryPort*>>();
+};
+
+struct TestSwitchOptions {
+  std::uint32_t port_limit = 8;
+  unsigned worker_count = 2;
+  std::uint32_t max_mtu_bytes = 1500;
+  std::chrono::milliseconds ack_timeout{20};
+};
+
+class TestSwitch {
+ public:
+  explicit TestSwitch(const TestSwitchOptions& options = {});
+
+  net::Result<api::ApplyReply> apply(const api::ApplyRequest& request) { return state->apply(request); }
+  /// ListPorts without the totals: what must not change when an Apply fails.
+  std::string ports() const;
+  /// One turn of every worker that is not away.
+  void step();
+
+  MemoryOpener opener;
+  datapath::MemoryPool pool{512};
+  datapath::Publisher publisher;
+  std::set<datapath::WorkerId> away;  // workers that take no turn
+  std::unique_ptr<SwitchState> state;
+
+  ~TestSwitch();
+
+ private:
+  std::unique_ptr<datapath::HandoffRings, void (*)(datapath::HandoffRings*)> rings_;
+  std::vector<std::unique_ptr<datapath::WorkerCounters>> counters_;
+  std::vector<std::unique_ptr<datapath::Worker>> workers_;
+  std::uint64_t now_ns_ = 0;
+};
+
+inline const net::Mac kGatewayMac{{0x02, 0x4d, 0x52, 0, 0, 1}};
+
+/// A right pod port: interface "veth-NAME", a MAC made of the name, these addresses, MTU 1500.
+api::PortSpec pod(const std::string& name, const std::vector<std::string>& addresses);
+api::PortSpec host(const std::string& name, const std::vector<std::string>& prefixes);
+api::ApplyRequest upsert(const std::vector<api::PortSpec>& ports);
+api::ApplyRequest replace(const std::vector<api::PortSpec>& ports);
+api::ApplyRequest remove(const std::vector<std::string>& names);
+/// Network order bytes of an address in text.
+std::string bytes_of(const std::string& address);
+
+}  // namespace millrace::control::switchd

@@ -1,6 +1,6 @@
 // Runs a fuzz target over every file of its corpus: what the fuzzer once found stays found.
 // Each input lies in memory of exactly its size, so that the address sanitizer sees reads beyond it.
-// Exit: 0 when all ran; 1 when a directory is missing, unreadable or empty. A failing input aborts, its name is on stderr.
+// Exit: 0 when all ran; 1 when a directory is missing, unreadable or empty. A failing input aborts; stderr names it.
 
 #include <algorithm>
 #include <csignal>

@@ -1,0 +1,71 @@
+#include "control/cli/command.h"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+namespace millrace::control::cli {
+
+namespace {
+
+constexpr int kUsageStatus = 2;
+
+}  // namespace
+
+CLI::App* add_command(CLI::App& parent, Context& context, const std::string& name, const std::string& text,
+                      std::function<net::Result<int>(Context&)> action) {
+  CLI::App* command = parent.add_subcommand(name, text);
+  command->callback([&context, action] { context.action = [&context, action] { return action(context); }; });
+  return command;
+}
+
+void add_output_option(CLI::App& command, Context& context, const std::vector<std::string>& more) {
+  std::vector<std::string> forms = {"table", "json"};
+  forms.insert(forms.end(), more.begin(), more.end());
+  command.add_option("-o,--output", context.output, "How it is printed")
+      ->check(CLI::IsMember(forms))
+      ->capture_default_str();
+}
+
+std::unique_ptr<CLI::App> make_app(Context& context) {
+  auto app = std::make_unique<CLI::App>("millrace runs a node's virtual switch and shows what it does.", "millrace");
+  app->require_subcommand(1);
+  app->set_version_flag("--version", "millrace " MILLRACE_VERSION);
+  app->set_help_flag("-h,--help", "Print this help and end");
+  app->add_option("--config", context.config_file, "Configuration file of the instance")
+      ->envname("MILLRACE_CONFIG")
+      ->type_name("FILE");
+  app->footer(config::help_text);
+  add_up(*app, context);
+  add_down(*app, context);
+  add_status(*app, context);
+  add_pod(*app, context);
+  add_port(*app, context);
+  add_counters(*app, context);
+  add_topology(*app, context);
+  add_config(*app, context);
+  add_version(*app, context);
+  for (CLI::App* command : app->get_subcommands([](CLI::App*) { return true; })) {
+    command->footer("The configuration file's keys: millrace --help");
+  }
+  return app;
+}
+
+int run(int argc, const char* const* argv) {
+  Context context;
+  const std::unique_ptr<CLI::App> app = make_app(context);
+  try {
+    app->parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app->exit(error) == 0 ? 0 : kUsageStatus;
+  }
+  const net::Result<int> status = context.action();
+  if (status.ok()) {
+    if (std::fflush(stdout) != 0) return 1;
+    return *status;
+  }
+  fmt::print(stderr, "millrace: {}\n", status.error().message);
+  return 1;
+}
+
+}  // namespace millrace::control::cli

@@ -1,0 +1,177 @@
+#include "control/cli/pod_spec.h"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "net/address.h"
+
+namespace millrace::control::cli {
+
+namespace {
+
+constexpr std::size_t kLabelBytes = 63;
+constexpr std::size_t kSubdomainBytes = 253;
+constexpr std::size_t kPortNameBytes = 15;  // RFC 6335 section 5.1
+
+constexpr std::string_view kPodNameRule =
+    "lower-case letters, digits, '-' and '.', a letter or digit at both ends of each part, at most 253 characters";
+constexpr std::string_view kNamespaceRule = "1..63 lower-case letters, digits and '-', a letter or digit at both ends";
+constexpr std::string_view kLabelRule =
+    "KEY=VALUE; KEY is [PREFIX/]NAME with a DNS name as PREFIX; NAME has 1..63 and VALUE 0..63 letters, digits, '-', '_' "
+    "and '.', a letter or digit at both ends";
+constexpr std::string_view kPortRule =
+    "[NAME:]PORT[/tcp|udp|sctp]; PORT 1..65535; NAME has 1..15 lower-case letters, digits and '-', a letter among them, no '-' "
+    "at an end or twice in a row";
+
+bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_alnum(char c) { return is_lower(c) || is_digit(c) || (c >= 'A' && c <= 'Z'); }
+
+net::Error refuse(std::string_view option, std::string_view value, std::string_view wrong, std::string_view rule) {
+  return net::invalid_argument(fmt::format("{}: \"{}\" {}; allowed: {}", option, value, wrong, rule));
+}
+
+bool is_dns_label(std::string_view text) {
+  return !text.empty() && text.size() <= kLabelBytes && text.front() != '-' && text.back() != '-' &&
+         std::ranges::all_of(text, [](char c) { return is_lower(c) || is_digit(c) || c == '-'; });
+}
+
+bool is_dns_subdomain(std::string_view text) {
+  if (text.size() > kSubdomainBytes) return false;
+  while (true) {
+    const std::size_t dot = text.find('.');
+    if (!is_dns_label(text.substr(0, dot))) return false;
+    if (dot == std::string_view::npos) return true;
+    text.remove_prefix(dot + 1);
+  }
+}
+
+bool is_label_name(std::string_view text) {
+  return !text.empty() && text.size() <= kLabelBytes && is_alnum(text.front()) && is_alnum(text.back()) &&
+         std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '-' || c == '_' || c == '.'; });
+}
+
+bool is_label_key(std::string_view key) {
+  const std::size_t slash = key.find('/');
+  if (slash == std::string_view::npos) return is_label_name(key);
+  return is_dns_subdomain(key.substr(0, slash)) && is_label_name(key.substr(slash + 1));
+}
+
+bool is_port_name(std::string_view text) {
+  return is_dns_label(text) && text.size() <= kPortNameBytes && text.find("--") == std::string_view::npos &&
+         std::ranges::any_of(text, is_lower);
+}
+
+net::Result<void> add_label(const std::string& word, api::PodObject& object) {
+  const std::size_t equals = word.find('=');
+  if (equals == std::string::npos) return refuse("--label", word, "has no '='", kLabelRule);
+  const std::string key = word.substr(0, equals), value = word.substr(equals + 1);
+  if (!is_label_key(key)) return refuse("--label", word, "has a key that Kubernetes does not allow", kLabelRule);
+  if (!value.empty() && !is_label_name(value)) {
+    return refuse("--label", word, "has a value that Kubernetes does not allow", kLabelRule);
+  }
+  if (!object.mutable_labels()->insert({key, value}).second) {
+    return refuse("--label", word, "gives a key a second time", "each key once");
+  }
+  return {};
+}
+
+net::Result<api::ContainerPort> parse_port(const std::string& word) {
+  std::string_view rest = word;
+  api::ContainerPort port;
+  if (const std::size_t colon = rest.find(':'); colon != std::string_view::npos) {
+    const std::string_view name = rest.substr(0, colon);
+    if (!is_port_name(name)) return refuse("--port", word, "has a name that Kubernetes does not allow", kPortRule);
+    port.set_name(std::string(name));
+    rest.remove_prefix(colon + 1);
+  }
+  port.set_protocol("TCP");
+  if (const std::size_t slash = rest.find('/'); slash != std::string_view::npos) {
+    std::string protocol(rest.substr(slash + 1));
+    for (char& c : protocol) {
+      if (is_lower(c)) c = static_cast<char>(c - 'a' + 'A');
+    }
+    if (protocol != "TCP" && protocol != "UDP" && protocol != "SCTP") {
+      return refuse("--port", word, "has a protocol that is not known", kPortRule);
+    }
+    port.set_protocol(protocol);
+    rest = rest.substr(0, slash);
+  }
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
+  if (error != std::errc{} || end != rest.data() + rest.size() || number < 1 || number > 65535) {
+    return refuse("--port", word, "has no port number", kPortRule);
+  }
+  port.set_port(number);
+  return port;
+}
+
+net::Result<void> add_ports(const std::vector<std::string>& words, api::PodObject& object) {
+  std::set<std::string> names, numbers;
+  for (const std::string& word : words) {
+    auto port = parse_port(word);
+    if (!port) return port.error();
+    if (!port->name().empty() && !names.insert(port->name()).second) {
+      return refuse("--port", word, "gives a name a second time", "each name once");
+    }
+    if (!numbers.insert(fmt::format("{}/{}", port->port(), port->protocol())).second) {
+      return refuse("--port", word, "gives a port a second time", "each port and protocol once");
+    }
+    *object.add_ports() = std::move(*port);
+  }
+  return {};
+}
+
+net::Result<void> add_addresses(const std::vector<std::string>& words, PodSpec& spec) {
+  std::set<std::uint8_t> families;
+  for (const std::string& word : words) {
+    const auto address = net::IpAddress::parse(word);
+    if (!address) return refuse("--ip", word, "is not an address", "an IPv4 or IPv6 address without a length");
+    if (!families.insert(address->family).second) {
+      return refuse("--ip", word, "is a second address of its family", "one IPv4 and one IPv6 address");
+    }
+    spec.addresses.push_back(address->to_string());
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string pod_text(const std::string& name_space, const std::string& name) { return name_space + "/" + name; }
+
+net::Result<void> check_pod_name(const std::string& name) {
+  if (!is_dns_subdomain(name)) return refuse("NAME", name, "is not a pod's name", kPodNameRule);
+  return {};
+}
+
+net::Result<void> check_pod_namespace(const std::string& name_space) {
+  if (!is_dns_label(name_space)) return refuse("--namespace", name_space, "is not a namespace's name", kNamespaceRule);
+  return {};
+}
+
+net::Result<PodSpec> parse_pod(const PodWords& words) {
+  if (auto checked = check_pod_name(words.name); !checked) return checked.error();
+  if (auto checked = check_pod_namespace(words.name_space); !checked) return checked.error();
+  PodSpec spec;
+  spec.object.set_name(words.name);
+  spec.object.set_namespace_(words.name_space);
+  for (const std::string& label : words.labels) {
+    if (auto added = add_label(label, spec.object); !added) return added.error();
+  }
+  if (auto added = add_ports(words.ports, spec.object); !added) return added.error();
+  if (auto added = add_addresses(words.addresses, spec); !added) return added.error();
+  if (!words.mac.empty()) {
+    const auto mac = net::Mac::parse(words.mac);
+    if (!mac || mac->is_multicast() || *mac == net::Mac{}) {
+      return refuse("--mac", words.mac, "is not a station's MAC address", "six bytes like 02:00:00:00:00:01, not multicast");
+    }
+    spec.mac = mac->to_string();
+  }
+  return spec;
+}
+
+}  // namespace millrace::control::cli

@@ -1,0 +1,40 @@
+/// PodSpec: what `millrace pod add` is told, checked before anything is made.
+///
+/// Errors:  kInvalidArgument "OPTION: \"VALUE\": what is wrong; allowed: ...".
+/// Thread:  pure functions.
+/// Source:  k8s.io/apimachinery/pkg/util/validation (RFC 1123 names, label syntax), validation of container ports.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "control/api/agent.pb.h"
+#include "net/result.h"
+
+namespace millrace::control::cli {
+
+/// Words of the command line, as given.
+struct PodWords {
+  std::string name;
+  std::string name_space = "default";
+  std::vector<std::string> labels;     // k=v
+  std::vector<std::string> ports;      // name:80/tcp, 80/tcp, 80
+  std::vector<std::string> addresses;  // wanted, at most one a family
+  std::string mac;                     // wanted
+};
+
+struct PodSpec {
+  api::PodObject object;
+  std::vector<std::string> addresses;  // canonical text
+  std::string mac;                     // canonical text or ""
+};
+
+net::Result<void> check_pod_name(const std::string& name);
+net::Result<void> check_pod_namespace(const std::string& name_space);
+net::Result<PodSpec> parse_pod(const PodWords& words);
+
+/// "default/web"
+std::string pod_text(const std::string& name_space, const std::string& name);
+
+}  // namespace millrace::control::cli

@@ -1,0 +1,63 @@
+// millrace port list
+#include <fmt/format.h>
+
+#include "control/cli/client.h"
+#include "control/cli/command.h"
+#include "control/cli/counters.h"
+#include "control/cli/message_json.h"
+#include "control/cli/table.h"
+
+namespace millrace::control::cli {
+
+namespace {
+
+std::string kind_text(api::PortKind kind) {
+  switch (kind) {
+    case api::PORT_KIND_POD: return "pod";
+    case api::PORT_KIND_HOST: return "host";
+    default: return "unknown";
+  }
+}
+
+std::string addresses_text(const api::PortSpec& spec) {
+  std::string out;
+  for (const std::string& address : spec.addresses()) out += (out.empty() ? "" : ",") + address_text(address);
+  for (const api::RoutePrefix& prefix : spec.prefixes()) {
+    out += fmt::format("{}{}/{}", out.empty() ? "" : ",", address_text(prefix.address()), prefix.length());
+  }
+  return out;
+}
+
+net::Result<int> port_list(Context& context) {
+  auto config = context.config();
+  if (!config) return config.error();
+  auto reply = switch_client(*config).call(&api::Switch::Stub::ListPorts, api::ListPortsRequest());
+  if (!reply) return reply.error();
+  if (context.json()) {
+    fmt::print("{}", json_text(to_json(*reply)));
+    return 0;
+  }
+  const auto right = Table::Align::kRight;
+  Table table({{"PORT"}, {"KIND"}, {"INTERFACE"}, {"WORKER", right}, {"XDP"}, {"MTU", right}, {"MAC"}, {"ADDRESSES"},
+               {"RX-PACKETS", right}, {"TX-PACKETS", right}, {"DROPPED", right}});
+  for (const api::PortStatus& port : reply->ports()) {
+    const api::PortSpec& spec = port.spec();
+    table.add({spec.name(), kind_text(spec.kind()), spec.interface(), std::to_string(port.worker()), port.xdp_mode(),
+               std::to_string(spec.mtu()), address_text(spec.mac()), addresses_text(spec),
+               std::to_string(port.totals().rx_packets()), std::to_string(port.totals().tx_packets()),
+               std::to_string(drops_of(port.totals()))});
+  }
+  fmt::print("{}", table.to_string());
+  return 0;
+}
+
+}  // namespace
+
+void add_port(CLI::App& app, Context& context) {
+  CLI::App* group = app.add_subcommand("port", "The switch's ports");
+  group->require_subcommand(1);
+  CLI::App* command = add_command(*group, context, "list", "List the ports with their addresses and totals", port_list);
+  add_output_option(*command, context);
+}
+
+}  // namespace millrace::control::cli

@@ -1,0 +1,84 @@
+// millrace status
+#include <fmt/format.h>
+
+#include "control/cli/client.h"
+#include "control/cli/command.h"
+#include "control/cli/message_json.h"
+#include "control/cli/table.h"
+
+namespace millrace::control::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <typename Status>
+Json daemon_json(const net::Result<Status>& status) {
+  Json out = {{"running", status.ok()}};
+  if (status.ok()) out.update(to_json(*status));
+  else out["message"] = status.error().message;
+  return out;
+}
+
+std::string switch_text(const net::Result<api::SwitchStatus>& status) {
+  if (!status) return fmt::format("millraced       {}\n", status.error().message);
+  return fmt::format("millraced       {}, pid {}, up {}, generation {}\n", status->version(), status->pid(),
+                     duration_text(status->uptime_ms()), status->generation()) +
+         fmt::format("  ports         {} of {}\n", status->port_count(), status->port_limit()) +
+         fmt::format("  packets       {} of {} free\n", status->packets_free(), status->packets_limit()) +
+         fmt::format("  memory        {}\n", status->memory()) + fmt::format("  poll          {}\n", status->poll());
+}
+
+std::string workers_text(const net::Result<api::GetCountersReply>& counters) {
+  if (!counters) return "";
+  std::string out;
+  for (const auto& worker : counters->workers()) {
+    out += fmt::format("  worker {:<6} cpu {}, {} ports\n", worker.worker(), worker.cpu(), worker.ports_size());
+  }
+  return out;
+}
+
+std::string agent_text(const net::Result<api::AgentStatus>& status) {
+  if (!status) return fmt::format("millrace-agent  {}\n", status.error().message);
+  std::string out = fmt::format("millrace-agent  {}, pid {}, up {}, generation {}\n", status->version(), status->pid(),
+                                duration_text(status->uptime_ms()), status->generation()) +
+                    fmt::format("  node          {}\n", status->node_name()) +
+                    fmt::format("  switch        {}\n", status->switch_connected() ? "connected, in the desired state"
+                                                                                   : status->switch_message()) +
+                    fmt::format("  pods          {}\n", status->pod_count());
+  for (const api::IpamPool& pool : status->pools()) {
+    out += fmt::format("  pool          {}, block {}: {} of {} addresses used\n", pool.pool(), pool.block(), pool.used(),
+                       pool.capacity());
+  }
+  if (!status->ready()) out += "  ready         no: pods cannot be added\n";
+  return out;
+}
+
+net::Result<int> status(Context& context) {
+  auto config = context.config();
+  if (!config) return config.error();
+  SwitchClient the_switch = switch_client(*config);
+  const auto switch_status = the_switch.call(&api::Switch::Stub::GetStatus, api::SwitchStatusRequest());
+  const auto agent_status = agent_client(*config).call(&api::Agent::Stub::GetStatus, api::AgentStatusRequest());
+  const bool healthy = switch_status.ok() && agent_status.ok() && agent_status->ready() && agent_status->switch_connected();
+  if (context.json()) {
+    fmt::print("{}", json_text({{"healthy", healthy},
+                                {"switch", daemon_json(switch_status)},
+                                {"agent", daemon_json(agent_status)}}));
+  } else {
+    std::string workers;
+    if (switch_status.ok()) workers = workers_text(the_switch.call(&api::Switch::Stub::GetCounters, api::GetCountersRequest()));
+    fmt::print("{}{}{}", switch_text(switch_status), workers, agent_text(agent_status));
+  }
+  return healthy ? 0 : 1;
+}
+
+}  // namespace
+
+void add_status(CLI::App& app, Context& context) {
+  CLI::App* command =
+      add_command(app, context, "status", "Say how both daemons are; the exit status is 0 only when both are well", status);
+  add_output_option(*command, context);
+}
+
+}  // namespace millrace::control::cli

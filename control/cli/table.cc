@@ -10,7 +10,7 @@ namespace millrace::control::cli {
 void Table::add(std::vector<std::string> cells) {
   assert(cells.size() == columns_.size());
   for (std::string& cell : cells) {
-    if (cell.empty()) cell = "-";
+    if (cell.empty()) cell.push_back('-');
   }
   rows_.push_back(std::move(cells));
 }
@@ -27,12 +27,13 @@ std::string Table::to_string() const {
     std::string line;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       const std::string& text = text_of(i);
-      const std::string margin(widths[i] - text.size(), ' ');
-      if (i != 0) line += "  ";
-      line += columns_[i].align == Align::kRight ? margin + text : text + margin;
+      const std::size_t margin = widths[i] - text.size();
+      const bool right = columns_[i].align == Align::kRight;
+      line.append(i == 0 ? 0 : 2, ' ');
+      line.append(right ? margin : 0, ' ').append(text).append(right ? 0 : margin, ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    out += line + "\n";
+    out.append(line).push_back('\n');
   };
   add_line([&](std::size_t i) -> const std::string& { return columns_[i].title; });
   for (const auto& row : rows_) add_line([&](std::size_t i) -> const std::string& { return row[i]; });

@@ -9,29 +9,20 @@ CniCode code_of(const CallFailure& failure) noexcept {
     case GrpcCode::kUnavailable:
     case GrpcCode::kDeadlineExceeded:
     case GrpcCode::kCancelled:
-    case GrpcCode::kAborted:
-      return CniCode::kTryAgainLater;
+    case GrpcCode::kAborted: return CniCode::kTryAgainLater;
     case GrpcCode::kInvalidArgument:
-    case GrpcCode::kOutOfRange:
-      return CniCode::kInvalidConfig;
-    case GrpcCode::kNotFound:
-      return CniCode::kUnknownContainer;
-    case GrpcCode::kAlreadyExists:
-      return CniCode::kAlreadyExists;
-    case GrpcCode::kResourceExhausted:
-      return CniCode::kExhausted;
-    case GrpcCode::kFailedPrecondition:
-      return CniCode::kDiffers;
+    case GrpcCode::kOutOfRange: return CniCode::kInvalidConfig;
+    case GrpcCode::kNotFound: return CniCode::kUnknownContainer;
+    case GrpcCode::kAlreadyExists: return CniCode::kAlreadyExists;
+    case GrpcCode::kResourceExhausted: return CniCode::kExhausted;
+    case GrpcCode::kFailedPrecondition: return CniCode::kDiffers;
     case GrpcCode::kPermissionDenied:
-    case GrpcCode::kUnauthenticated:
-      return CniCode::kNotPermitted;
-    case GrpcCode::kUnimplemented:
-      return CniCode::kAgentMismatch;
+    case GrpcCode::kUnauthenticated: return CniCode::kNotPermitted;
+    case GrpcCode::kUnimplemented: return CniCode::kAgentMismatch;
     case GrpcCode::kOk:
     case GrpcCode::kUnknown:
     case GrpcCode::kInternal:
-    case GrpcCode::kDataLoss:
-      return CniCode::kAgentFailure;
+    case GrpcCode::kDataLoss: return CniCode::kAgentFailure;
   }
   return CniCode::kAgentFailure;
 }

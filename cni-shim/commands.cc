@@ -4,6 +4,7 @@
 #include "cni-shim/agent_client.h"
 #include "cni-shim/agent_error.h"
 #include "cni-shim/ipam_delegate.h"
+#include "cni-shim/netns_file.h"
 #include "cni-shim/previous_result.h"
 
 namespace millrace::cni_shim {
@@ -19,6 +20,8 @@ class Commands {
   }
 
   CniResult<std::string> add() {
+    const auto netns = check_netns_file(request_.environment.netns);
+    if (!netns) return netns.error();
     IpamResult assigned;
     if (ipam_) {
       auto result = ipam_->add();
@@ -80,18 +83,12 @@ CniResult<std::string> run_command(const Request& request, std::string_view stdi
                                    const std::vector<std::string>& variables) {
   Commands commands(request, stdin_text, variables);
   switch (request.environment.command) {
-    case Command::kAdd:
-      return commands.add();
-    case Command::kDel:
-      return commands.del();
-    case Command::kCheck:
-      return commands.check();
-    case Command::kGc:
-      return commands.gc();
-    case Command::kStatus:
-      return commands.status();
-    case Command::kVersion:
-      return render_version_result(request.cni_version);
+    case Command::kAdd: return commands.add();
+    case Command::kDel: return commands.del();
+    case Command::kCheck: return commands.check();
+    case Command::kGc: return commands.gc();
+    case Command::kStatus: return commands.status();
+    case Command::kVersion: return render_version_result(request.cni_version);
   }
   return CniError{CniCode::kInvalidEnvironment, "CNI_COMMAND is unknown", ""};
 }

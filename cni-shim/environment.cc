@@ -33,15 +33,11 @@ std::span<const std::string_view> required_variables(Command command) noexcept {
   static constexpr std::array<std::string_view, 1> kCollection = {"CNI_PATH"};
   switch (command) {
     case Command::kAdd:
-    case Command::kCheck:
-      return kAttachment;
-    case Command::kDel:
-      return kDetachment;
-    case Command::kGc:
-      return kCollection;
+    case Command::kCheck: return kAttachment;
+    case Command::kDel: return kDetachment;
+    case Command::kGc: return kCollection;
     case Command::kStatus:
-    case Command::kVersion:
-      return {};
+    case Command::kVersion: return {};
   }
   return {};
 }

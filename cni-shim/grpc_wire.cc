@@ -62,16 +62,11 @@ CallResult<std::string> unframed(std::string_view body) {
 
 GrpcCode code_of_reset(std::uint32_t http2_error) noexcept {
   switch (http2_error) {
-    case 0x7:
-      return GrpcCode::kUnavailable;  // REFUSED_STREAM
-    case 0x8:
-      return GrpcCode::kCancelled;  // CANCEL
-    case 0xb:
-      return GrpcCode::kResourceExhausted;  // ENHANCE_YOUR_CALM
-    case 0xc:
-      return GrpcCode::kPermissionDenied;  // INADEQUATE_SECURITY
-    default:
-      return GrpcCode::kInternal;
+    case 0x7: return GrpcCode::kUnavailable;        // REFUSED_STREAM
+    case 0x8: return GrpcCode::kCancelled;          // CANCEL
+    case 0xb: return GrpcCode::kResourceExhausted;  // ENHANCE_YOUR_CALM
+    case 0xc: return GrpcCode::kPermissionDenied;   // INADEQUATE_SECURITY
+    default: return GrpcCode::kInternal;
   }
 }
 

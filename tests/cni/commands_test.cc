@@ -13,6 +13,8 @@
 namespace millrace::cni_shim::testing {
 namespace {
 
+constexpr const char* kNetns = "/proc/self/ns/net";
+
 std::string bytes_of(const std::string& address) {
   const auto parsed = *net::IpAddress::parse(address);
   return {reinterpret_cast<const char*>(parsed.raw().data()), parsed.raw().size()};
@@ -49,6 +51,7 @@ class Commands : public ::testing::Test {
 
   CniResult<std::string> run(const Call& call) {
     Variables variables = runtime_variables(call.command);
+    variables["CNI_NETNS"] = kNetns;
     for (const auto& [name, value] : call.more) variables[name] = value;
     const std::string text = R"({"cniVersion":")" + call.version +
                              R"(","name":"testnet","type":"millrace-cni","agentSocket":")" + socket_ + "\"" +
@@ -86,7 +89,7 @@ TEST_F(Commands, AddTellsTheAgentAllThatTheRuntimeSaid) {
   EXPECT_EQ(sent.key().network(), "testnet");
   EXPECT_EQ(sent.key().container_id(), "c1");
   EXPECT_EQ(sent.key().ifname(), "eth0");
-  EXPECT_EQ(sent.netns(), "/run/netns/c1");
+  EXPECT_EQ(sent.netns(), kNetns);
   EXPECT_EQ(sent.pod_namespace(), "prod");
   EXPECT_EQ(sent.pod_name(), "web");
   EXPECT_EQ(sent.pod_uid(), "u1");
@@ -129,6 +132,19 @@ TEST_F(Commands, EveryStatusOfTheAgentIsAnErrorOfTheCni) {
     EXPECT_EQ(static_cast<int>(result.error().code), row.code);
     EXPECT_EQ(result.error().message, "pool 10.244.0.0/24 is full");
   }
+}
+
+TEST_F(Commands, AddToWhatIsNoNamespaceAsksNobody) {
+  AgentServer agent(socket_, [](const auto&, const std::string& bytes) { return added(bytes); });
+  for (const std::string netns : {"/run/netns/no-such", "/", "/etc/passwd"}) {
+    SCOPED_TRACE(netns);
+    const auto result = run({.command = "ADD", .body = host_local(), .more = {{"CNI_NETNS", netns}}});
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().code, CniCode::kInvalidEnvironment);
+    EXPECT_NE(result.error().message.find(netns), std::string::npos);
+  }
+  EXPECT_TRUE(agent.seen().empty());
+  EXPECT_FALSE(std::filesystem::exists(directory_.path() / "testnet")) << "host-local was not asked either";
 }
 
 TEST_F(Commands, WithoutAnAgentItIsTryAgainLater) {

@@ -47,7 +47,8 @@ TEST(Program, PrintsErrorsAsJsonAndFails) {
     std::string stdin_text;
     int code;
   };
-  const Variables add = runtime_variables("ADD");
+  Variables add = runtime_variables("ADD");
+  add["CNI_NETNS"] = "/proc/self/ns/net";
   const std::string no_agent = R"({"cniVersion":"1.0.0","name":"n","agentSocket":"/nonexistent/agent.sock"})";
   const Row rows[] = {
       {"no environment at all", {}, "", 4},
@@ -81,7 +82,9 @@ TEST(Program, AddsAndDeletesThroughTheSocket) {
   });
   const std::string config =
       R"({"cniVersion":"0.4.0","name":"n","agentSocket":")" + directory.file("agent.sock") + "\"}";
-  const auto added = run(runtime_variables("ADD"), config);
+  Variables add = runtime_variables("ADD");
+  add["CNI_NETNS"] = "/proc/self/ns/net";
+  const auto added = run(add, config);
   EXPECT_EQ(added.exit_status, 0) << added.output;
   EXPECT_EQ(json_of(added.output)["ips"], json_of(R"([{"address":"10.244.1.5/32","interface":1,"version":"4"}])"));
   const auto deleted = run(runtime_variables("DEL"), config);

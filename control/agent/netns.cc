@@ -16,7 +16,7 @@ net::Result<Netns> Netns::open(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
     std::string message = "netns: " + path + " cannot be opened: " + std::strerror(errno);
-    if (errno == ENOENT || errno == ENOTDIR || errno == ESRCH) return net::failed_precondition(std::move(message));
+    if (errno == ENOENT || errno == ENOTDIR || errno == ESRCH) return net::not_found(std::move(message));
     return net::invalid_argument(std::move(message));
   }
   Netns netns(fd);

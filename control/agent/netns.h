@@ -1,7 +1,7 @@
 /// A pod's network namespace, and work done inside of it.
 ///
 /// Shape:   an open file descriptor of /proc/PID/ns/net or of a bind mount of it.
-/// Errors:  kFailedPrecondition when the path is not there, kInvalidArgument when it is no network namespace or the
+/// Errors:  kNotFound when the path is not there, kInvalidArgument when it is no network namespace or the
 ///          agent's own.
 /// Thread:  any. Work inside runs on a thread of its own that ends there: setns(2) changes the calling thread only, so
 ///          no thread that does anything else is ever in a pod's namespace, whatever fails on the way.

@@ -1,8 +1,8 @@
 /// A thin, typed skin over the SQLite C API: connection, prepared statement, transaction.
 ///
 /// Shape:   parameters are numbered from 1 and columns from 0, as SQLite does it.
-/// Errors:  SQLite's result codes become net::Error with SQLite's own sentence: full disk -> kResourceExhausted,
-///          busy -> kUnavailable, a file that is not a database or is damaged -> kFailedPrecondition, the rest -> kInternal.
+/// Errors:  SQLite's result codes become net::Error with SQLite's own sentence: full disk -> kResourceExhausted, busy
+///          -> kUnavailable, a file that is no database or is damaged -> kFailedPrecondition, the rest -> kInternal.
 /// Thread:  a Database and what is made from it belong to one thread at a time; the Store holds a mutex around it.
 #pragma once
 

@@ -164,7 +164,7 @@ TEST_F(AgentTest, an_add_that_fails_leaves_nothing) {
     return refused ? grpc::Status(StatusCode::RESOURCE_EXHAUSTED, "ports: all are in use") : grpc::Status::OK;
   };
   const Row rows[] = {
-      {"no such namespace", [](auto& r) { r.set_netns("/none"); }, StatusCode::FAILED_PRECONDITION},
+      {"no such namespace", [](auto& r) { r.set_netns("/none"); }, StatusCode::NOT_FOUND},
       {"the node's namespace", [](auto& r) { r.set_netns("/proc/self/ns/net"); }, StatusCode::INVALID_ARGUMENT},
       {"an interface that is there", [](auto& r) { r.mutable_key()->set_ifname("lo"); }, StatusCode::ALREADY_EXISTS},
       {"an MTU too small for IPv6", [](auto& r) { r.set_mtu(1000); }, StatusCode::INVALID_ARGUMENT},

@@ -157,7 +157,7 @@ TEST_F(PodLinkTest, opens_only_the_network_namespace_of_somebody_else) {
     net::ErrorCode code;
   };
   const Row rows[] = {
-      {"nothing there", directory_.file("none"), net::ErrorCode::kFailedPrecondition},
+      {"nothing there", directory_.file("none"), net::ErrorCode::kNotFound},
       {"a plain file", "/etc/hostname", net::ErrorCode::kInvalidArgument},
       {"a namespace of another kind", "/proc/self/ns/mnt", net::ErrorCode::kInvalidArgument},
       {"its own", "/proc/self/ns/net", net::ErrorCode::kInvalidArgument},

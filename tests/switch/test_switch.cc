@@ -4,47 +4,65 @@
 #include <utility>
 
 namespace millrace::control::switchd {
-namespace {
 
 /// Takes itself off the list of open devices when it is closed.
-class ListedPort final : public datapath::Port {
+class MemoryOpener::ListedPort final : public datapath::Port {
  public:
-  using List = std::shared_ptr<std::multimap<std::string, datapath::MemoryPort*>>;
-  ListedPort(List list, const std::string& interface) : list_(std::move(list)) { at_ = list_->emplace(interface, &port_); }
-  ~ListedPort() override { list_->erase(at_); }
+  ListedPort(MemoryOpener& opener, const std::string& interface)
+      : opener_(opener), at_(opener.live_.emplace(interface, &port_)) {}
+  ~ListedPort() override {
+    const std::lock_guard lock(opener_.mutex_);
+    opener_.live_.erase(at_);
+  }
   unsigned receive(std::span<net::Packet*> out) noexcept override { return port_.receive(out); }
   unsigned transmit(std::span<net::Packet* const> packets) noexcept override { return port_.transmit(packets); }
 
  private:
+  MemoryOpener& opener_;
   datapath::MemoryPort port_;
-  List list_;
   std::multimap<std::string, datapath::MemoryPort*>::iterator at_;
 };
 
-}  // namespace
-
 net::Result<OpenPort> MemoryOpener::open(const std::string& interface) {
+  const std::lock_guard lock(mutex_);
   if (missing.contains(interface)) return net::not_found("no interface " + interface);
   ++opened_;
-  return OpenPort{std::make_unique<ListedPort>(live_, interface), interface, number_[interface]};
+  return OpenPort{std::make_unique<ListedPort>(*this, interface), interface, number_[interface]};
 }
 
 DeviceStatus MemoryOpener::inspect(const OpenPort& open) const {
-  const auto now = number_.find(open.interface);
-  return {"memory", now != number_.end() && now->second != open.interface_number};
+  const std::lock_guard lock(mutex_);
+  return {"memory", number_.at(open.interface) != open.interface_number};
+}
+
+void MemoryOpener::remove(const std::string& interface) {
+  const std::lock_guard lock(mutex_);
+  ++number_[interface];
+}
+
+std::size_t MemoryOpener::open_count() const {
+  const std::lock_guard lock(mutex_);
+  return live_.size();
+}
+
+std::size_t MemoryOpener::opened() const {
+  const std::lock_guard lock(mutex_);
+  return opened_;
 }
 
 datapath::MemoryPort* MemoryOpener::device(const std::string& interface) const {
-  const auto found = live_->find(interface);
-  return found == live_->end() ? nullptr : found->second;
+  const std::lock_guard lock(mutex_);
+  const auto found = live_.find(interface);
+  return found == live_.end() ? nullptr : found->second;
 }
 
 TestSwitch::TestSwitch(const TestSwitchOptions& options)
-    : publisher(options.worker_count),
+    : pool(options.packets),
+      publisher(options.worker_count),
       rings_(datapath::make_handoff_rings(options.worker_count, [](void*, datapath::WorkerId) noexcept {}, nullptr)) {
   WorkerAccess access;
   access.publisher = &publisher;
-  access.wake = [this] { step(); };
+  access.wake = options.threads ? std::function<void()>([] {}) : [this] { step(); };
   access.ack_timeout = options.ack_timeout;
   for (unsigned i = 0; i < options.worker_count; ++i) {
     counters_.push_back(std::make_unique<datapath::WorkerCounters>(options.port_limit));
@@ -60,9 +78,16 @@ TestSwitch::TestSwitch(const TestSwitchOptions& options)
   auto created = SwitchState::create({options.port_limit, options.max_mtu_bytes}, gateway, opener, std::move(access));
   if (!created) throw std::runtime_error(created.error().message);
   state = std::move(created).value();
+  for (unsigned i = 0; options.threads && i < options.worker_count; ++i) {
+    threads_.emplace_back([this, i](const std::stop_token& stop) {
+      for (std::uint64_t now_ns = 1000; !stop.stop_requested(); now_ns += 1000) {
+        if (workers_[i]->step(now_ns).received == 0) std::this_thread::yield();
+      }
+    });
+  }
 }
 
-TestSwitch::~TestSwitch() = default;
+TestSwitch::~TestSwitch() { threads_.clear(); }
 
 std::string TestSwitch::ports() const {
   api::ListPortsReply list = state->list_ports();

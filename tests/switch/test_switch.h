@@ -1,12 +1,15 @@
 /// TestSwitch: the production state of the switch over in-memory devices, with workers that take their turn when woken.
 ///
 /// Thread:  one; a turn is taken inside `wake`, so every test is the same each time. A worker can be made to stay away.
+///          With TestSwitchOptions::threads each worker has a thread of its own, and Apply may come from any.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "control/api/switch.pb.h"
@@ -24,20 +27,22 @@ class MemoryOpener final : public PortOpener {
   net::Result<OpenPort> open(const std::string& interface) override;
   DeviceStatus inspect(const OpenPort& open) const override;
 
-  /// Interfaces that `open` finds; every one when empty.
+  /// Interfaces that `open` does not find.
   std::set<std::string> missing;
   /// An interface deleted behind the switch's back, and made again as another one.
-  void remove(const std::string& interface) { ++number_[interface]; }
-  std::size_t open_count() const noexcept { return live_->size(); }
-  std::size_t opened() const noexcept { return opened_; }
+  void remove(const std::string& interface);
+  std::size_t open_count() const;
+  /// Calls of `open` that succeeded.
+  std::size_t opened() const;
   /// The far end of the device that is open on an interface; nullptr when none is.
   datapath::MemoryPort* device(const std::string& interface) const;
 
  private:
+  class ListedPort;
+  mutable std::mutex mutex_;
   std::map<std::string, unsigned> number_;
   std::size_t opened_ = 0;
-  std::shared_ptr<std::multimap<std::string, datapath::MemoryPort*>> live_ =
-      std::make_shared<std::multimap<std::string, datapath::MemoryPort*>>();
+  std::multimap<std::string, datapath::MemoryPort*> live_;
 };
 
 struct TestSwitchOptions {
@@ -45,6 +50,8 @@ struct TestSwitchOptions {
   unsigned worker_count = 2;
   std::uint32_t max_mtu_bytes = 1500;
   std::chrono::milliseconds ack_timeout{20};
+  bool threads = false;
+  std::size_t packets = 512;
 };
 
 class TestSwitch {
@@ -58,7 +65,7 @@ class TestSwitch {
   void step();
 
   MemoryOpener opener;
-  datapath::MemoryPool pool{512};
+  datapath::MemoryPool pool;
   datapath::Publisher publisher;
   std::set<datapath::WorkerId> away;  // workers that take no turn
   std::unique_ptr<SwitchState> state;
@@ -70,6 +77,7 @@ class TestSwitch {
   std::vector<std::unique_ptr<datapath::WorkerCounters>> counters_;
   std::vector<std::unique_ptr<datapath::Worker>> workers_;
   std::uint64_t now_ns_ = 0;
+  std::vector<std::jthread> threads_;
 };
 
 inline const net::Mac kGatewayMac{{0x02, 0x4d, 0x52, 0, 0, 1}};

@@ -46,7 +46,8 @@ def ping(source, address, count=10, interval_s=0.02, size=56, options=(), timeou
 
 
 def _iperf(source, target, address, seconds, options, port):
-    server = Background(target.command("iperf3", "-s", "-1", "-p", port, "--forceflush"))
+    # Bound to the address: a UDP reply from the wildcard would leave with another of the place's addresses.
+    server = Background(target.command("iperf3", "-s", "-1", "-B", address, "-p", port, "--forceflush"))
     with server:
         server.wait_for_output("Server listening")
         client = run(source.command("iperf3", "-c", address, "-p", port, "-t", seconds, "-J", *options),

@@ -1,0 +1,9 @@
+/* What the receiver's program (receive.bpf.c) and its user space (receiver.cc) share. C for both. */
+#pragma once
+
+#include <linux/types.h>
+
+struct receive_count {
+  __u64 packets;
+  __u64 bytes; /* of whole frames, without the FCS */
+};

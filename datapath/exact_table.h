@@ -13,6 +13,10 @@
 #include <cstdint>
 #include <vector>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "net/packet.h"
 
 namespace millrace::datapath {
@@ -65,9 +69,7 @@ class ExactTable {
     std::size_t index = table_hash(key) >> shift_;
     for (;; index = (index + 1) & mask_) {
       const Bucket& bucket = buckets_[index];
-      net::PortId found = net::kNoPort;
-      // Downwards: an empty slot also matches the key zero, and full slots come first.
-      for (unsigned slot = kSlots; slot-- > 0;) found = bucket.keys[slot] == key ? bucket.ports[slot] : found;
+      const net::PortId found = find_in(bucket, key);
       if (found != net::kNoPort || !bucket.spilled) [[likely]] return found;
     }
   }
@@ -87,6 +89,25 @@ class ExactTable {
     }
   };
   static_assert(sizeof(Bucket) == 64);
+
+  static net::PortId find_in(const Bucket& bucket, const Key& key) noexcept {
+#ifdef __SSE2__
+    if constexpr (sizeof(Key) == 4 && kSlots == 8) {
+      // All eight keys at once: one bit a slot, and the lowest is the first that matches.
+      const __m128i wanted = _mm_set1_epi32(static_cast<int>(key));
+      const auto* keys = reinterpret_cast<const __m128i*>(bucket.keys.data());
+      const __m128i low = _mm_cmpeq_epi32(_mm_load_si128(keys), wanted);
+      const __m128i high = _mm_cmpeq_epi32(_mm_load_si128(keys + 1), wanted);
+      const __m128i both = _mm_packs_epi16(_mm_packs_epi32(low, high), _mm_setzero_si128());
+      const auto matches = static_cast<unsigned>(_mm_movemask_epi8(both));
+      return matches == 0 ? net::kNoPort : bucket.ports[static_cast<unsigned>(std::countr_zero(matches))];
+    }
+#endif
+    net::PortId found = net::kNoPort;
+    // Downwards: an empty slot also matches the key zero, and full slots come first.
+    for (unsigned slot = kSlots; slot-- > 0;) found = bucket.keys[slot] == key ? bucket.ports[slot] : found;
+    return found;
+  }
 
   std::vector<Bucket> buckets_;
   std::size_t mask_ = 0;

@@ -31,9 +31,9 @@ inline net::Drop check_destination(const net::Ipv6& destination) noexcept {
   return destination.is_loopback() || destination.is_unspecified() ? net::Drop::kNoRoute : net::Drop::kNone;
 }
 
-/// Whether the packet must be cut for the port it leaves by. Precondition: out_port is set.
-inline bool needs_fragments(const net::Packet& packet, const Snapshot& snapshot) noexcept {
-  return packet.headers.l3_length > snapshot.ports[packet.out_port].mtu_bytes;
+/// Whether the packet must be cut to leave by the port.
+inline bool needs_fragments(const net::Packet& packet, const PortEntry& out) noexcept {
+  return packet.headers.l3_length > out.mtu_bytes;
 }
 
 namespace internal {
@@ -48,7 +48,7 @@ net::Drop forward(net::Packet& packet, const Header& ip, bool may_fragment, cons
   if (out == packet.in_port) return net::Drop::kSameRoute;
   if (packet.headers.ttl <= 1) return net::Drop::kTtlExceeded;
   packet.out_port = out;
-  if (!may_fragment && needs_fragments(packet, snapshot)) return net::Drop::kPacketTooBig;
+  if (needs_fragments(packet, snapshot.ports[out]) && !may_fragment) return net::Drop::kPacketTooBig;
   net::decrement_ttl(packet);
   return net::Drop::kNone;
 }

@@ -13,9 +13,18 @@ Outbox::Outbox(WorkerId self, PacketPool& pool, HandoffRings& rings, WorkerCount
 }
 
 void Outbox::flush() noexcept {
-  for (unsigned i = 0; i < active_count_; ++i) send_chain(active_[i]);
+  for (unsigned i = 0; i < active_count_; ++i) {
+    // A turn writes to many ports: the next ones' devices and counters are on their way while this one is written.
+    if (i + kPortsAhead < active_count_) prefetch_port(active_[i + kPortsAhead]);
+    send_chain(active_[i]);
+  }
   active_count_ = 0;
   queued_ = 0;
+}
+
+void Outbox::prefetch_port(net::PortId id) noexcept {
+  __builtin_prefetch(snapshot_->ports[id].port);
+  __builtin_prefetch(&counters_.port(id).tx_packets, 1);
 }
 
 void Outbox::finish() noexcept {

@@ -16,8 +16,10 @@ namespace {
 
 using net::Drop;
 
-/// Packets whose headers are fetched into the cache ahead of the parser.
-constexpr unsigned kPrefetchAhead = 8;
+/// Packets ahead of the parser whose headers are fetched into the cache, and those whose descriptors are, so that the
+/// address of the headers is there by then.
+constexpr unsigned kHeadersAhead = 8;
+constexpr unsigned kDescriptorsAhead = 16;
 /// Most fragments one packet makes: 65515 bytes in pieces of 512, the payload of a 576-byte packet with all options.
 constexpr unsigned kMaxFragments = 128;
 
@@ -34,35 +36,46 @@ struct Burst {
   }
 };
 
-/// What `stage` says of a live packet: on to the next stage, dropped for a reason, or gone elsewhere.
-struct Next {
+/// Runs `stage` over the live packets; those it drops leave the burst, and so do those it sent elsewhere by itself.
+enum class Then : std::uint8_t { kNextStage, kIsGone };
+struct Verdict {
   Drop drop = Drop::kNone;
-  bool stays = true;
+  Then then = Then::kNextStage;
 };
 
 template <typename Stage>
 [[gnu::always_inline]] inline void for_live(Burst& burst, Stage stage) noexcept {
+  const unsigned count = burst.live_count;
   unsigned kept = 0;
-  for (unsigned i = 0; i < burst.live_count; ++i) {
-    net::Packet& packet = *burst.live[i];
-    const Next next = stage(packet);
-    if (next.drop != Drop::kNone) [[unlikely]] {
-      burst.drop(packet, next.drop);
-    } else if (next.stays) [[likely]] {
-      burst.live[kept++] = &packet;
+  for (unsigned i = 0; i < count; ++i) {
+    net::Packet* const packet = burst.live[i];
+    const Verdict verdict = stage(*packet);
+    if (verdict.drop != Drop::kNone) [[unlikely]] {
+      burst.drop(*packet, verdict.drop);
+    } else if (verdict.then == Then::kNextStage) [[likely]] {
+      burst.live[kept++] = packet;
     }
   }
   burst.live_count = kept;
 }
 
-void prefetch(const net::Packet* packet) noexcept { __builtin_prefetch(packet->data); }
+void prefetch_headers(const net::Packet* packet) noexcept { __builtin_prefetch(packet->data, 1); }
+
+void prefetch_descriptor(const net::Packet* packet) noexcept {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(packet);
+  __builtin_prefetch(bytes, 1);
+  __builtin_prefetch(bytes + 64, 1);
+}
 
 /// Headers of every packet; counts what was received.
 void parse_burst(Turn& turn, net::PortId in_port, std::span<net::Packet* const> received, Burst& burst) noexcept {
-  for (std::size_t i = 0; i < std::min<std::size_t>(received.size(), kPrefetchAhead); ++i) prefetch(received[i]);
+  const std::size_t count = received.size();
+  for (std::size_t i = 0; i < std::min<std::size_t>(count, kDescriptorsAhead); ++i) prefetch_descriptor(received[i]);
+  for (std::size_t i = 0; i < std::min<std::size_t>(count, kHeadersAhead); ++i) prefetch_headers(received[i]);
   std::uint64_t bytes = 0;
-  for (std::size_t i = 0; i < received.size(); ++i) {
-    if (i + kPrefetchAhead < received.size()) prefetch(received[i + kPrefetchAhead]);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + kDescriptorsAhead < count) prefetch_descriptor(received[i + kDescriptorsAhead]);
+    if (i + kHeadersAhead < count) prefetch_headers(received[i + kHeadersAhead]);
     net::Packet& packet = *received[i];
     packet.in_port = in_port;
     packet.out_port = net::kNoPort;
@@ -75,17 +88,16 @@ void parse_burst(Turn& turn, net::PortId in_port, std::span<net::Packet* const> 
     }
   }
   PortCounters& row = turn.counters.port(in_port);
-  row.rx_packets.add(received.size());
+  row.rx_packets.add(count);
   row.rx_bytes.add(bytes);
 }
 
-/// A forwarded packet leaves by its port's worker, here or over there.
-void send_forwarded(Turn& turn, net::Packet& packet) noexcept {
+/// A forwarded packet leaves by its port's worker: rewritten here, or over there once that worker has it.
+inline void send_forwarded(Turn& turn, net::Packet& packet) noexcept {
   if (owner(turn.snapshot, packet.out_port) == turn.self) [[likely]] {
-    to_port(turn, packet);
-  } else {
-    turn.outbox.put(packet);
+    rewrite(packet, turn.snapshot.ports[packet.out_port], turn.snapshot.gateway);
   }
+  turn.outbox.put(packet);
 }
 
 /// Cuts an IPv4 packet for its way out and sends the pieces. kNone: the packet itself is released.
@@ -140,26 +152,25 @@ void from_port(Turn& turn, net::PortId in_port, std::span<net::Packet* const> re
 
   parse_burst(turn, in_port, received, burst);
 
-  for_live(burst, [&](net::Packet& packet) { return Next{guard(packet, in, snapshot.gateway)}; });
+  for_live(burst, [&](net::Packet& packet) { return Verdict{guard(packet, in, snapshot.gateway)}; });
 
   for_live(burst, [&](net::Packet& packet) {
     const Drop drop = answer(packet, snapshot);
-    const bool is_answered = packet.out_port != net::kNoPort;
-    if (is_answered) [[unlikely]] {
-      turn.counters.port(in_port).answered.add(1);
-      turn.outbox.put(packet);
-    }
-    return Next{drop, !is_answered};
+    if (packet.out_port == net::kNoPort) [[likely]] return Verdict{drop};
+    turn.counters.port(in_port).answered.add(1);
+    turn.outbox.put(packet);
+    return Verdict{drop, Then::kIsGone};
   });
 
-  for_live(burst, [&](net::Packet& packet) { return Next{forward(packet, snapshot)}; });
+  for_live(burst, [&](net::Packet& packet) { return Verdict{forward(packet, snapshot)}; });
 
   for_live(burst, [&](net::Packet& packet) {
-    if (!needs_fragments(packet, snapshot)) [[likely]] return Next{};
-    return Next{send_fragments(turn, packet), false};
+    if (needs_fragments(packet, snapshot.ports[packet.out_port])) [[unlikely]] {
+      return Verdict{send_fragments(turn, packet), Then::kIsGone};
+    }
+    send_forwarded(turn, packet);
+    return Verdict{Drop::kNone, Then::kIsGone};
   });
-
-  for (unsigned i = 0; i < burst.live_count; ++i) send_forwarded(turn, *burst.live[i]);
 
   finish_dropped(turn, in_port, burst);
 }

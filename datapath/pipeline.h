@@ -30,7 +30,7 @@ struct Turn {
   Outbox& outbox;
 };
 
-/// Everything a port received: parse -> guard -> answer -> forward -> fragment -> out. Takes all packets.
+/// Everything a port received: parse -> guard -> answer -> forward -> out (in fragments where it must be). Takes all packets.
 /// Precondition: at most kBurst packets; `in_port` is an owned port of the snapshot.
 void from_port(Turn& turn, net::PortId in_port, std::span<net::Packet* const> received) noexcept;
 

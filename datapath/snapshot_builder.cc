@@ -65,12 +65,8 @@ Result<void> check_address(const PortSpec& port, const net::IpAddress& address, 
   return {};
 }
 
-/// Checks one port by itself and makes its entry.
-Result<PortEntry> make_entry(const SnapshotSpec& spec, const PortSpec& port) {
-  if (port.id >= spec.port_limit) {
-    return net::invalid_argument(quoted(port) + " id " + std::to_string(port.id) + " is not below the limit of " +
-                                 std::to_string(spec.port_limit));
-  }
+/// Checks one port by itself and fills its entry.
+Result<void> fill_entry(const SnapshotSpec& spec, const PortSpec& port, PortEntry& entry) {
   if (port.port == nullptr) return net::invalid_argument(quoted(port) + " has no device");
   if (port.worker >= spec.worker_count) {
     return net::invalid_argument(quoted(port) + " worker " + std::to_string(port.worker) + " is not below the count of " +
@@ -80,7 +76,6 @@ Result<PortEntry> make_entry(const SnapshotSpec& spec, const PortSpec& port) {
     return net::invalid_argument(quoted(port) + " mac " + port.mac.to_string() + " is not a unicast address");
   }
   if (port.mac == spec.gateway.mac) return net::already_exists(quoted(port) + " mac is the gateway's");
-  PortEntry entry;
   entry.port = port.port;
   entry.kind = port.kind;
   entry.worker = port.worker;
@@ -104,7 +99,7 @@ Result<PortEntry> make_entry(const SnapshotSpec& spec, const PortSpec& port) {
                                  std::to_string(min_mtu_bytes) + ".." + std::to_string(kMaxMtuBytes));
   }
   entry.mtu_bytes = static_cast<std::uint16_t>(port.mtu_bytes);
-  return entry;
+  return {};
 }
 
 struct PrefixHash {
@@ -156,15 +151,18 @@ Result<std::unique_ptr<Snapshot>> build_snapshot(const SnapshotSpec& spec, const
   snapshot->ports.resize(spec.port_limit);
   std::vector<const PortSpec*> owner_of_id(spec.port_limit, nullptr);
   for (const PortSpec& port : spec.ports) {
-    Result<PortEntry> entry = make_entry(spec, port);
-    if (!entry) return entry.error();
+    if (port.id >= spec.port_limit) {
+      return net::invalid_argument(quoted(port) + " id " + std::to_string(port.id) + " is not below the limit of " +
+                                   std::to_string(spec.port_limit));
+    }
     if (const PortSpec* other = owner_of_id[port.id]; other != nullptr) {
       return net::already_exists("id " + std::to_string(port.id) + " of " + quoted(port) + " is already that of " +
                                  quoted(*other));
     }
     owner_of_id[port.id] = &port;
-    entry->since_generation = since(spec, port, previous);
-    snapshot->ports[port.id] = *entry;
+    PortEntry& entry = snapshot->ports[port.id];
+    if (Result<void> filled = fill_entry(spec, port, entry); !filled) return filled.error();
+    entry.since_generation = since(spec, port, previous);
     snapshot->polled[port.worker].push_back(port.id);
   }
   Result<std::vector<Route>> routes = collect_routes(spec);

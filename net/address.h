@@ -9,6 +9,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +26,16 @@ struct Mac {
   std::string to_string() const;
   bool is_multicast() const noexcept { return (bytes[0] & 1) != 0; }  // broadcast included
   friend auto operator<=>(const Mac&, const Mac&) = default;
+  /// In registers: the default one is a call of memcmp, and every packet compares two.
+  friend bool operator==(const Mac& a, const Mac& b) noexcept {
+    std::uint32_t a_head, b_head;
+    std::uint16_t a_tail, b_tail;
+    std::memcpy(&a_head, a.bytes.data(), 4);
+    std::memcpy(&b_head, b.bytes.data(), 4);
+    std::memcpy(&a_tail, a.bytes.data() + 4, 2);
+    std::memcpy(&b_tail, b.bytes.data() + 4, 2);
+    return ((a_head ^ b_head) | static_cast<std::uint32_t>(a_tail ^ b_tail)) == 0;
+  }
 };
 
 struct Ipv4 {
@@ -50,6 +61,12 @@ struct Ipv6 {
   bool is_loopback() const noexcept;
   bool is_unspecified() const noexcept;
   friend auto operator<=>(const Ipv6&, const Ipv6&) = default;
+  friend bool operator==(const Ipv6& a, const Ipv6& b) noexcept {
+    std::uint64_t a_half[2], b_half[2];
+    std::memcpy(a_half, a.bytes.data(), 16);
+    std::memcpy(b_half, b.bytes.data(), 16);
+    return ((a_half[0] ^ b_half[0]) | (a_half[1] ^ b_half[1])) == 0;
+  }
 };
 
 static_assert(sizeof(Mac) == 6 && sizeof(Ipv4) == 4 && sizeof(Ipv6) == 16);

@@ -21,7 +21,8 @@ Drop send_back(net::Packet& packet) noexcept {
 
 /// Whether the switch stands for `target` on the port that asks.
 template <typename Address>
-bool answers_for(const Address& target, const Address& gateway, const Snapshot& snapshot, net::PortId in_port) noexcept {
+bool answers_for(const Address& target, const Address& gateway, const Snapshot& snapshot,
+                 net::PortId in_port) noexcept {
   if (target.is_unspecified()) return false;
   if (target == gateway) return true;
   const net::PortId port = snapshot.routes.lookup(target);

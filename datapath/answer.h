@@ -1,9 +1,10 @@
 /// Answers: what the switch itself says to its ports: ARP, neighbour discovery, echo, ICMP errors.
 ///
-/// Shape:   an answer is made in place of the packet that asks, complete with MACs and checksums; out_port is the port it
+/// Shape:   an answer is made in place of the packet that asks, complete with MACs and checksums; out_port is the port
+/// it
 ///          came from. Proxy ARP and ND answer with the gateway's MAC for the gateway and for every address that is
-///          routed to another port: pods may hold on-link prefixes (delegated IPAM), and the host asks for pods. Never for
-///          the port's own addresses and never to a probe or duplicate address detection, which would take the
+///          routed to another port: pods may hold on-link prefixes (delegated IPAM), and the host asks for pods. Never
+///          for the port's own addresses and never to a probe or duplicate address detection, which would take the
 ///          address away from the asker.
 /// Thread:  functions on the packet's owner. Never allocate.
 /// Source:  RFC 1027, RFC 5227, RFC 4861 7.2, RFC 4389, RFC 792, RFC 4443, RFC 1812 4.3.
@@ -34,11 +35,14 @@ net::Drop answer_to_gateway(net::Packet& packet) noexcept;
 inline net::Drop answer(net::Packet& packet, const Snapshot& snapshot) noexcept {
   switch (packet.headers.l3) {
     case net::L3::kIpv4:
-      if (net::ipv4(packet).destination == snapshot.gateway.ipv4) [[unlikely]] return answer_to_gateway(packet);
+      if (net::ipv4(packet).destination == snapshot.gateway.ipv4) [[unlikely]]
+        return answer_to_gateway(packet);
       return net::Drop::kNone;
     case net::L3::kIpv6:
-      if (is_neighbor_discovery(packet.headers)) [[unlikely]] return answer_neighbor_discovery(packet, snapshot);
-      if (net::ipv6(packet).destination == snapshot.gateway.ipv6) [[unlikely]] return answer_to_gateway(packet);
+      if (is_neighbor_discovery(packet.headers)) [[unlikely]]
+        return answer_neighbor_discovery(packet, snapshot);
+      if (net::ipv6(packet).destination == snapshot.gateway.ipv6) [[unlikely]]
+        return answer_to_gateway(packet);
       return net::Drop::kNone;
     case net::L3::kArp: return answer_arp(packet, snapshot);
     case net::L3::kNone: break;

@@ -20,7 +20,9 @@ namespace millrace::datapath {
 /// A number with one writer: add is a plain load and store, no locked instruction.
 class Counter {
  public:
-  void add(std::uint64_t n) noexcept { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void add(std::uint64_t n) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
   std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
   void reset() noexcept { value_.store(0, std::memory_order_relaxed); }
 
@@ -29,11 +31,11 @@ class Counter {
 };
 
 struct alignas(64) PortCounters {
-  Counter rx_packets, rx_bytes;   // taken from the port
-  Counter tx_packets, tx_bytes;   // accepted by the port
-  Counter answered;               // packets the switch answered itself: ARP, ND, echo, ICMP errors (packets sent as answer)
-  Counter created;                // packets beyond those received: ICMP errors (also those the rate limit kept back,
-                                  // which are dropped as such) and the fragments of a packet after its first
+  Counter rx_packets, rx_bytes;  // taken from the port
+  Counter tx_packets, tx_bytes;  // accepted by the port
+  Counter answered;  // packets the switch answered itself: ARP, ND, echo, ICMP errors (packets sent as answer)
+  Counter created;   // packets beyond those received: ICMP errors (also those the rate limit kept back,
+                     // which are dropped as such) and the fragments of a packet after its first
   std::array<Counter, net::kDropCount> drops;  // of packets that came in on this port, by reason
   void reset() noexcept;
 };
@@ -53,10 +55,10 @@ class WorkerCounters {
   /// Where a drop of a packet is counted: kNoPort when the port it came in by is gone.
   PortCounters& row_of(net::PortId in_port) noexcept { return rows_[in_port == net::kNoPort ? port_limit_ : in_port]; }
 
-  Counter loops;        // turns of the worker loop
-  Counter busy_loops;   // of those, turns that moved at least one packet
-  Counter sleeps;       // times the worker gave its core back
-  Counter wakeups;      // times a descriptor woke it
+  Counter loops;       // turns of the worker loop
+  Counter busy_loops;  // of those, turns that moved at least one packet
+  Counter sleeps;      // times the worker gave its core back
+  Counter wakeups;     // times a descriptor woke it
 
  private:
   std::size_t port_limit_;

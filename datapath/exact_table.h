@@ -70,7 +70,8 @@ class ExactTable {
     for (;; index = (index + 1) & mask_) {
       const Bucket& bucket = buckets_[index];
       const net::PortId found = find_in(bucket, key);
-      if (found != net::kNoPort || !bucket.spilled) [[likely]] return found;
+      if (found != net::kNoPort || !bucket.spilled) [[likely]]
+        return found;
     }
   }
 

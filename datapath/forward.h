@@ -15,17 +15,20 @@
 namespace millrace::datapath {
 
 /// Destinations no router may forward to, whatever the routes say. 0.0.0.0/8 is "this host" (RFC 1122 3.2.1.3), and
-/// 127.0.0.0/8 must never be seen outside a host: with a default route to the node it would reach the node's own sockets.
+/// 127.0.0.0/8 must never be seen outside a host: with a default route to the node it would reach the node's own
+/// sockets.
 inline net::Drop check_destination(net::Ipv4 destination) noexcept {
   const std::uint32_t top = destination.value.host() >> 24;
-  if (top - 1 < 126) [[likely]] return net::Drop::kNone;  // 1..126
+  if (top - 1 < 126) [[likely]]
+    return net::Drop::kNone;  // 1..126
   if (top == 0 || top == 127) return net::Drop::kNoRoute;
   return destination.is_multicast() || destination.is_broadcast() ? net::Drop::kMulticast : net::Drop::kNone;
 }
 
 inline net::Drop check_destination(const net::Ipv6& destination) noexcept {
   // Global unicast (2000::/3) and unique local (fc00::/7) need no closer look.
-  if ((destination.bytes[0] & 0xe0) == 0x20 || (destination.bytes[0] & 0xfe) == 0xfc) [[likely]] return net::Drop::kNone;
+  if ((destination.bytes[0] & 0xe0) == 0x20 || (destination.bytes[0] & 0xfe) == 0xfc) [[likely]]
+    return net::Drop::kNone;
   if (destination.is_multicast()) return net::Drop::kMulticast;
   if (destination.is_link_local()) return net::Drop::kLinkLocal;
   return destination.is_loopback() || destination.is_unspecified() ? net::Drop::kNoRoute : net::Drop::kNone;

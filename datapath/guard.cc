@@ -45,8 +45,7 @@ Drop guard_arp(const net::Packet& packet, const PortEntry& in) noexcept {
 }
 
 Drop guard_host_source(net::Ipv4 source) noexcept {
-  const bool is_bad =
-      source.is_multicast() || source.is_broadcast() || source.is_loopback() || source.is_unspecified();
+  const bool is_bad = source.is_multicast() || source.is_broadcast() || source.is_loopback() || source.is_unspecified();
   return is_bad ? Drop::kBadSource : Drop::kNone;
 }
 

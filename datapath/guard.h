@@ -1,13 +1,12 @@
 /// Guard: may this frame enter by this port? Anti-spoofing, and what no port may send.
 ///
-/// A pod sends only from its own MAC and addresses, also inside ARP and neighbour discovery. The host port sends from its
-/// own MAC and any address a single host can have: it carries what the node routes. Frames go to the gateway's MAC or
-/// to a group. No port carries VLAN tags.
-/// IPv6 link-local sources stay on the link: only ICMPv6 to the gateway or to link-local multicast, and neighbour
-/// discovery, which answer.h consumes (RFC 4291 2.5.6). IPv4 link-local addresses are forwarded where a route says so:
-/// clusters serve node-local DNS and cloud metadata on 169.254.0.0/16.
-/// Thread:  pure functions on the packet's owner. Never allocate.
-/// Source:  RFC 2827 (ingress filtering), RFC 1122 3.2.1.3, RFC 4291 2.5, RFC 4862 5.4.2 (unspecified source), RFC 5227.
+/// A pod sends only from its own MAC and addresses, also inside ARP and neighbour discovery. The host port sends from
+/// its own MAC and any address a single host can have: it carries what the node routes. Frames go to the gateway's MAC
+/// or to a group. No port carries VLAN tags. IPv6 link-local sources stay on the link: only ICMPv6 to the gateway or to
+/// link-local multicast, and neighbour discovery, which answer.h consumes (RFC 4291 2.5.6). IPv4 link-local addresses
+/// are forwarded where a route says so: clusters serve node-local DNS and cloud metadata on 169.254.0.0/16. Thread:
+/// pure functions on the packet's owner. Never allocate. Source:  RFC 2827 (ingress filtering), RFC 1122 3.2.1.3, RFC
+/// 4291 2.5, RFC 4862 5.4.2 (unspecified source), RFC 5227.
 #pragma once
 
 #include "datapath/snapshot.h"
@@ -49,7 +48,8 @@ inline net::Drop guard_ipv4(const net::Packet& packet, const PortEntry& in) noex
 }
 
 inline net::Drop guard_ipv6(const net::Packet& packet, const PortEntry& in, const Gateway& gateway) noexcept {
-  if (owns(in, net::ipv6(packet).source) && !is_neighbor_discovery(packet.headers)) [[likely]] return net::Drop::kNone;
+  if (owns(in, net::ipv6(packet).source) && !is_neighbor_discovery(packet.headers)) [[likely]]
+    return net::Drop::kNone;
   return guard_ipv6_special(packet, in, gateway);
 }
 

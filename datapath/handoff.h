@@ -29,7 +29,9 @@ class HandoffRings {
   using Wake = void (*)(void* context, WorkerId consumer) noexcept;
 
   HandoffRings(unsigned worker_count, Wake wake_consumer, void* context)
-      : worker_count_(worker_count), wake_(wake_consumer), context_(context),
+      : worker_count_(worker_count),
+        wake_(wake_consumer),
+        context_(context),
         rings_(std::make_unique<Ring[]>(std::size_t{worker_count} * worker_count)) {
     assert(worker_count >= 1 && worker_count <= kMaxWorkers);
   }

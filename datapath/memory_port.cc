@@ -6,7 +6,10 @@ namespace millrace::datapath {
 
 MemoryPool::MemoryPool(std::size_t packet_count, std::uint32_t data_room_bytes)
     : buffer_bytes_((kHeadroomBytes + data_room_bytes + 63u) & ~63u),
-      buffers_(packet_count * buffer_bytes_), packets_(packet_count), free_(packet_count), free_count_(packet_count) {
+      buffers_(packet_count * buffer_bytes_),
+      packets_(packet_count),
+      free_(packet_count),
+      free_count_(packet_count) {
   assert(packet_count >= 1 && packet_count <= kMaxPackets);
   for (std::size_t i = packet_count; i-- > 0;) {
     packets_[i].buffer = buffers_.data() + i * buffer_bytes_;

@@ -7,9 +7,9 @@
 /// Errors:  a full ring takes a prefix and says how many; an empty pool gives nullptr.
 #pragma once
 
+#include <atomic>
 #include <boost/lockfree/spsc_queue.hpp>
 #include <boost/lockfree/stack.hpp>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>

@@ -21,8 +21,8 @@
 
 namespace millrace::datapath {
 
-/// Packets held back for batching: eight full bursts, whose descriptors and headers still lie in the second-level cache.
-/// With 250 ports written to at random that is two packets a call instead of one.
+/// Packets held back for batching: eight full bursts, whose descriptors and headers still lie in the second-level
+/// cache. With 250 ports written to at random that is two packets a call instead of one.
 inline constexpr unsigned kOutboxSize = 512;
 
 class Outbox {
@@ -31,7 +31,8 @@ class Outbox {
 
   /// Once at the top of a turn, with nothing queued.
   void begin(const Snapshot& snapshot) noexcept { snapshot_ = &snapshot; }
-  /// Takes the packet. Precondition: out_port is a port of the snapshot; in_port is one too, or kNoPort when it is gone.
+  /// Takes the packet. Precondition: out_port is a port of the snapshot; in_port is one too, or kNoPort when it is
+  /// gone.
   void put(net::Packet& packet) noexcept;
   /// Sends what is queued.
   void flush() noexcept;
@@ -74,7 +75,8 @@ class Outbox {
 };
 
 inline void Outbox::put(net::Packet& packet) noexcept {
-  if (queued_ == kOutboxSize) [[unlikely]] flush();
+  if (queued_ == kOutboxSize) [[unlikely]]
+    flush();
   const auto index = static_cast<std::uint16_t>(queued_++);
   packets_[index] = &packet;
   next_[index] = kEnd;

@@ -123,7 +123,8 @@ Drop send_fragments(Turn& turn, net::Packet& packet) noexcept {
 
 /// Counts what was dropped, answers with ICMP errors where one is due, and gives the rest back.
 void finish_dropped(Turn& turn, net::PortId in_port, Burst& burst) noexcept {
-  if (burst.dropped_count == 0) [[likely]] return;
+  if (burst.dropped_count == 0) [[likely]]
+    return;
   PortCounters& row = turn.counters.port(in_port);
   const auto count_drop = [&row](Drop reason) { row.drops[static_cast<std::size_t>(reason)].add(1); };
   unsigned kept = 0;
@@ -156,7 +157,8 @@ void from_port(Turn& turn, net::PortId in_port, std::span<net::Packet* const> re
 
   for_live(burst, [&](net::Packet& packet) {
     const Drop drop = answer(packet, snapshot);
-    if (packet.out_port == net::kNoPort) [[likely]] return Verdict{drop};
+    if (packet.out_port == net::kNoPort) [[likely]]
+      return Verdict{drop};
     turn.counters.port(in_port).answered.add(1);
     turn.outbox.put(packet);
     return Verdict{drop, Then::kIsGone};

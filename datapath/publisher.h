@@ -34,7 +34,9 @@ class Publisher {
   unsigned worker_count() const noexcept { return worker_count_; }
 
  private:
-  struct alignas(64) Seen { std::atomic<std::uint64_t> generation{0}; };
+  struct alignas(64) Seen {
+    std::atomic<std::uint64_t> generation{0};
+  };
   unsigned worker_count_;
   std::atomic<const Snapshot*> current_{nullptr};
   std::array<Seen, kMaxWorkers> seen_;

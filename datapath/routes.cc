@@ -61,7 +61,8 @@ class Family {
 
   net::PortId find(const Key& key) const noexcept {
     net::PortId port = hosts_.find(key);
-    if (port != net::kNoPort) [[likely]] return port;
+    if (port != net::kNoPort) [[likely]]
+      return port;
     for (const Length& prefix : prefixes_) {
       port = prefix.table.find(masked(key, prefix.mask));
       if (port != net::kNoPort) return port;
@@ -102,8 +103,7 @@ net::Result<RouteTable> RouteTable::build(const std::vector<Route>& routes) {
   std::array<std::size_t, 129> count_v6{};
   for (const Route& route : routes) {
     const net::Prefix& prefix = route.prefix;
-    if (prefix.length_bits > prefix.address.bits() ||
-        net::Prefix::of(prefix.address, prefix.length_bits) != prefix) {
+    if (prefix.length_bits > prefix.address.bits() || net::Prefix::of(prefix.address, prefix.length_bits) != prefix) {
       return net::invalid_argument("route " + prefix.to_string() + ": host bits are set or the length is too long");
     }
     if (route.port == net::kNoPort) return net::invalid_argument("route " + prefix.to_string() + " leads to no port");
@@ -113,10 +113,9 @@ net::Result<RouteTable> RouteTable::build(const std::vector<Route>& routes) {
   *result.tables_ = Tables{decltype(Tables::ipv4)(count_v4), decltype(Tables::ipv6)(count_v6), routes.size()};
   for (const Route& route : routes) {
     const net::Prefix& prefix = route.prefix;
-    const bool is_new =
-        prefix.address.is_v4()
-            ? result.tables_->ipv4.insert(key_of(prefix.address.v4()), prefix.length_bits, route.port)
-            : result.tables_->ipv6.insert(key_of(prefix.address.v6()), prefix.length_bits, route.port);
+    const bool is_new = prefix.address.is_v4()
+                            ? result.tables_->ipv4.insert(key_of(prefix.address.v4()), prefix.length_bits, route.port)
+                            : result.tables_->ipv6.insert(key_of(prefix.address.v6()), prefix.length_bits, route.port);
     if (!is_new) return net::invalid_argument("route " + prefix.to_string() + " is given twice");
   }
   return result;

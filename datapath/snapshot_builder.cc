@@ -69,8 +69,8 @@ Result<void> check_address(const PortSpec& port, const net::IpAddress& address, 
 Result<void> fill_entry(const SnapshotSpec& spec, const PortSpec& port, PortEntry& entry) {
   if (port.port == nullptr) return net::invalid_argument(quoted(port) + " has no device");
   if (port.worker >= spec.worker_count) {
-    return net::invalid_argument(quoted(port) + " worker " + std::to_string(port.worker) + " is not below the count of " +
-                                 std::to_string(spec.worker_count));
+    return net::invalid_argument(quoted(port) + " worker " + std::to_string(port.worker) +
+                                 " is not below the count of " + std::to_string(spec.worker_count));
   }
   if (!is_host_unicast(port.mac)) {
     return net::invalid_argument(quoted(port) + " mac " + port.mac.to_string() + " is not a unicast address");

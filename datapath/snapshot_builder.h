@@ -19,19 +19,20 @@
 
 namespace millrace::datapath {
 
-/// An IP packet of any link (RFC 791 section 3.2: every host takes 576; RFC 8200 section 5: every IPv6 link takes 1280).
+/// An IP packet of any link (RFC 791 section 3.2: every host takes 576; RFC 8200 section 5: every IPv6 link takes
+/// 1280).
 inline constexpr std::uint32_t kMinMtuBytes = 576;
 inline constexpr std::uint32_t kMinIpv6MtuBytes = 1280;
 inline constexpr std::uint32_t kMaxMtuBytes = 65535;
 
 struct PortSpec {
   net::PortId id = net::kNoPort;
-  std::string name;               // for error messages
-  Port* port = nullptr;           // must outlive every snapshot that names it
+  std::string name;      // for error messages
+  Port* port = nullptr;  // must outlive every snapshot that names it
   PortKind kind = PortKind::kPod;
-  WorkerId worker = 0;            // < worker_count
-  std::uint32_t mtu_bytes = 0;    // kMinMtuBytes (kMinIpv6MtuBytes with an IPv6 address) .. kMaxMtuBytes
-  net::Mac mac;                   // of the other side: unicast, not zero
+  WorkerId worker = 0;                    // < worker_count
+  std::uint32_t mtu_bytes = 0;            // kMinMtuBytes (kMinIpv6MtuBytes with an IPv6 address) .. kMaxMtuBytes
+  net::Mac mac;                           // of the other side: unicast, not zero
   std::vector<net::IpAddress> addresses;  // of the other side, at most kMaxPortAddresses a family
   std::vector<net::Prefix> prefixes;      // further prefixes that lead here (host port: 0.0.0.0/0, ::/0)
 };

@@ -9,6 +9,8 @@
 namespace millrace::datapath {
 
 /// Precondition: the snapshot has a port under `out_port`.
-inline WorkerId owner(const Snapshot& snapshot, net::PortId out_port) noexcept { return snapshot.ports[out_port].worker; }
+inline WorkerId owner(const Snapshot& snapshot, net::PortId out_port) noexcept {
+  return snapshot.ports[out_port].worker;
+}
 
 }  // namespace millrace::datapath

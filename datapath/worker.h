@@ -51,8 +51,7 @@ class Worker {
 
 /// Creates the rings of `worker_count` workers. `wake(consumer)` is called by the producing worker after it put packets
 /// into a ring of a consumer that may be asleep; it must not block.
-std::unique_ptr<HandoffRings, void (*)(HandoffRings*)> make_handoff_rings(unsigned worker_count,
-                                                                         void (*wake)(void* context, WorkerId consumer) noexcept,
-                                                                         void* context);
+std::unique_ptr<HandoffRings, void (*)(HandoffRings*)> make_handoff_rings(
+    unsigned worker_count, void (*wake)(void* context, WorkerId consumer) noexcept, void* context);
 
 }  // namespace millrace::datapath

@@ -1,4 +1,5 @@
-// Cycles a packet of each stage by itself, on packets whose headers lie in the cache, as they do behind the parser's prefetch.
+// Cycles a packet of each stage by itself, on packets whose headers lie in the cache, as they do behind the parser's
+// prefetch.
 #include <benchmark/benchmark.h>
 
 #include "datapath/answer.h"
@@ -43,9 +44,8 @@ BENCHMARK_CAPTURE(parse, ipv4, Family::kIpv4);
 BENCHMARK_CAPTURE(parse, ipv6, Family::kIpv6);
 
 void checksum(benchmark::State& state) {
-  run(state, shape(Family::kIpv4, static_cast<std::uint32_t>(state.range(0))), [](World&, net::Packet& packet) {
-    benchmark::DoNotOptimize(net::checksum(packet.head()));
-  });
+  run(state, shape(Family::kIpv4, static_cast<std::uint32_t>(state.range(0))),
+      [](World&, net::Packet& packet) { benchmark::DoNotOptimize(net::checksum(packet.head())); });
 }
 BENCHMARK(checksum)->ArgName("bytes")->Arg(64)->Arg(1500);
 
@@ -59,18 +59,16 @@ BENCHMARK_CAPTURE(guard, ipv4, Family::kIpv4);
 BENCHMARK_CAPTURE(guard, ipv6, Family::kIpv6);
 
 void answer(benchmark::State& state, Family family) {
-  run(state, shape(family, 64), [](World& world, net::Packet& packet) {
-    benchmark::DoNotOptimize(datapath::answer(packet, world.snapshot()));
-  });
+  run(state, shape(family, 64),
+      [](World& world, net::Packet& packet) { benchmark::DoNotOptimize(datapath::answer(packet, world.snapshot())); });
 }
 BENCHMARK_CAPTURE(answer, ipv4, Family::kIpv4);
 BENCHMARK_CAPTURE(answer, ipv6, Family::kIpv6);
 
 /// Route lookup, TTL and MTU.
 void route(benchmark::State& state, Family family) {
-  run(state, shape(family, 64, static_cast<unsigned>(state.range(0))), [](World& world, net::Packet& packet) {
-    benchmark::DoNotOptimize(datapath::forward(packet, world.snapshot()));
-  });
+  run(state, shape(family, 64, static_cast<unsigned>(state.range(0))),
+      [](World& world, net::Packet& packet) { benchmark::DoNotOptimize(datapath::forward(packet, world.snapshot())); });
 }
 BENCHMARK_CAPTURE(route, ipv4, Family::kIpv4)->ArgName("endpoints")->Arg(250)->Arg(4096);
 BENCHMARK_CAPTURE(route, ipv6, Family::kIpv6)->ArgName("endpoints")->Arg(250)->Arg(4096);

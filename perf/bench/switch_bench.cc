@@ -27,8 +27,10 @@ std::size_t collect(World& world) {
 void from_pod_to_pod(benchmark::State& state, Family family, bool left_to_offload) {
   const auto endpoints = static_cast<unsigned>(state.range(0));
   // A busy turn: bursts of 64 from two pods, four packets from each of 250, one from each of 4096.
-  World world({.endpoints = endpoints, .packet_count = endpoints <= 32 ? endpoints * 64 : std::max(endpoints, 1000u),
-               .frame_bytes = static_cast<std::uint32_t>(state.range(1)), .family = family,
+  World world({.endpoints = endpoints,
+               .packet_count = endpoints <= 32 ? endpoints * 64 : std::max(endpoints, 1000u),
+               .frame_bytes = static_cast<std::uint32_t>(state.range(1)),
+               .family = family,
                .checksum_left_to_offload = left_to_offload});
   std::uint64_t cycles = 0, packets = 0;
   for (auto _ : state) {
@@ -47,11 +49,21 @@ void from_pod_to_pod(benchmark::State& state, Family family, bool left_to_offloa
   state.counters["cycles/packet"] = static_cast<double>(cycles) / static_cast<double>(packets);
 }
 BENCHMARK_CAPTURE(from_pod_to_pod, ipv4, Family::kIpv4, false)
-    ->ArgNames({"endpoints", "bytes"})->Args({2, 64})->Args({250, 64})->Args({250, 1500})->Args({4096, 64});
+    ->ArgNames({"endpoints", "bytes"})
+    ->Args({2, 64})
+    ->Args({250, 64})
+    ->Args({250, 1500})
+    ->Args({4096, 64});
 BENCHMARK_CAPTURE(from_pod_to_pod, ipv6, Family::kIpv6, false)
-    ->ArgNames({"endpoints", "bytes"})->Args({2, 64})->Args({250, 64})->Args({250, 1500})->Args({4096, 64});
+    ->ArgNames({"endpoints", "bytes"})
+    ->Args({2, 64})
+    ->Args({250, 64})
+    ->Args({250, 1500})
+    ->Args({4096, 64});
 BENCHMARK_CAPTURE(from_pod_to_pod, ipv4_offload, Family::kIpv4, true)
-    ->ArgNames({"endpoints", "bytes"})->Args({250, 64})->Args({250, 1500});
+    ->ArgNames({"endpoints", "bytes"})
+    ->Args({250, 64})
+    ->Args({250, 1500});
 
 /// A turn that finds nothing: what polling costs for each port.
 void idle_turn(benchmark::State& state) {
@@ -63,7 +75,8 @@ void idle_turn(benchmark::State& state) {
     cycles += cycles_now() - begin;
     ++turns;
   }
-  state.counters["cycles/port"] = static_cast<double>(cycles) / static_cast<double>(turns) / static_cast<double>(state.range(0));
+  state.counters["cycles/port"] =
+      static_cast<double>(cycles) / static_cast<double>(turns) / static_cast<double>(state.range(0));
 }
 BENCHMARK(idle_turn)->ArgName("endpoints")->Arg(250);
 

@@ -37,8 +37,10 @@ net::Ipv6 v6_of(unsigned endpoint) {
 }  // namespace
 
 World::World(const WorldShape& shape)
-    : shape_(shape), pool_(shape.packet_count),
-      rings_(datapath::make_handoff_rings(1, nullptr, nullptr)), counters_(shape.endpoints) {
+    : shape_(shape),
+      pool_(shape.packet_count),
+      rings_(datapath::make_handoff_rings(1, nullptr, nullptr)),
+      counters_(shape.endpoints) {
   for (unsigned i = 0; i < shape.endpoints; ++i) ports_.push_back(std::make_unique<datapath::MemoryPort>());
   publish();
   worker_ = std::make_unique<datapath::Worker>(datapath::WorkerId{0}, publisher_, pool_, *rings_, counters_);
@@ -85,7 +87,8 @@ void World::write_packet(net::Packet& packet, unsigned from, unsigned to) {
   std::uint8_t* const frame = packet.data;
   std::memset(frame, 0x5a, shape_.frame_bytes);
   const bool is_v4 = shape_.family == Family::kIpv4;
-  net::view<net::EthernetHeader>(frame) = {kGatewayMac, mac_of(from), is_v4 ? net::ether_type::kIpv4 : net::ether_type::kIpv6};
+  net::view<net::EthernetHeader>(frame) = {kGatewayMac, mac_of(from),
+                                           is_v4 ? net::ether_type::kIpv4 : net::ether_type::kIpv6};
   const std::uint32_t ip_bytes = shape_.frame_bytes - static_cast<std::uint32_t>(sizeof(net::EthernetHeader));
   const std::uint32_t header_bytes = is_v4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header);
   const auto udp_bytes = static_cast<std::uint16_t>(ip_bytes - header_bytes);
@@ -93,20 +96,31 @@ void World::write_packet(net::Packet& packet, unsigned from, unsigned to) {
   net::Sum pseudo = 0;
   if (is_v4) {
     auto& header = net::view<net::Ipv4Header>(ip);
-    header = {.version_ihl = 0x45, .tos = 0, .total_length = net::Be16(static_cast<std::uint16_t>(ip_bytes)), .id = {},
-              .flags_offset = net::Be16(net::Ipv4Header::kDontFragment), .ttl = 64, .protocol = net::ip_protocol::kUdp,
-              .checksum = {}, .source = v4_of(from), .destination = v4_of(to)};
+    header = {.version_ihl = 0x45,
+              .tos = 0,
+              .total_length = net::Be16(static_cast<std::uint16_t>(ip_bytes)),
+              .id = {},
+              .flags_offset = net::Be16(net::Ipv4Header::kDontFragment),
+              .ttl = 64,
+              .protocol = net::ip_protocol::kUdp,
+              .checksum = {},
+              .source = v4_of(from),
+              .destination = v4_of(to)};
     net::set_ipv4_checksum(header);
     pseudo = net::pseudo_header_sum(header.source, header.destination, net::ip_protocol::kUdp, udp_bytes);
   } else {
-    net::view<net::Ipv6Header>(ip) = {.version_class_flow = net::Be32(6u << 28), .payload_length = net::Be16(udp_bytes),
-                                      .next_header = net::ip_protocol::kUdp, .hop_limit = 64, .source = v6_of(from),
+    net::view<net::Ipv6Header>(ip) = {.version_class_flow = net::Be32(6u << 28),
+                                      .payload_length = net::Be16(udp_bytes),
+                                      .next_header = net::ip_protocol::kUdp,
+                                      .hop_limit = 64,
+                                      .source = v6_of(from),
                                       .destination = v6_of(to)};
     pseudo = net::pseudo_header_sum(v6_of(from), v6_of(to), net::ip_protocol::kUdp, udp_bytes);
   }
   auto& udp = net::view<net::UdpHeader>(ip + header_bytes);
   udp = {net::Be16(4000), net::Be16(53), net::Be16(udp_bytes), {}};
-  if (net::parse(packet.head(), packet.length_bytes, packet.headers) != net::Drop::kNone) fail("a packet does not parse");
+  if (net::parse(packet.head(), packet.length_bytes, packet.headers) != net::Drop::kNone)
+    fail("a packet does not parse");
   if (shape_.checksum_left_to_offload) {
     udp.checksum = net::Be16::from_raw(net::fold(pseudo));
   } else if (!net::complete_l4_checksum(packet.head(), packet.headers)) {
@@ -117,7 +131,8 @@ void World::write_packet(net::Packet& packet, unsigned from, unsigned to) {
 void World::rewind() noexcept {
   for (std::size_t i = 0; i < packets_.size(); ++i) {
     *packets_[i] = first_[i].packet;
-    std::memcpy(packets_[i]->data, first_[i].head.data(), std::min<std::size_t>(first_[i].head.size(), shape_.frame_bytes));
+    std::memcpy(packets_[i]->data, first_[i].head.data(),
+                std::min<std::size_t>(first_[i].head.size(), shape_.frame_bytes));
   }
 }
 

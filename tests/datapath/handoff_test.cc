@@ -27,7 +27,9 @@ class Handoff2 : public testing::Test {
     world_.reclaim();
     EXPECT_EQ(world_.pool().free_count() + world_.rings().size(), world_.pool().size()) << "packets were lost";
   }
-  bool send() { return world_.send(kPodA, eth(pod_mac(3), kGatewayMac).ipv4("10.244.0.3", "10.244.0.4").udp(1, 2).bytes()); }
+  bool send() {
+    return world_.send(kPodA, eth(pod_mac(3), kGatewayMac).ipv4("10.244.0.3", "10.244.0.4").udp(1, 2).bytes());
+  }
   TestSwitch world_{{.workers = 2, .packets = 4096, .ring_size = 2048}};
 };
 
@@ -41,7 +43,8 @@ TEST_F(Handoff2, CrossesToTheOwnerOfTheOutPort) {
   EXPECT_EQ(world_.step(1).received, 1u);
   const auto frames = world_.receive(kPodB);
   ASSERT_EQ(frames.size(), 1u);
-  EXPECT_EQ(describe(frames[0]), describe(eth(kGatewayMac, pod_mac(4)).ipv4("10.244.0.3", "10.244.0.4").ttl(63).udp(1, 2).bytes()));
+  EXPECT_EQ(describe(frames[0]),
+            describe(eth(kGatewayMac, pod_mac(4)).ipv4("10.244.0.3", "10.244.0.4").ttl(63).udp(1, 2).bytes()));
   EXPECT_EQ(world_.counters(0).port(kPodA).rx_packets.get(), 1u);
   EXPECT_EQ(world_.counters(1).port(kPodB).tx_packets.get(), 1u);
 }
@@ -109,8 +112,8 @@ TEST_F(Handoff2, DropOfAPacketWhoseInPortIsGoneIsCountedApart) {
   EXPECT_EQ(world_.counters(1).port(kPodA).drops[static_cast<std::size_t>(Drop::kPortGone)].get(), 0u);
 }
 
-// A producer that is a generation ahead names ports its consumer does not know yet: they wait until it does. The consumer
-// here has a publisher of its own, so that it stays behind for as long as the test wants.
+// A producer that is a generation ahead names ports its consumer does not know yet: they wait until it does. The
+// consumer here has a publisher of its own, so that it stays behind for as long as the test wants.
 TEST_F(Handoff2, ConsumerLeavesPacketsOfALaterGenerationInTheRing) {
   Publisher behind(2);
   behind.publish(world_.build(1));

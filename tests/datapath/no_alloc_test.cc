@@ -21,8 +21,12 @@ void* counted(std::size_t bytes, std::size_t alignment) {
 
 void* operator new(std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
 void* operator new[](std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
-void* operator new(std::size_t bytes, std::align_val_t alignment) { return counted(bytes, static_cast<std::size_t>(alignment)); }
-void* operator new[](std::size_t bytes, std::align_val_t alignment) { return counted(bytes, static_cast<std::size_t>(alignment)); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  return counted(bytes, static_cast<std::size_t>(alignment));
+}
+void* operator new[](std::size_t bytes, std::align_val_t alignment) {
+  return counted(bytes, static_cast<std::size_t>(alignment));
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
@@ -48,7 +52,8 @@ TEST(NoAllocation, NoTurnOfAWorkerAllocatesWhateverArrives) {
   TestSwitch world({.workers = 2, .packets = 4096, .ring_size = 64});
   world.add_host(0, 0);
   for (unsigned pod = 1; pod <= 6; ++pod) {
-    world.add_pod(static_cast<net::PortId>(pod), pod, static_cast<WorkerId>(pod % 2)).mtu_bytes = pod % 3 == 0 ? 1280 : 1500;
+    world.add_pod(static_cast<net::PortId>(pod), pod, static_cast<WorkerId>(pod % 2)).mtu_bytes =
+        pod % 3 == 0 ? 1280 : 1500;
   }
   world.publish();
   Traffic traffic(7);
@@ -73,7 +78,8 @@ TEST(NoAllocation, NoTurnOfAWorkerAllocatesWhateverArrives) {
   EXPECT_GT(world.sum(&PortCounters::tx_packets), 1000u);
   EXPECT_GT(world.sum(&PortCounters::answered), 100u);
   EXPECT_GT(world.sum(&PortCounters::created), 100u);
-  for (const net::Drop reason : {net::Drop::kTtlExceeded, net::Drop::kPacketTooBig, net::Drop::kTxRingFull, net::Drop::kSpoofedAddress}) {
+  for (const net::Drop reason :
+       {net::Drop::kTtlExceeded, net::Drop::kPacketTooBig, net::Drop::kTxRingFull, net::Drop::kSpoofedAddress}) {
     EXPECT_GT(world.drops(reason), 0u) << net::drop_name(reason);
   }
 }

@@ -37,26 +37,36 @@ PacketBuilder from_a() { return eth(pod_mac(3), kGatewayMac); }
 PacketBuilder to(unsigned pod) { return eth(kGatewayMac, pod_mac(pod)); }
 
 TEST_F(Pipeline, ForwardsOneHop) {
-  struct Row { const char* name; net::PortId in; Bytes frame; net::PortId out; Bytes expected; };
+  struct Row {
+    const char* name;
+    net::PortId in;
+    Bytes frame;
+    net::PortId out;
+    Bytes expected;
+  };
   const auto from_host = [] { return eth(pod_mac(0xff), kGatewayMac); };
   for (const Row& row : std::vector<Row>{
            {"pod to pod, UDP", kPodA, from_a().ipv4("10.244.0.3", "10.244.0.4").ttl(64).udp(1, 2).payload("x").bytes(),
             kPodB, to(4).ipv4("10.244.0.3", "10.244.0.4").ttl(63).udp(1, 2).payload("x").bytes()},
-           {"pod to pod, TCP left to offload", kPodA, from_a().ipv4("10.244.0.3", "10.244.0.4").ttl(64).tcp(1, 2).partial_checksum().payload(900).bytes(),
-            kPodB, to(4).ipv4("10.244.0.3", "10.244.0.4").ttl(63).tcp(1, 2).payload(900).bytes()},
-           {"pod to pod, IPv6", kPodA, from_a().ipv6("fd00:10:244::3", "fd00:10:244::4").ttl(64).udp(1, 2).payload("x").bytes(),
-            kPodB, to(4).ipv6("fd00:10:244::3", "fd00:10:244::4").ttl(63).udp(1, 2).payload("x").bytes()},
+           {"pod to pod, TCP left to offload", kPodA,
+            from_a().ipv4("10.244.0.3", "10.244.0.4").ttl(64).tcp(1, 2).partial_checksum().payload(900).bytes(), kPodB,
+            to(4).ipv4("10.244.0.3", "10.244.0.4").ttl(63).tcp(1, 2).payload(900).bytes()},
+           {"pod to pod, IPv6", kPodA,
+            from_a().ipv6("fd00:10:244::3", "fd00:10:244::4").ttl(64).udp(1, 2).payload("x").bytes(), kPodB,
+            to(4).ipv6("fd00:10:244::3", "fd00:10:244::4").ttl(63).udp(1, 2).payload("x").bytes()},
            {"pod to pod, IPv6 with extension header", kPodA,
             from_a().ipv6("fd00:10:244::3", "fd00:10:244::4").ttl(2).extension(60).udp(1, 2).partial_checksum().bytes(),
             kPodB, to(4).ipv6("fd00:10:244::3", "fd00:10:244::4").ttl(1).extension(60).udp(1, 2).bytes()},
-           {"pod to world", kPodA, from_a().ipv4("10.244.0.3", "198.51.100.1").ttl(64).icmp(8).bytes(),
-            kHost, to(0xff).ipv4("10.244.0.3", "198.51.100.1").ttl(63).icmp(8).bytes()},
-           {"world to pod", kHost, from_host().ipv4("198.51.100.1", "10.244.0.4").ttl(9).icmp(0).bytes(),
-            kPodB, to(4).ipv4("198.51.100.1", "10.244.0.4").ttl(8).icmp(0).bytes()},
-           {"pod to node", kPodA, from_a().ipv4("10.244.0.3", kNodeV4).ttl(64).sctp(1, 2).partial_checksum().payload(16).bytes(),
-            kHost, to(0xff).ipv4("10.244.0.3", kNodeV4).ttl(63).sctp(1, 2).payload(16).bytes()},
-           {"IPv4 options", kPodA, from_a().ipv4("10.244.0.3", "10.244.0.4").ttl(64).options({1, 1, 1, 0}).udp(1, 2).bytes(),
-            kPodB, to(4).ipv4("10.244.0.3", "10.244.0.4").ttl(63).options({1, 1, 1, 0}).udp(1, 2).bytes()}}) {
+           {"pod to world", kPodA, from_a().ipv4("10.244.0.3", "198.51.100.1").ttl(64).icmp(8).bytes(), kHost,
+            to(0xff).ipv4("10.244.0.3", "198.51.100.1").ttl(63).icmp(8).bytes()},
+           {"world to pod", kHost, from_host().ipv4("198.51.100.1", "10.244.0.4").ttl(9).icmp(0).bytes(), kPodB,
+            to(4).ipv4("198.51.100.1", "10.244.0.4").ttl(8).icmp(0).bytes()},
+           {"pod to node", kPodA,
+            from_a().ipv4("10.244.0.3", kNodeV4).ttl(64).sctp(1, 2).partial_checksum().payload(16).bytes(), kHost,
+            to(0xff).ipv4("10.244.0.3", kNodeV4).ttl(63).sctp(1, 2).payload(16).bytes()},
+           {"IPv4 options", kPodA,
+            from_a().ipv4("10.244.0.3", "10.244.0.4").ttl(64).options({1, 1, 1, 0}).udp(1, 2).bytes(), kPodB,
+            to(4).ipv4("10.244.0.3", "10.244.0.4").ttl(63).options({1, 1, 1, 0}).udp(1, 2).bytes()}}) {
     ASSERT_TRUE(world_.send(row.in, row.frame));
     world_.run();
     for (const net::PortId id : {kPodA, kPodB, kSmall, kHost}) {
@@ -86,16 +96,23 @@ TEST_F(Pipeline, CountsPacketsAndBytesOnBothPorts) {
 }
 
 TEST_F(Pipeline, EveryDropHasItsName) {
-  struct Row { const char* name; Bytes frame; const char* drops; };
+  struct Row {
+    const char* name;
+    Bytes frame;
+    const char* drops;
+  };
   for (const Row& row : std::vector<Row>{
            {"no frame at all", {}, "frame_too_short=1"},
            {"cut IPv4", cut(from_a().ipv4("10.244.0.3", "10.244.0.4").udp(1, 2).bytes(), 30), "ipv4_truncated=1"},
            {"spoofed", from_a().ipv4("10.244.0.9", "10.244.0.4").udp(1, 2).bytes(), "spoofed_address=1"},
-           {"other's MAC", eth(pod_mac(4), kGatewayMac).ipv4("10.244.0.3", "10.244.0.4").udp(1, 2).bytes(), "spoofed_mac=1"},
+           {"other's MAC", eth(pod_mac(4), kGatewayMac).ipv4("10.244.0.3", "10.244.0.4").udp(1, 2).bytes(),
+            "spoofed_mac=1"},
            {"VLAN", from_a().vlan(3).ipv4("10.244.0.3", "10.244.0.4").udp(1, 2).bytes(), "vlan_on_pod=1"},
            {"to the gateway", from_a().ipv4("10.244.0.3", "169.254.1.1").udp(1, 2).bytes(), "gateway_protocol=1"},
-           {"multicast DNS", eth(pod_mac(3), "01:00:5e:00:00:fb").ipv4("10.244.0.3", "224.0.0.251").udp(1, 2).bytes(), "multicast=1"},
-           {"gratuitous ARP", eth(pod_mac(3), kBroadcastMac).arp(1, pod_mac(3), "10.244.0.3", "00:00:00:00:00:00", "10.244.0.3").bytes(),
+           {"multicast DNS", eth(pod_mac(3), "01:00:5e:00:00:fb").ipv4("10.244.0.3", "224.0.0.251").udp(1, 2).bytes(),
+            "multicast=1"},
+           {"gratuitous ARP",
+            eth(pod_mac(3), kBroadcastMac).arp(1, pod_mac(3), "10.244.0.3", "00:00:00:00:00:00", "10.244.0.3").bytes(),
             "arp_ignored=1"}}) {
     TestSwitch world;
     world.add_pod(kPodA, 3);
@@ -111,15 +128,28 @@ TEST_F(Pipeline, EveryDropHasItsName) {
 }
 
 TEST_F(Pipeline, AnswersWithAnIcmpErrorThatQuotesThePacket) {
-  struct Row { const char* name; net::PortId in; Bytes frame; const char* drops; std::uint8_t type, code; std::uint16_t mtu_bytes; };
+  struct Row {
+    const char* name;
+    net::PortId in;
+    Bytes frame;
+    const char* drops;
+    std::uint8_t type, code;
+    std::uint16_t mtu_bytes;
+  };
   for (const Row& row : std::vector<Row>{
-           {"TTL ran out", kPodA, from_a().ipv4("10.244.0.3", "10.244.0.4").ttl(1).udp(1, 2).payload(32).bytes(), "ttl_exceeded=1", 11, 0, 0},
-           {"hop limit ran out", kPodA, from_a().ipv6("fd00:10:244::3", "fd00:10:244::4").ttl(1).udp(1, 2).payload(32).bytes(), "ttl_exceeded=1", 3, 0, 0},
-           {"too big, don't fragment", kPodA, from_a().ipv4("10.244.0.3", "10.244.0.5").dont_fragment().udp(1, 2).payload(1300).bytes(),
+           {"TTL ran out", kPodA, from_a().ipv4("10.244.0.3", "10.244.0.4").ttl(1).udp(1, 2).payload(32).bytes(),
+            "ttl_exceeded=1", 11, 0, 0},
+           {"hop limit ran out", kPodA,
+            from_a().ipv6("fd00:10:244::3", "fd00:10:244::4").ttl(1).udp(1, 2).payload(32).bytes(), "ttl_exceeded=1", 3,
+            0, 0},
+           {"too big, don't fragment", kPodA,
+            from_a().ipv4("10.244.0.3", "10.244.0.5").dont_fragment().udp(1, 2).payload(1300).bytes(),
             "packet_too_big=1", 3, 4, 1280},
-           {"too big, IPv6", kPodA, from_a().ipv6("fd00:10:244::3", "fd00:10:244::5").udp(1, 2).payload(1300).bytes(), "packet_too_big=1", 2, 0, 1280},
-           {"an address no pod has, from the node", kHost, eth(pod_mac(0xff), kGatewayMac).ipv4("198.51.100.1", "10.244.0.99").udp(1, 2).bytes(),
-            "same_route=1", 3, 1, 0},
+           {"too big, IPv6", kPodA, from_a().ipv6("fd00:10:244::3", "fd00:10:244::5").udp(1, 2).payload(1300).bytes(),
+            "packet_too_big=1", 2, 0, 1280},
+           {"an address no pod has, from the node", kHost,
+            eth(pod_mac(0xff), kGatewayMac).ipv4("198.51.100.1", "10.244.0.99").udp(1, 2).bytes(), "same_route=1", 3, 1,
+            0},
            {"loopback", kPodA, from_a().ipv4("10.244.0.3", "127.0.0.1").udp(1, 2).bytes(), "no_route=1", 3, 0, 0}}) {
     TestSwitch world;
     world.add_pod(kPodA, 3);
@@ -140,14 +170,16 @@ TEST_F(Pipeline, AnswersWithAnIcmpErrorThatQuotesThePacket) {
     ASSERT_EQ(error.parse(), Drop::kNone) << row.name;
     EXPECT_EQ(error->headers.icmp_type, row.type) << row.name;
     EXPECT_EQ(error->headers.icmp_code, row.code) << row.name;
-    EXPECT_EQ(net::view<net::IcmpHeader>(error->data + error->headers.l4_offset).sequence.host(), row.mtu_bytes) << row.name;
+    EXPECT_EQ(net::view<net::IcmpHeader>(error->data + error->headers.l4_offset).sequence.host(), row.mtu_bytes)
+        << row.name;
     EXPECT_TRUE(net::l4_checksum_is_right(error->head(), error->headers)) << row.name;
     EXPECT_EQ(net::ethernet(*error).destination, net::ethernet(*asked).source) << row.name;
     EXPECT_EQ(net::ethernet(*error).source, mac(kGatewayMac)) << row.name;
     const std::uint32_t quote_bytes = error->head_bytes - error->headers.payload_offset;
     ASSERT_GE(quote_bytes, 28u) << row.name;
     EXPECT_EQ(Bytes(error->data + error->headers.payload_offset, error->data + error->head_bytes),
-              Bytes(row.frame.begin() + 14, row.frame.begin() + 14 + quote_bytes)) << row.name;
+              Bytes(row.frame.begin() + 14, row.frame.begin() + 14 + quote_bytes))
+        << row.name;
   }
 }
 
@@ -228,8 +260,10 @@ TEST_F(Pipeline, KeepsOrderAndStartsEachPortOnceATurn) {
   for (std::uint16_t i = 0; i < 60; ++i) {
     for (unsigned pod = 0; pod < kPods; ++pod) {
       const unsigned other = 1 + (pod + 1 + i % 5) % kPods;
-      ASSERT_TRUE(world.send(static_cast<net::PortId>(pod),
-                             eth(pod_mac(pod + 1), kGatewayMac).ipv4(pod_v4(pod + 1), pod_v4(other)).udp(static_cast<std::uint16_t>(pod), i).bytes()));
+      ASSERT_TRUE(world.send(static_cast<net::PortId>(pod), eth(pod_mac(pod + 1), kGatewayMac)
+                                                                .ipv4(pod_v4(pod + 1), pod_v4(other))
+                                                                .udp(static_cast<std::uint16_t>(pod), i)
+                                                                .bytes()));
     }
   }
   world.step(0);

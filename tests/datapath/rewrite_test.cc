@@ -14,19 +14,31 @@ PacketBuilder in() { return eth(pod_mac(3), kGatewayMac); }
 PacketBuilder out() { return eth(kGatewayMac, pod_mac(4)); }
 
 TEST(Rewrite, CompletesChecksumsAndSetsMacs) {
-  struct Row { const char* name; Bytes before; Bytes after; };
+  struct Row {
+    const char* name;
+    Bytes before;
+    Bytes after;
+  };
   const auto v4_of = [](PacketBuilder frame) { return frame.ipv4("10.244.0.3", "10.244.0.4"); };
   const auto v6_of = [](PacketBuilder frame) { return frame.ipv6("fd00::3", "fd00::4"); };
-  for (const Row& row : std::vector<Row>{
-           {"complete UDP stays", v4_of(in()).udp(1, 2).payload(99).bytes(), v4_of(out()).udp(1, 2).payload(99).bytes()},
-           {"partial UDP", v4_of(in()).udp(1, 2).partial_checksum().payload(99).bytes(), v4_of(out()).udp(1, 2).payload(99).bytes()},
-           {"UDP without", v4_of(in()).udp(1, 2).no_checksum().payload(99).bytes(), v4_of(out()).udp(1, 2).no_checksum().payload(99).bytes()},
-           {"partial TCP", v4_of(in()).tcp(1, 2).partial_checksum().payload(1).bytes(), v4_of(out()).tcp(1, 2).payload(1).bytes()},
-           {"partial SCTP", v4_of(in()).sctp(1, 2).partial_checksum().payload(16).bytes(), v4_of(out()).sctp(1, 2).payload(16).bytes()},
-           {"partial UDP, IPv6", v6_of(in()).udp(1, 2).partial_checksum().payload(99).bytes(), v6_of(out()).udp(1, 2).payload(99).bytes()},
-           {"partial TCP, IPv6", v6_of(in()).tcp(1, 2).partial_checksum().payload(1400).bytes(), v6_of(out()).tcp(1, 2).payload(1400).bytes()},
-           {"ICMP", v4_of(in()).icmp(8).payload(9).bytes(), v4_of(out()).icmp(8).payload(9).bytes()},
-           {"a later fragment", v4_of(in()).fragment(64, false).payload(32).bytes(), v4_of(out()).fragment(64, false).payload(32).bytes()}}) {
+  for (const Row& row :
+       std::vector<Row>{{"complete UDP stays", v4_of(in()).udp(1, 2).payload(99).bytes(),
+                         v4_of(out()).udp(1, 2).payload(99).bytes()},
+                        {"partial UDP", v4_of(in()).udp(1, 2).partial_checksum().payload(99).bytes(),
+                         v4_of(out()).udp(1, 2).payload(99).bytes()},
+                        {"UDP without", v4_of(in()).udp(1, 2).no_checksum().payload(99).bytes(),
+                         v4_of(out()).udp(1, 2).no_checksum().payload(99).bytes()},
+                        {"partial TCP", v4_of(in()).tcp(1, 2).partial_checksum().payload(1).bytes(),
+                         v4_of(out()).tcp(1, 2).payload(1).bytes()},
+                        {"partial SCTP", v4_of(in()).sctp(1, 2).partial_checksum().payload(16).bytes(),
+                         v4_of(out()).sctp(1, 2).payload(16).bytes()},
+                        {"partial UDP, IPv6", v6_of(in()).udp(1, 2).partial_checksum().payload(99).bytes(),
+                         v6_of(out()).udp(1, 2).payload(99).bytes()},
+                        {"partial TCP, IPv6", v6_of(in()).tcp(1, 2).partial_checksum().payload(1400).bytes(),
+                         v6_of(out()).tcp(1, 2).payload(1400).bytes()},
+                        {"ICMP", v4_of(in()).icmp(8).payload(9).bytes(), v4_of(out()).icmp(8).payload(9).bytes()},
+                        {"a later fragment", v4_of(in()).fragment(64, false).payload(32).bytes(),
+                         v4_of(out()).fragment(64, false).payload(32).bytes()}}) {
     TestPacket packet(row.before);
     ASSERT_EQ(packet.parse(), net::Drop::kNone) << row.name;
     PortEntry port;

@@ -34,11 +34,21 @@ TEST(RouteTable, LongestPrefixWins) {
       {prefix("fd00:10:244::/64"), 6},
       {prefix("fd00:10:244::7/128"), 7},
   });
-  struct Row { const char* address; net::PortId port; };
-  for (const Row& row : std::vector<Row>{
-           {"10.244.0.7", 4}, {"10.244.0.8", 3}, {"10.244.1.7", 2}, {"11.0.0.1", 1}, {"0.0.0.0", 1}, {"255.255.255.255", 1},
-           {"fd00:10:244::7", 7}, {"fd00:10:244::8", 6}, {"fd00:10:245::7", 5}, {"2001:db8::1", net::kNoPort},
-           {"::", net::kNoPort}}) {
+  struct Row {
+    const char* address;
+    net::PortId port;
+  };
+  for (const Row& row : std::vector<Row>{{"10.244.0.7", 4},
+                                         {"10.244.0.8", 3},
+                                         {"10.244.1.7", 2},
+                                         {"11.0.0.1", 1},
+                                         {"0.0.0.0", 1},
+                                         {"255.255.255.255", 1},
+                                         {"fd00:10:244::7", 7},
+                                         {"fd00:10:244::8", 6},
+                                         {"fd00:10:245::7", 5},
+                                         {"2001:db8::1", net::kNoPort},
+                                         {"::", net::kNoPort}}) {
     EXPECT_EQ(lookup(table, net::IpAddress::parse(row.address).value()), row.port) << row.address;
   }
   EXPECT_EQ(table.size(), 7u);
@@ -58,16 +68,19 @@ TEST(RouteTable, AddressZeroIsAnAddress) {
 }
 
 TEST(RouteTable, RefusesBadRoutesAndNamesThem) {
-  struct Row { std::vector<Route> routes; const char* message; };
+  struct Row {
+    std::vector<Route> routes;
+    const char* message;
+  };
   net::Prefix host_bits{net::IpAddress::parse("10.0.0.1").value(), 8};
   net::Prefix too_long{net::IpAddress::parse("10.0.0.1").value(), 33};
-  for (const Row& row : std::vector<Row>{
-           {{{prefix("10.0.0.0/8"), 1}, {prefix("10.0.0.0/8"), 2}}, "10.0.0.0/8 is given twice"},
-           {{{prefix("::/0"), 1}, {prefix("::/0"), 1}}, "::/0 is given twice"},
-           {{{prefix("10.0.0.1/32"), 1}, {prefix("10.0.0.1/32"), 1}}, "10.0.0.1/32 is given twice"},
-           {{{host_bits, 1}}, "10.0.0.1/8"},
-           {{{too_long, 1}}, "10.0.0.1/33"},
-           {{{prefix("10.0.0.0/8"), net::kNoPort}}, "leads to no port"}}) {
+  for (const Row& row :
+       std::vector<Row>{{{{prefix("10.0.0.0/8"), 1}, {prefix("10.0.0.0/8"), 2}}, "10.0.0.0/8 is given twice"},
+                        {{{prefix("::/0"), 1}, {prefix("::/0"), 1}}, "::/0 is given twice"},
+                        {{{prefix("10.0.0.1/32"), 1}, {prefix("10.0.0.1/32"), 1}}, "10.0.0.1/32 is given twice"},
+                        {{{host_bits, 1}}, "10.0.0.1/8"},
+                        {{{too_long, 1}}, "10.0.0.1/33"},
+                        {{{prefix("10.0.0.0/8"), net::kNoPort}}, "leads to no port"}}) {
     const auto table = RouteTable::build(row.routes);
     ASSERT_FALSE(table.ok()) << row.message;
     EXPECT_EQ(table.error().code, net::ErrorCode::kInvalidArgument);

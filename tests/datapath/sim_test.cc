@@ -25,8 +25,12 @@ constexpr unsigned kActions = 3000;
 class Simulation {
  public:
   explicit Simulation(std::uint64_t seed)
-      : traffic_(seed), workers_(1 + static_cast<unsigned>(traffic_.below(4))),
-        world_({.workers = workers_, .port_limit = kPortLimit, .packets = 600 + traffic_.below(1500), .ring_size = 32 + traffic_.below(100)}) {
+      : traffic_(seed),
+        workers_(1 + static_cast<unsigned>(traffic_.below(4))),
+        world_({.workers = workers_,
+                .port_limit = kPortLimit,
+                .packets = 600 + traffic_.below(1500),
+                .ring_size = 32 + traffic_.below(100)}) {
     world_.add_host(kHost, any_worker());
     world_.publish();
   }
@@ -85,7 +89,8 @@ class Simulation {
   }
 
   void send_some() {
-    const std::span<const unsigned> others = std::span<const unsigned>(known_).last(std::min<std::size_t>(known_.size(), 2 * kPortLimit));
+    const std::span<const unsigned> others =
+        std::span<const unsigned>(known_).last(std::min<std::size_t>(known_.size(), 2 * kPortLimit));
     for (std::uint64_t n = traffic_.below(24); n > 0; --n) {
       if (pods_.empty() || traffic_.below(8) == 0) {
         world_.send(kHost, traffic_.from_host(others));

@@ -13,7 +13,10 @@ using datapath::PortSpec;
 using datapath::WorkerId;
 
 datapath::Gateway test_gateway() {
-  return {.mac = mac(kGatewayMac), .ipv4 = v4("169.254.1.1"), .ipv6 = v6("fe80::1"), .icmp_source_v4 = v4(kNodeV4),
+  return {.mac = mac(kGatewayMac),
+          .ipv4 = v4("169.254.1.1"),
+          .ipv6 = v6("fe80::1"),
+          .icmp_source_v4 = v4(kNodeV4),
           .icmp_source_v6 = v6(kNodeV6)};
 }
 std::string pod_mac(unsigned number) {
@@ -28,7 +31,9 @@ std::string pod_v6(unsigned number) {
 }
 
 TestSwitch::TestSwitch(const SwitchShape& shape)
-    : shape_(shape), pool_(shape.packets), publisher_(shape.workers),
+    : shape_(shape),
+      pool_(shape.packets),
+      publisher_(shape.workers),
       rings_(datapath::make_handoff_rings(
           shape.workers,
           [](void* context, WorkerId consumer) noexcept { static_cast<TestSwitch*>(context)->wakes[consumer]++; },
@@ -139,7 +144,8 @@ void TestSwitch::run() {
 std::uint64_t TestSwitch::sum(datapath::Counter PortCounters::*counter) const {
   std::uint64_t total = 0;
   for (const auto& each : counters_) {
-    for (std::size_t id = 0; id < shape_.port_limit; ++id) total += (each->port(static_cast<net::PortId>(id)).*counter).get();
+    for (std::size_t id = 0; id < shape_.port_limit; ++id)
+      total += (each->port(static_cast<net::PortId>(id)).*counter).get();
     total += (each->gone_ports().*counter).get();
   }
   return total;
@@ -149,7 +155,8 @@ std::uint64_t TestSwitch::drops(net::Drop reason) const {
   const auto index = static_cast<std::size_t>(reason);
   std::uint64_t total = 0;
   for (const auto& each : counters_) {
-    for (std::size_t id = 0; id < shape_.port_limit; ++id) total += each->port(static_cast<net::PortId>(id)).drops[index].get();
+    for (std::size_t id = 0; id < shape_.port_limit; ++id)
+      total += each->port(static_cast<net::PortId>(id)).drops[index].get();
     total += each->gone_ports().drops[index].get();
   }
   return total;

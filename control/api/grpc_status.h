@@ -2,8 +2,8 @@
 ///
 /// Shape:   ErrorCode is a subset of the gRPC canonical codes, so nothing is lost on the way there. On the way back a
 ///          code that only gRPC itself gives becomes the nearest of ours: DEADLINE_EXCEEDED, CANCELLED and ABORTED
-///          kUnavailable (worth another try), OUT_OF_RANGE kInvalidArgument, UNIMPLEMENTED kFailedPrecondition, every other
-///          kInternal.
+///          kUnavailable (worth another try), OUT_OF_RANGE kInvalidArgument, UNIMPLEMENTED kFailedPrecondition, every
+///          other kInternal.
 /// Thread:  any.
 /// Source:  grpc/status.h, "canonical codes".
 #pragma once

@@ -1,8 +1,8 @@
 /// gRPC over unix sockets: how every daemon listens and every client connects.
 ///
-/// Shape:   a socket path is at most kSocketPathLimitBytes long (sun_path with its end mark, unix(7)). The server's socket
-///          has mode 0660. PATH.lock, held with flock(2), says which process the socket belongs to: the kernel lets go
-///          of it when that process ends, however it ends, so a socket file left behind is known to be stale.
+/// Shape:   a socket path is at most kSocketPathLimitBytes long (sun_path with its end mark, unix(7)). The server's
+///          socket has mode 0660. PATH.lock, held with flock(2), says which process the socket belongs to: the kernel
+///          lets go of it when that process ends, however it ends, so a socket file left behind is known to be stale.
 /// Errors:  kAlreadyExists when another process serves the same path; kInvalidArgument for a path that cannot be;
 ///          kFailedPrecondition with the system's reason for the rest.
 /// Thread:  listen: main, before other threads make files (it sets the umask for a moment). open_channel: any.
@@ -22,8 +22,8 @@
 namespace millrace::api {
 
 inline constexpr std::size_t kSocketPathLimitBytes = 107;
-/// Largest message a server takes; a longer one is answered RESOURCE_EXHAUSTED by gRPC. The whole desired state of a full
-/// switch is about a quarter of it.
+/// Largest message a server takes; a longer one is answered RESOURCE_EXHAUSTED by gRPC. The whole desired state of a
+/// full switch is about a quarter of it.
 inline constexpr int kMessageLimitBytes = 4 << 20;
 /// Threads of a server, those that wait for requests included.
 inline constexpr int kServerThreadLimit = 32;
@@ -33,7 +33,8 @@ class SocketClaim {
  public:
   /// Makes the directory of `path` when it is not there, and removes a stale socket.
   static net::Result<SocketClaim> take(const std::string& path);
-  SocketClaim(SocketClaim&& other) noexcept : path_(std::move(other.path_)), lock_fd_(std::exchange(other.lock_fd_, -1)) {}
+  SocketClaim(SocketClaim&& other) noexcept
+      : path_(std::move(other.path_)), lock_fd_(std::exchange(other.lock_fd_, -1)) {}
   SocketClaim& operator=(SocketClaim&&) = delete;
   ~SocketClaim();
   const std::string& path() const noexcept { return path_; }
@@ -63,7 +64,7 @@ class UnixServer {
   std::unique_ptr<grpc::Server> server_;
 };
 
-/// A channel to the server at `path`; connects when first used. Requests on it fail with kUnavailable while nobody serves.
+/// A channel to the server at `path`; connects when first used. Requests fail with kUnavailable while nobody serves.
 std::shared_ptr<grpc::Channel> open_channel(const std::string& path);
 
 }  // namespace millrace::api

@@ -1,8 +1,9 @@
 /// wait_until_passed: until every worker has seen a generation.
 ///
 /// Workers make no system call while they forward, so none of them could signal; a resting one is woken and then takes
-/// a turn within microseconds. So this looks, and between looks sleeps in steps that double up to kLongestStep: the cost of
-/// an Apply is bounded, and a worker that forwards is not disturbed.
+/// a turn within microseconds. So this looks, and between looks sleeps in steps that double up to kLongestStep: the
+/// cost of an Apply is bounded, and a worker that forwards is not disturbed.
+///
 /// Errors:  kUnavailable when ack_timeout is over; says the generation.
 /// Thread:  the control thread that applies.
 #pragma once

@@ -27,7 +27,6 @@ net::Result<Address> optional_address(const std::string& field, const std::strin
 }
 
 net::Result<datapath::Gateway> parse_gateway(const api::Gateway& wire) {
-  datapath::Gateway gateway;
   const auto mac = check_mac("gateway.mac", wire.mac());
   if (!mac) return mac.error();
   const auto ipv4 = optional_address<net::Ipv4>("gateway.ipv4", wire.ipv4(), 4);
@@ -49,8 +48,8 @@ net::Result<std::vector<net::IpAddress>> parse_addresses(const std::string& port
     auto address = check_unicast(field, wire.addresses(i));
     if (!address) return address.error();
     if (!address->is_v4() && address->v6().is_link_local()) {
-      return net::invalid_argument(fmt::format("{}: {} is link-local; allowed: addresses that are routed", field,
-                                               address->to_string()));
+      return net::invalid_argument(
+          fmt::format("{}: {} is link-local; allowed: addresses that are routed", field, address->to_string()));
     }
     unsigned& count = family_count[address->is_v4() ? 0 : 1];
     if (++count > datapath::kMaxPortAddresses) {
@@ -90,8 +89,8 @@ net::Result<PortConfig> parse_port(const std::string& field, const api::PortSpec
   PortConfig port;
   if (auto name = check_name(field + ".name", wire.name()); !name) return name.error();
   if (wire.kind() != api::PORT_KIND_POD && wire.kind() != api::PORT_KIND_HOST) {
-    return net::invalid_argument(fmt::format("{}.kind: {}; allowed: PORT_KIND_POD or PORT_KIND_HOST", field,
-                                             static_cast<int>(wire.kind())));
+    return net::invalid_argument(
+        fmt::format("{}.kind: {}; allowed: PORT_KIND_POD or PORT_KIND_HOST", field, static_cast<int>(wire.kind())));
   }
   if (auto interface = check_interface(field + ".interface", wire.interface()); !interface) return interface.error();
   const auto mac = check_mac(field + ".mac", wire.mac());

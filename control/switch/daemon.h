@@ -2,7 +2,8 @@
 ///
 /// Order:   claim of the socket -> placement -> EAL -> packet pool -> workers -> state (generation 1) -> worker
 ///          threads -> socket -> READY.
-///          The end runs backwards: no more requests, watches end, ports are removed and passed by all workers, threads end.
+///          The end runs backwards: no more requests, watches end, ports are removed and passed by all workers, threads
+///          end.
 /// Errors:  the sentence of the part that failed; what was started is stopped.
 /// Thread:  main.
 #pragma once

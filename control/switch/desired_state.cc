@@ -24,7 +24,8 @@ struct Owner {
 
 struct PrefixHash {
   std::size_t operator()(const net::Prefix& prefix) const noexcept {
-    const std::string_view bytes(reinterpret_cast<const char*>(prefix.address.bytes.data()), prefix.address.bytes.size());
+    const std::string_view bytes(reinterpret_cast<const char*>(prefix.address.bytes.data()),
+                                 prefix.address.bytes.size());
     return std::hash<std::string_view>()(bytes) * 131 + prefix.length_bits * 2u + (prefix.address.is_v4() ? 1 : 0);
   }
 };
@@ -44,7 +45,8 @@ net::Result<void> check_interfaces(const DesiredState& state, const FieldNames& 
   for (const auto& [name, port] : state.ports) {
     const auto [found, is_new] = owners.emplace(port.interface, &port);
     if (is_new) continue;
-    return collision(fields, {&port, ".interface"}, {found->second, ".interface"}, fmt::format("\"{}\"", port.interface));
+    return collision(fields, {&port, ".interface"}, {found->second, ".interface"},
+                     fmt::format("\"{}\"", port.interface));
   }
   return {};
 }
@@ -100,8 +102,8 @@ net::Result<DesiredState> merge(const DesiredState& before, const Change& change
     fields[port.name] = fmt::format("upsert_ports[{}]", i);
   }
   if (after.ports.size() > limits.port_limit) {
-    return net::resource_exhausted(
-        fmt::format("upsert_ports: {} ports in all; portLimit of the switch is {}", after.ports.size(), limits.port_limit));
+    return net::resource_exhausted(fmt::format("upsert_ports: {} ports in all; portLimit of the switch is {}",
+                                               after.ports.size(), limits.port_limit));
   }
   if (auto checked = check_interfaces(after, fields); !checked) return checked.error();
   if (auto checked = check_addresses(after, fields); !checked) return checked.error();

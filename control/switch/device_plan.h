@@ -35,7 +35,7 @@ struct LivePort {
 using LivePorts = std::map<std::string, LivePort>;
 
 struct DevicePlan {
-  std::map<std::string, std::shared_ptr<Device>> devices;  // by port name
+  std::map<std::string, std::shared_ptr<Device>> devices;    // by port name
   std::vector<std::pair<std::string, net::Error>> failures;  // ports that have none, by name
 };
 

@@ -91,7 +91,8 @@ net::Result<std::string> check_interface(const std::string& field, const std::st
         fmt::format("{}: character 0x{:02x}; allowed: printable ASCII without '/', ':' and space", field,
                     static_cast<unsigned char>(c)));
   }
-  if (text == "." || text == "..") return net::invalid_argument(fmt::format("{}: \"{}\" names no interface", field, text));
+  if (text == "." || text == "..")
+    return net::invalid_argument(fmt::format("{}: \"{}\" names no interface", field, text));
   return text;
 }
 
@@ -106,7 +107,8 @@ net::Result<std::string> check_description(const std::string& field, const std::
     at += code->bytes;
   }
   if (characters > kDescriptionLimit) {
-    return net::invalid_argument(fmt::format("{}: {} characters; allowed: at most {}", field, characters, kDescriptionLimit));
+    return net::invalid_argument(
+        fmt::format("{}: {} characters; allowed: at most {}", field, characters, kDescriptionLimit));
   }
   return text;
 }

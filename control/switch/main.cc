@@ -36,7 +36,8 @@ int run(const config::Config& settings) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("millraced: the switch of Millrace. Forwards between the ports that millrace-agent asks for.", "millraced");
+  CLI::App app("millraced: the switch of Millrace. Forwards between the ports that millrace-agent asks for.",
+               "millraced");
   app.set_version_flag("--version", MILLRACE_VERSION);
   app.footer(config::help_text);
   std::string file;

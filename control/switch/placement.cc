@@ -49,12 +49,13 @@ std::vector<int> order_nodes(const std::vector<Core>& cores, const PlacementRequ
     std::rotate(nodes.begin(), home, home + 1);
     why = fmt::format("NUMA node {}: the uplink {} is on it", nodes.front(), request.uplink);
   } else if (request.uplink_numa_node >= 0) {
-    why = fmt::format("NUMA node {}: no core of the node of the uplink {} ({}) is allowed", nodes.front(), request.uplink,
-                      request.uplink_numa_node);
+    why = fmt::format("NUMA node {}: no core of the node of the uplink {} ({}) is allowed", nodes.front(),
+                      request.uplink, request.uplink_numa_node);
   } else {
-    why = fmt::format("NUMA node {}: it has the most allowed cores, {}", nodes.front(),
-                      request.uplink.empty() ? "and no uplink is configured"
-                                             : fmt::format("and the node of the uplink {} is not known", request.uplink));
+    why =
+        fmt::format("NUMA node {}: it has the most allowed cores, {}", nodes.front(),
+                    request.uplink.empty() ? "and no uplink is configured"
+                                           : fmt::format("and the node of the uplink {} is not known", request.uplink));
   }
   return nodes;
 }
@@ -67,8 +68,8 @@ std::uint32_t auto_count(const std::vector<Core>& cores, int home_node, std::str
     return 1;
   }
   const std::uint32_t count = std::clamp(home / 2, 1u, std::uint32_t{datapath::kMaxWorkers});
-  why = fmt::format("{} worker{}: half of the {} allowed cores of the node, at most {}", count, count == 1 ? "" : "s", home,
-                    datapath::kMaxWorkers);
+  why = fmt::format("{} worker{}: half of the {} allowed cores of the node, at most {}", count, count == 1 ? "" : "s",
+                    home, datapath::kMaxWorkers);
   return count;
 }
 
@@ -85,8 +86,10 @@ net::Result<std::vector<std::uint32_t>> choose(const CpuMap& cpus, const std::ve
   }
   const std::size_t most = std::min<std::size_t>(cores.size() > 1 ? cores.size() - 1 : 1, datapath::kMaxWorkers);
   if (count > most) {
-    return net::invalid_argument(fmt::format("workers.count: {}; allowed: 1..{} ({} allowed cores, CPUs {}; one is left "
-                                             "for control)", count, most, cores.size(), cpu_list(allowed_cpus(cpus))));
+    return net::invalid_argument(
+        fmt::format("workers.count: {}; allowed: 1..{} ({} allowed cores, CPUs {}; one is left "
+                    "for control)",
+                    count, most, cores.size(), cpu_list(allowed_cpus(cpus))));
   }
   std::vector<std::uint32_t> chosen;
   bool several_nodes = false;
@@ -103,15 +106,18 @@ net::Result<std::vector<std::uint32_t>> choose(const CpuMap& cpus, const std::ve
   return chosen;
 }
 
-net::Result<std::vector<std::uint32_t>> pin(const CpuMap& cpus, const PlacementRequest& request, api::Topology& topology) {
+net::Result<std::vector<std::uint32_t>> pin(const CpuMap& cpus, const PlacementRequest& request,
+                                            api::Topology& topology) {
   const std::string allowed = cpu_list(allowed_cpus(cpus));
   if (request.cpus.size() > datapath::kMaxWorkers) {
     return net::invalid_argument(
         fmt::format("workers.cpus: {} CPUs; allowed: at most {}", request.cpus.size(), datapath::kMaxWorkers));
   }
   if (request.count != 0 && request.count != request.cpus.size()) {
-    return net::invalid_argument(fmt::format("workers.count: {}, but workers.cpus names {}; allowed: equal numbers, or "
-                                             "one of the two", request.count, request.cpus.size()));
+    return net::invalid_argument(
+        fmt::format("workers.count: {}, but workers.cpus names {}; allowed: equal numbers, or "
+                    "one of the two",
+                    request.count, request.cpus.size()));
   }
   std::map<std::uint32_t, std::uint32_t> cpu_of_core;
   for (const std::uint32_t number : request.cpus) {
@@ -127,8 +133,8 @@ net::Result<std::vector<std::uint32_t>> pin(const CpuMap& cpus, const PlacementR
             : fmt::format("workers.cpus: CPU {} is on the core of CPU {} (SMT siblings); allowed: one CPU a core of {}",
                           number, other->second, allowed));
   }
-  topology.add_reasons(fmt::format("{} worker{}: pinned by workers.cpus", request.cpus.size(),
-                                   request.cpus.size() == 1 ? "" : "s"));
+  topology.add_reasons(
+      fmt::format("{} worker{}: pinned by workers.cpus", request.cpus.size(), request.cpus.size() == 1 ? "" : "s"));
   return request.cpus;
 }
 
@@ -181,16 +187,16 @@ net::Result<Placement> place(const CpuMap& cpus, const PlacementRequest& request
   Placement placement;
   placement.topology.set_uplink(request.uplink);
   placement.topology.set_uplink_numa_node(request.uplink_numa_node);
-  auto chosen = request.cpus.empty() ? choose(cpus, cores, request, placement.topology)
-                                     : pin(cpus, request, placement.topology);
+  auto chosen =
+      request.cpus.empty() ? choose(cpus, cores, request, placement.topology) : pin(cpus, request, placement.topology);
   if (!chosen) return chosen.error();
   placement.worker_cpus = std::move(chosen).value();
   placement.shared = cores.size() <= 2 || placement.worker_cpus.size() == cores.size();
   placement.numa_node = common_node(cpus, placement.worker_cpus);
   if (placement.shared) {
-    placement.topology.add_reasons(fmt::format("shared: {} allowed core{} for {} worker{}, control and the node's own work",
-                                               cores.size(), cores.size() == 1 ? "" : "s", placement.worker_cpus.size(),
-                                               placement.worker_cpus.size() == 1 ? "" : "s"));
+    placement.topology.add_reasons(fmt::format(
+        "shared: {} allowed core{} for {} worker{}, control and the node's own work", cores.size(),
+        cores.size() == 1 ? "" : "s", placement.worker_cpus.size(), placement.worker_cpus.size() == 1 ? "" : "s"));
   }
   describe(cpus, placement);
   return placement;

@@ -5,8 +5,8 @@
 ///             allowed cores (the lowest of equals). More workers than it has cores go on to the other nodes in order.
 ///          3. The highest cores of a node first: CPU 0 and its neighbours take most interrupts.
 ///          4. One core at least is left for control and the node's own work when there is more than one.
-///          5. workers.count 0 (auto): half of the node's allowed cores, at least 1, at most kMaxWorkers, and never all of
-///             the machine's; 1 when the machine has 3 or fewer. Half, because a node exists to run pods: forwarding
+///          5. workers.count 0 (auto): half of the node's allowed cores, at least 1, at most kMaxWorkers, and never all
+///             of the machine's; 1 when the machine has 3 or fewer. Half, because a node exists to run pods: forwarding
 ///             must not take more of it than they have.
 ///          6. With 2 cores or fewer the worker shares its core with the node's other work.
 ///          7. workers.cpus pins, one a worker, in that order; rule 1 holds, rules 2 to 5 do not.

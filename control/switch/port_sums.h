@@ -1,6 +1,6 @@
 /// PortSums: the counters of a port as plain numbers, that can be added up and reported.
 ///
-/// Thread:  reading a row of datapath::PortCounters is safe from any thread (each number whole, not all of one instant).
+/// Thread:  reading a row of datapath::PortCounters is safe from any thread: each number whole, not all of one instant.
 #pragma once
 
 #include <array>

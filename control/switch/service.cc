@@ -25,7 +25,8 @@ grpc::Status SwitchService::Apply(grpc::ServerContext*, const api::ApplyRequest*
     spdlog::warn("port {} is not there: {}", failure.name(), failure.message());
   }
   spdlog::info("generation {}: {} ports ({} in the request, {} to remove{})", reply->generation(), state_.port_count(),
-               request->upsert_ports_size(), request->remove_ports_size(), request->replace_all() ? ", all others too" : "");
+               request->upsert_ports_size(), request->remove_ports_size(),
+               request->replace_all() ? ", all others too" : "");
   return grpc::Status::OK;
 }
 
@@ -34,7 +35,8 @@ grpc::Status SwitchService::GetStatus(grpc::ServerContext*, const api::SwitchSta
   reply->set_instance_id(info_.instance_id);
   reply->set_version(info_.version);
   reply->set_generation(state_.generation());
-  reply->set_uptime_ms(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(uptime).count()));
+  reply->set_uptime_ms(
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(uptime).count()));
   reply->set_pid(static_cast<std::uint32_t>(::getpid()));
   reply->set_port_count(static_cast<std::uint32_t>(state_.port_count()));
   reply->set_port_limit(state_.port_limit());
@@ -61,7 +63,8 @@ grpc::Status SwitchService::GetTopology(grpc::ServerContext*, const api::GetTopo
   return grpc::Status::OK;
 }
 
-grpc::ServerWriteReactor<api::WatchEvent>* SwitchService::Watch(grpc::CallbackServerContext*, const api::WatchRequest*) {
+grpc::ServerWriteReactor<api::WatchEvent>* SwitchService::Watch(grpc::CallbackServerContext*,
+                                                                const api::WatchRequest*) {
   api::WatchEvent event;
   event.set_instance_id(info_.instance_id);
   event.set_generation(state_.generation());

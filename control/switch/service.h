@@ -1,6 +1,6 @@
 /// SwitchService: the gRPC face of SwitchState (control/api/switch.proto).
 ///
-/// Shape:   requests that answer at once or after the workers' turn run on gRPC's threads; Watch streams hold no thread.
+/// Shape:   requests that answer at once or after the workers' turn run on gRPC's threads; a Watch stream holds none.
 /// Thread:  gRPC's. `end_watches` from main.
 #pragma once
 

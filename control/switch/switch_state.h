@@ -1,12 +1,13 @@
 /// SwitchState: the ports in force, and Apply as one transaction over them.
 ///
-/// Way of a change: checked by itself (apply_request.h) -> merged with what is there (desired_state.h) -> devices opened
-/// (device_plan.h) -> snapshot built -> published -> every worker has passed to it -> devices of removed ports closed,
-/// their counters added to the removed ports', their ids free again. Up to "published" any error leaves all as it was.
+/// Way of a change: checked by itself (apply_request.h) -> merged with what is there (desired_state.h) -> devices
+/// opened (device_plan.h) -> snapshot built -> published -> every worker has passed to it -> devices of removed ports
+/// closed, their counters added to the removed ports', their ids free again. Up to "published" any error leaves all as
+/// it was.
 ///
-/// Errors:  those of the steps. kUnavailable when the switch stops, or when a worker does not pass to the new generation
-///          in WorkerAccess::ack_timeout: the change is published then, and what is removed stays open until a later
-///          Apply finds that it was passed.
+/// Errors:  those of the steps. kUnavailable when the switch stops, or when a worker does not pass to the new
+///          generation in WorkerAccess::ack_timeout: the change is published then, and what is removed stays open until
+///          a later Apply finds that it was passed.
 /// Thread:  any; one Apply at a time, the rest is answered while one runs.
 #pragma once
 
@@ -30,8 +31,8 @@ namespace millrace::control::switchd {
 
 class SwitchState {
  public:
-  /// Publishes generation 1, which has no ports: so no worker may run before. `opener` and what `workers` points to must
-  /// outlive the state.
+  /// Publishes generation 1, which has no ports: so no worker may run before. `opener` and what `workers` points to
+  /// must outlive the state.
   static net::Result<std::unique_ptr<SwitchState>> create(const Limits& limits, const datapath::Gateway& gateway,
                                                           PortOpener& opener, WorkerAccess workers);
   /// `close` must have come before, or no worker may run any more.

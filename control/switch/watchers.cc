@@ -42,8 +42,8 @@ grpc::ServerWriteReactor<api::WatchEvent>* Watchers::open(api::WatchEvent event)
     if (finished_) {
       refused = {grpc::StatusCode::UNAVAILABLE, "the switch is shutting down"};
     } else if (streams_.size() >= kWatcherLimit) {
-      refused = {grpc::StatusCode::RESOURCE_EXHAUSTED, fmt::format("{} clients watch already; allowed: {}",
-                                                                   streams_.size(), kWatcherLimit)};
+      refused = {grpc::StatusCode::RESOURCE_EXHAUSTED,
+                 fmt::format("{} clients watch already; allowed: {}", streams_.size(), kWatcherLimit)};
     } else {
       streams_.insert(stream);
       stream->write_event();  // under the lock: after it, finish_all may end the stream

@@ -1,7 +1,7 @@
 /// WorkerSet: the workers of this process, their threads, counters, hand-over rings and the publisher they share.
 ///
-/// Thread:  main. A snapshot must be published before `start`. Before `stop` every worker must have passed to one without
-///          ports (SwitchState::close), so that none has packets to hand over and wakes another that has ended.
+/// Thread:  main. A snapshot must be published before `start`. Before `stop` every worker must have passed to one
+///          without ports (SwitchState::close), so that none has packets to hand over and wakes another that has ended.
 /// Errors:  those of WorkerThread::start: what ran already is stopped.
 #pragma once
 

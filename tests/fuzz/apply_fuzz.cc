@@ -2,8 +2,8 @@
 ///
 /// Shape:   a serialized api::ApplyRequest, to a switch that has the ports "a" (10.0.0.1, fd00::1) and "node" (both
 ///          default routes). Interfaces whose name begins with "gone" cannot be opened.
-/// Must be: an error changes nothing and is one bounded, printable line; a success is in force as it was asked for, every
-///          worker has seen it, and asking for it again changes nothing.
+/// Must be: an error changes nothing and is one bounded, printable line; a success is in force as it was asked for,
+///          every worker has seen it, and asking for it again changes nothing.
 
 #include <algorithm>
 #include <cstdint>
@@ -16,8 +16,8 @@
 
 namespace {
 
-using namespace millrace;                        // NOLINT(google-build-using-namespace): the subject of the whole file
-using namespace millrace::control::switchd;      // NOLINT(google-build-using-namespace)
+using namespace millrace;                    // NOLINT(google-build-using-namespace): the subject of the whole file
+using namespace millrace::control::switchd;  // NOLINT(google-build-using-namespace)
 
 constexpr std::size_t kMaxErrorBytes = 1024;
 

@@ -19,13 +19,27 @@ struct FieldCase {
 
 void PrintTo(const FieldCase& row, std::ostream* out) { *out << row.name; }
 
-Edit name(const std::string& value) { return [=](api::PortSpec& p) { p.set_name(value); }; }
-Edit interface(const std::string& value) { return [=](api::PortSpec& p) { p.set_interface(value); }; }
-Edit mac(const std::string& value) { return [=](api::PortSpec& p) { p.set_mac(value); }; }
-Edit mtu(std::uint32_t value) { return [=](api::PortSpec& p) { p.set_mtu(value); }; }
-Edit kind(int value) { return [=](api::PortSpec& p) { p.set_kind(static_cast<api::PortKind>(value)); }; }
-Edit description(const std::string& value) { return [=](api::PortSpec& p) { p.set_description(value); }; }
-Edit raw_address(const std::string& bytes) { return [=](api::PortSpec& p) { p.add_addresses(bytes); }; }
+Edit name(const std::string& value) {
+  return [=](api::PortSpec& p) { p.set_name(value); };
+}
+Edit interface(const std::string& value) {
+  return [=](api::PortSpec& p) { p.set_interface(value); };
+}
+Edit mac(const std::string& value) {
+  return [=](api::PortSpec& p) { p.set_mac(value); };
+}
+Edit mtu(std::uint32_t value) {
+  return [=](api::PortSpec& p) { p.set_mtu(value); };
+}
+Edit kind(int value) {
+  return [=](api::PortSpec& p) { p.set_kind(static_cast<api::PortKind>(value)); };
+}
+Edit description(const std::string& value) {
+  return [=](api::PortSpec& p) { p.set_description(value); };
+}
+Edit raw_address(const std::string& bytes) {
+  return [=](api::PortSpec& p) { p.add_addresses(bytes); };
+}
 Edit addresses(const std::vector<std::string>& list) {
   return [=](api::PortSpec& p) {
     p.clear_addresses();
@@ -79,7 +93,8 @@ const std::vector<FieldCase> kCases = {
      kPort + ".mac: 02:4d:52:00:00:01 is the gateway's"},
 
     {"no address", addresses({}), ""},
-    {"four a family", addresses({"10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.4", "fd01::1", "fd01::2", "fd01::3", "fd01::4"}), ""},
+    {"four a family",
+     addresses({"10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.4", "fd01::1", "fd01::2", "fd01::3", "fd01::4"}), ""},
     {"five IPv4", addresses({"10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.4", "10.1.0.5"}),
      kPort + ".addresses[4]: address 5 of IPv4; allowed: 4 a family"},
     {"five IPv6", addresses({"fd01::1", "fd01::2", "fd01::3", "fd01::4", "10.1.0.1", "fd01::5"}),
@@ -118,21 +133,36 @@ const std::vector<FieldCase> kCases = {
     {"mtu of the frame", mtu(1500), ""},
     {"mtu beyond the frame", mtu(1501), kPort + ".mtu: 1501; allowed: 576..1500"},
     {"mtu that overflows 16 bits", mtu(65536 + 1500), kPort + ".mtu: 67036; allowed: 576..1500"},
-    {"mtu 1279 with IPv6", [](api::PortSpec& p) { addresses({"fd01::1"})(p); mtu(1279)(p); },
+    {"mtu 1279 with IPv6",
+     [](api::PortSpec& p) {
+       addresses({"fd01::1"})(p);
+       mtu(1279)(p);
+     },
      kPort + ".mtu: 1279; allowed: 1280..1500 with IPv6 addresses"},
-    {"mtu 1280 with IPv6", [](api::PortSpec& p) { addresses({"fd01::1"})(p); mtu(1280)(p); }, ""},
+    {"mtu 1280 with IPv6",
+     [](api::PortSpec& p) {
+       addresses({"fd01::1"})(p);
+       mtu(1280)(p);
+     },
+     ""},
 
     {"description of 253", description(std::string(253, 'd')), ""},
-    {"description of 254", description(std::string(254, 'd')), kPort + ".description: 254 characters; allowed: at most 253"},
-    {"description of 253 wide characters", [](api::PortSpec& p) {
+    {"description of 254", description(std::string(254, 'd')),
+     kPort + ".description: 254 characters; allowed: at most 253"},
+    {"description of 253 wide characters",
+     [](api::PortSpec& p) {
        for (int i = 0; i < 253; ++i) p.mutable_description()->append("\xf0\x9f\x90\x8e");
-     }, ""},
+     },
+     ""},
     {"description cut inside a character", description("mill\xc3"), kPort + ".description: byte 4 is not valid UTF-8"},
     {"description overlong", description("\xc0\xaf"), kPort + ".description: byte 0 is not valid UTF-8"},
     {"description surrogate", description("\xed\xa0\x80"), kPort + ".description: byte 0 is not valid UTF-8"},
     {"description beyond Unicode", description("\xf4\x90\x80\x80"), kPort + ".description: byte 0 is not valid UTF-8"},
     {"description with a newline", description("a\nb"), kPort + ".description: control character 0x0a at byte 1"},
-    {"description with C1 control", description("a\xc2\x9b" "2J"), kPort + ".description: control character 0x9b at byte 1"},
+    {"description with C1 control",
+     description("a\xc2\x9b"
+                 "2J"),
+     kPort + ".description: control character 0x9b at byte 1"},
 };
 
 class ApplyField : public testing::TestWithParam<FieldCase> {};
@@ -178,8 +208,10 @@ TEST(ApplyGateway, IsTakenOrRefusedWithItsNameAndLimit) {
       {"as it is", [](api::Gateway&) {}, ""},
       {"without IPv6", [](api::Gateway& g) { g.clear_ipv6(); }, ""},
       {"without MAC", [](api::Gateway& g) { g.clear_mac(); }, "gateway.mac: 0 bytes; allowed: 6"},
-      {"IPv6 as IPv4", [](api::Gateway& g) { g.set_ipv4(bytes_of("fe80::1")); }, "gateway.ipv4: fe80::1; allowed: IPv4"},
-      {"IPv4 as IPv6", [](api::Gateway& g) { g.set_ipv6(bytes_of("1.1.1.1")); }, "gateway.ipv6: 1.1.1.1; allowed: IPv6"},
+      {"IPv6 as IPv4", [](api::Gateway& g) { g.set_ipv4(bytes_of("fe80::1")); },
+       "gateway.ipv4: fe80::1; allowed: IPv4"},
+      {"IPv4 as IPv6", [](api::Gateway& g) { g.set_ipv6(bytes_of("1.1.1.1")); },
+       "gateway.ipv6: 1.1.1.1; allowed: IPv6"},
       {"multicast source", [](api::Gateway& g) { g.set_icmp_source_ipv4(bytes_of("224.0.0.1")); },
        "gateway.icmp_source_ipv4: 224.0.0.1; allowed: a unicast address"},
       {"short source", [](api::Gateway& g) { g.set_icmp_source_ipv6("123"); }, "gateway.icmp_source_ipv6: 3 bytes"},

@@ -1,5 +1,5 @@
-// Apply from several threads while workers forward: changes are serialised, answers are acknowledged, and the ports that
-// nobody changes lose nothing.
+// Apply from several threads while workers forward: changes are serialised, answers are acknowledged, and the ports
+// that nobody changes lose nothing.
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 

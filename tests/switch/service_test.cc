@@ -2,9 +2,9 @@
 #include "control/switch/service.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
+#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -103,7 +103,8 @@ TEST_F(ServiceTest, AMessageOverTheLimitIsRefusedAndTheNextOneAnswered) {
 
 TEST_F(ServiceTest, BytesThatAreNoMessageAreRefusedAndChangeNothing) {
   const std::string whole = upsert({pod("a", {"10.0.0.1"})}).SerializeAsString();
-  for (const std::string& bytes : {whole.substr(0, whole.size() - 1), std::string("\xff\xff\xff\xff"), std::string("\x0a\x7f")}) {
+  for (const std::string& bytes :
+       {whole.substr(0, whole.size() - 1), std::string("\xff\xff\xff\xff"), std::string("\x0a\x7f")}) {
     grpc::GenericStub stub(api::open_channel(socket()));
     grpc::ClientContext context;
     grpc::CompletionQueue queue;

@@ -59,7 +59,8 @@ datapath::MemoryPort* MemoryOpener::device(const std::string& interface) const {
 TestSwitch::TestSwitch(const TestSwitchOptions& options)
     : pool(options.packets),
       publisher(options.worker_count),
-      rings_(datapath::make_handoff_rings(options.worker_count, [](void*, datapath::WorkerId) noexcept {}, nullptr)) {
+      rings_(datapath::make_handoff_rings(
+          options.worker_count, [](void*, datapath::WorkerId) noexcept {}, nullptr)) {
   WorkerAccess access;
   access.publisher = &publisher;
   access.wake = options.threads ? std::function<void()>([] {}) : [this] { step(); };

@@ -5,11 +5,13 @@
 #include <fmt/format.h>
 #include <net/if.h>
 #include <send.skel.h>
+#include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
-#include <thread>
+#include <ctime>
+#include <limits>
 #include <utility>
 
 #include "perf/gen/interface_counters.h"
@@ -20,9 +22,37 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint32_t kBatch = 64;              // what the hook gives to the interface at a time
-constexpr std::uint32_t kFramesPerRun = 1 << 17;  // tens of milliseconds: so often the clock is read
-constexpr auto kPace = std::chrono::milliseconds(1);
+constexpr std::uint32_t kBatch = 64;  // what the hook gives to the interface at a time
+
+/// Interrupts the calling thread's system call after `length`, by SIGALRM to this thread alone.
+class Alarm {
+ public:
+  explicit Alarm(std::chrono::duration<double> length) {
+    struct sigaction action {};
+    action.sa_handler = [](int) {};  // its coming is what counts
+    ::sigaction(SIGALRM, &action, nullptr);
+    sigevent event{};
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = SIGALRM;
+    event._sigev_un._tid = ::gettid();
+    if (::timer_create(CLOCK_MONOTONIC, &event, &timer_) != 0) return;
+    const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(length).count();
+    itimerspec time{};
+    time.it_value = {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
+    time.it_interval = {.tv_sec = 0, .tv_nsec = 10'000'000};  // again, should it come before the call
+    set_ = ::timer_settime(timer_, 0, &time, nullptr) == 0;
+  }
+  ~Alarm() {
+    if (timer_ != nullptr) ::timer_delete(timer_);
+  }
+  Alarm(const Alarm&) = delete;
+  Alarm& operator=(const Alarm&) = delete;
+  bool set() const noexcept { return set_; }
+
+ private:
+  timer_t timer_ = nullptr;
+  bool set_ = false;
+};
 
 net::Error kernel_error(const char* what, int error) {
   const net::ErrorCode code =
@@ -59,7 +89,9 @@ Sender::Sender(Sender&& other) noexcept
 
 Sender::~Sender() { send_bpf__destroy(skeleton_); }
 
-net::Result<void> Sender::send_frames(std::uint32_t count) {
+/// One call for the whole run: to set the hook up and take it down costs the kernel tens of milliseconds (it waits for
+/// RCU), in which nothing is sent. A signal ends the call.
+net::Result<void> Sender::send_for(std::chrono::duration<double> length) {
   const std::vector<std::uint8_t> blank(frame_bytes_);
   xdp_md context{};
   context.data_end = frame_bytes_;
@@ -70,31 +102,15 @@ net::Result<void> Sender::send_frames(std::uint32_t count) {
   run.data_size_in = frame_bytes_;
   run.ctx_in = &context;
   run.ctx_size_in = sizeof context;
-  run.repeat = static_cast<int>(count);
+  run.repeat = std::numeric_limits<int>::max();
   run.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
-  run.batch_size = std::min(count, kBatch);
-  const int status = bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.millrace_send), &run);
-  if (status == 0 || errno == EINTR) return {};
-  return kernel_error("sending through the kernel's live-frames hook", errno);
-}
-
-net::Result<void> Sender::send_for(std::chrono::duration<double> length, std::uint64_t rate_pps) {
-  const Clock::time_point start = Clock::now();
-  const auto end = start + std::chrono::duration_cast<Clock::duration>(length);
-  std::uint64_t asked = 0;
-  for (auto now = start; now < end && !stop_requested(); now = Clock::now()) {
-    std::uint32_t count = kFramesPerRun;
-    if (rate_pps != 0) {
-      const double due = std::chrono::duration<double>(now - start).count() * static_cast<double>(rate_pps);
-      const std::uint64_t owed = due > static_cast<double>(asked) ? static_cast<std::uint64_t>(due) - asked : 0;
-      count = static_cast<std::uint32_t>(std::min<std::uint64_t>(owed, kFramesPerRun));
-      if (count == 0) {
-        std::this_thread::sleep_for(kPace);
-        continue;
-      }
-    }
-    asked += count;
-    if (auto sent = send_frames(count); !sent) return sent;
+  run.batch_size = kBatch;
+  const Clock::time_point end = Clock::now() + std::chrono::duration_cast<Clock::duration>(length);
+  const Alarm alarm(length);
+  if (!alarm.set()) return kernel_error("a timer to end the run", errno);
+  while (Clock::now() < end && !stop_requested()) {
+    const int status = bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.millrace_send), &run);
+    if (status != 0 && errno != EINTR) return kernel_error("sending through the kernel's live-frames hook", errno);
   }
   return {};
 }
@@ -104,7 +120,8 @@ net::Result<SendResult> Sender::run(std::chrono::duration<double> length, std::u
   if (!before) return before.error();
   const std::uint64_t made_before = skeleton_->bss->sent;
   const Clock::time_point start = Clock::now();
-  if (auto sent = send_for(length, rate_pps); !sent) return sent.error();
+  skeleton_->bss->interval_ns = rate_pps == 0 ? 0 : 1'000'000'000 / rate_pps;
+  if (auto sent = send_for(length); !sent) return sent.error();
   SendResult result;
   result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   const auto after = read_interface_counters(interface_);

@@ -1,6 +1,6 @@
 /// Sender: UDP out of a kernel interface, as fast as the kernel's XDP layer takes it or at a given rate.
 ///
-/// Theory:  the program of xdp/send.bpf.c runs in the kernel's live-frames hook on the calling thread, a batch a run.
+/// Theory:  the program of xdp/send.bpf.c runs in the kernel's live-frames hook on the calling thread, in batches of 64.
 ///          On a veth the frames arrive at the other end as from a network card: they go into its XDP ring, which
 ///          exists only when that end has NAPI (GRO on, or a native XDP program attached, as an AF_XDP port has).
 /// Thread:  one. The work, including the receiving end's NAPI, happens on the thread's processor: pin it.
@@ -36,15 +36,15 @@ class Sender {
   Sender& operator=(const Sender&) = delete;
   Sender& operator=(Sender&&) = delete;
 
-  /// Sends for `length` or until stop_requested(). rate_pps 0: as fast as possible.
+  /// Sends for `length` or until stop_requested(). rate_pps 0: as fast as possible; else evenly, to the nanosecond in
+  /// which the program is run, at the cost of a busy processor.
   net::Result<SendResult> run(std::chrono::duration<double> length, std::uint64_t rate_pps);
   /// The next `count` frames, which are not sent.
   net::Result<std::vector<std::vector<std::uint8_t>>> preview(unsigned count);
 
  private:
   Sender() = default;
-  net::Result<void> send_frames(std::uint32_t count);
-  net::Result<void> send_for(std::chrono::duration<double> length, std::uint64_t rate_pps);
+  net::Result<void> send_for(std::chrono::duration<double> length);
 
   send_bpf* skeleton_ = nullptr;
   std::string interface_;

@@ -16,6 +16,9 @@ const volatile struct send_config config = {};
 // One thread runs the program, so these need no atomics.
 __u64 sent = 0;
 __u32 next_flow = 0;
+// Pace: 0 sends whenever the program is run.
+__u64 interval_ns = 0;
+__u64 next_due_ns = 0;
 
 static __always_inline __u16 fold(__u32 sum) {
   sum = (sum & 0xffff) + (sum >> 16);
@@ -23,11 +26,23 @@ static __always_inline __u16 fold(__u32 sum) {
   return (__u16)sum;
 }
 
+// Falls behind by at most this much before it gives up to catch up, so that a pause is not followed by a flood.
+#define CATCH_UP_NS 1000000
+
+static __always_inline int is_due(void) {
+  const __u64 now = bpf_ktime_get_ns();
+  if (now < next_due_ns) return 0;
+  const __u64 oldest = now - CATCH_UP_NS;
+  next_due_ns = (next_due_ns > oldest ? next_due_ns : oldest) + interval_ns;
+  return 1;
+}
+
 SEC("xdp")
 int millrace_send(struct xdp_md* context) {
   void* data = (void*)(long)context->data;
   void* end = (void*)(long)context->data_end;
   if (data + SEND_HEAD_BYTES > end) return XDP_ABORTED;
+  if (interval_ns != 0 && !is_due()) return XDP_DROP;
 
   const __u32 flow = next_flow;
   next_flow = flow + 1 < config.flows ? flow + 1 : 0;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "tests/switch/test_switch.h"
@@ -55,6 +56,11 @@ TEST(ApplyThreads, PortsThatStayLoseNothing) {
       static_cast<void>(sw.state->list_ports());
     }
   }
+  // What still waits in the device when its port is removed goes with it: so wait until every packet is back.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (sw.pool.free_count() < sw.pool.size() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  EXPECT_EQ(sw.pool.free_count(), sw.pool.size());
   ASSERT_TRUE(sw.state->close().ok());
   const api::GetCountersReply counters = sw.state->counters();
   EXPECT_GT(offered, 0u);

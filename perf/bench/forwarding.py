@@ -58,7 +58,7 @@ class Bench:
                 if index > 0:
                     node.instance.up()
                 self.millrace_round()
-                node.instance.down()
+                node.instance.stop_daemons()  # the veths stay, for testpmd
                 self.testpmd_round()
 
     def millrace_round(self):

@@ -64,9 +64,9 @@ class Cni:
                                   args=args)
         return result
 
-    def check(self, container_id, netns, result, ifname="eth0", args=""):
+    def check(self, container_id, netns, result, ifname="eth0", args="", extra=None):
         for plugin in self.plugins:
-            self.execute("CHECK", plugin, result, container_id=container_id, netns=netns, ifname=ifname, args=args)
+            self.execute("CHECK", plugin, result, extra, container_id=container_id, netns=netns, ifname=ifname, args=args)
 
     def delete(self, container_id, netns="", result=None, ifname="eth0", args="", extra=None):
         """DEL through the list in reverse."""

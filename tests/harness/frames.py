@@ -4,6 +4,7 @@
 import ipaddress
 import socket
 import struct
+import time
 
 ETH_IPV4, ETH_IPV6, ETH_ARP, ETH_VLAN = 0x0800, 0x86DD, 0x0806, 0x8100
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
@@ -57,6 +58,16 @@ def with_checksum(segment, at, source, destination, protocol):
     return segment[:at] + struct.pack("!H", value) + segment[at + 2:]
 
 
+def crc32c(data):
+    """CRC-32C bit by bit (RFC 9260 appendix A)."""
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value ^ 0xFFFFFFFF
+
+
 def udp(source, destination, source_port, destination_port, data, **wrong):
     segment = struct.pack("!HHHH", source_port, destination_port, wrong.get("length", 8 + len(data)), 0) + data
     return with_checksum(segment, 6, source, destination, UDP)
@@ -95,7 +106,6 @@ def raw_socket(place, interface="eth0", timeout_s=2):
 def receive_matching(raw, matches, timeout_s=2):
     """The first frame that arrives in the socket and fits; None when time is up. Frames the place itself sends are
     passed over."""
-    import time
     deadline = time.monotonic() + timeout_s
     while (remaining := deadline - time.monotonic()) > 0:
         raw.settimeout(remaining)

@@ -24,7 +24,7 @@ def test_a_chain_passes_through(node):
     with container(cni, "chained", extra=extra) as pod:
         assert len(pod.result["ips"]) == 2
         assert traffic.ping(node.netns, pod.ipv4).ok
-        cni.check(pod.container_id, pod.netns.path, pod.result)
+        cni.check(pod.container_id, pod.netns.path, pod.result, extra=extra)
 
 
 def test_keys_as_containerd_writes_them(node):

@@ -73,10 +73,10 @@ def test_a_version_that_does_not_go_is_code_1(node, sandbox, command, version):
 
 def test_add_where_the_interface_exists_is_refused_and_leaves_it(node, sandbox):
     cni = Cni(node.instance)
-    sandbox.ip("link", "add", "eth0", "type", "dummy")
+    sandbox.ip("link", "add", "eth0", "type", "veth", "peer", "name", "mine")
     with pytest.raises(CniError):
         cni.add(sandbox.name, sandbox.path)
-    assert "dummy" in sandbox.run("ip", "-d", "link", "show", "eth0").stdout
+    assert "eth0@mine" in sandbox.run("ip", "link", "show", "eth0").stdout
     cni.delete(sandbox.name, sandbox.path)
     sandbox.ip("link", "del", "eth0", check=False)
 

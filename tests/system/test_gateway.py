@@ -38,17 +38,16 @@ def test_neighbour_solicitation_for_the_gateway_is_answered(pods):
     assert reply[62:78] == frames.packed("fe80::1") and frames.mac_bytes(GATEWAY_MAC) in reply[78:]
 
 
-def test_arp_for_a_stranger_is_not_answered(pods):
-    """A pod on the /32 scheme asks for its gateway only; for another address of the link nobody answers."""
-    a, _ = pods
+def test_arp_for_the_pods_own_address_is_not_answered(pods):
+    """Proxy ARP answers for what is routed elsewhere (RFC 1027); an answer for the asker's own address would take it
+    away (RFC 5227)."""
+    a, b = pods
     with frames.raw_socket(a) as raw:
-        raw.send(frames.ethernet("ff:ff:ff:ff:ff:ff", a.mac, frames.arp_request(a.mac, a.ipv4, "169.254.7.7"),
-                                 frames.ETH_ARP))
-        # The answer to this one comes after any answer to the first.
-        raw.send(frames.ethernet("ff:ff:ff:ff:ff:ff", a.mac, frames.arp_request(a.mac, a.ipv4, "169.254.1.1"),
-                                 frames.ETH_ARP))
+        for target in (a.ipv4, b.ipv4):  # an answer to the first would come before the answer to the second
+            raw.send(frames.ethernet("ff:ff:ff:ff:ff:ff", a.mac, frames.arp_request(a.mac, a.ipv4, target),
+                                     frames.ETH_ARP))
         reply = frames.receive_matching(raw, lambda frame: frame[12:14] == b"\x08\x06")
-    assert reply is not None and reply[28:32] == frames.packed("169.254.1.1")
+    assert reply is not None and reply[28:32] == frames.packed(b.ipv4)
 
 
 def test_tcp_to_the_gateway_is_counted_and_answers_nothing(node, pods):

@@ -1,5 +1,7 @@
 """A pod sends only from its own MAC and its own addresses: anything else is counted by name and reaches nobody."""
 
+import json
+
 import pytest
 
 from harness import frames
@@ -33,9 +35,12 @@ CASES = [
      lambda a, b, c: frames.ethernet(GATEWAY_MAC, a.mac, udp4("198.51.100.7", b.ipv4))),
     ("the IPv6 address of another pod", "spoofed_address",
      lambda a, b, c: frames.ethernet(GATEWAY_MAC, a.mac, udp6(c.ipv6, b.ipv6), frames.ETH_IPV6)),
-    ("a broadcast source", "bad_source",
+    ("a broadcast source", "spoofed_address",
      lambda a, b, c: frames.ethernet(GATEWAY_MAC, a.mac, udp4("255.255.255.255", b.ipv4))),
-    ("a loopback source", "bad_source", lambda a, b, c: frames.ethernet(GATEWAY_MAC, a.mac, udp4("127.0.0.1", b.ipv4))),
+    ("a loopback source", "spoofed_address",
+     lambda a, b, c: frames.ethernet(GATEWAY_MAC, a.mac, udp4("127.0.0.1", b.ipv4))),
+    ("an IPv6 multicast source", "bad_source",
+     lambda a, b, c: frames.ethernet(GATEWAY_MAC, a.mac, udp6("ff02::1", b.ipv6), frames.ETH_IPV6)),
     ("straight to another pod's MAC", "not_for_gateway",
      lambda a, b, c: frames.ethernet(b.mac, a.mac, udp4(a.ipv4, b.ipv4))),
     ("a VLAN tag", "vlan_on_pod",
@@ -62,3 +67,14 @@ def test_a_pod_cannot_send(node, pods, third, reason, make):
         raw.send(frames.ethernet(GATEWAY_MAC, a.mac, udp4(a.ipv4, b.ipv4, b"good-packet-mark")))
         first = frames.receive_matching(seen, lambda frame: MARK in frame or b"good-packet-mark" in frame)
     assert first is not None and MARK not in first
+
+
+@pytest.mark.parametrize("source", ["127.0.0.1", "255.255.255.255", "224.0.0.1"])
+def test_the_host_cannot_send_from_an_address_that_is_nobodys(node, pods, source):
+    """The host may send from any address but these."""
+    _, b = pods
+    mac = json.loads(node.netns.run("ip", "-j", "link", "show", "millrace0").stdout)[0]["address"]
+    before = node.instance.drops().get("bad_source", 0)
+    with frames.raw_socket(node.netns, "millrace0") as raw:
+        raw.send(frames.ethernet(GATEWAY_MAC, mac, udp4(source, b.ipv4)))
+    wait_until(lambda: node.instance.drops().get("bad_source", 0) > before, "a drop 'bad_source'", 5)

@@ -21,12 +21,14 @@ bool before(std::uint32_t a, std::uint32_t b) noexcept { return static_cast<std:
 FillRing::FillRing(xsk_ring_prod& ring, MbufPool& pool, FrameLedger& ledger, std::uint32_t limit,
                    bool kernel_copies) noexcept
     : ring_(ring), pool_(pool), ledger_(ledger), limit_(std::max(limit, kFloorFrames)), kernel_copies_(kernel_copies) {
+  FillBudget& budget = pool_.fill_budget();
   const std::uint32_t start = std::min(kStartFrames, limit_);
-  if (pool_.fill_budget().take(start - kFloorFrames)) target_ = start;
+  budget.take_floor(kFloorFrames);
+  if (budget.ample() && budget.take(start - kFloorFrames)) target_ = start;
   top_up();
 }
 
-FillRing::~FillRing() { pool_.fill_budget().give(target_ - kFloorFrames); }
+FillRing::~FillRing() { pool_.fill_budget().give(target_); }
 
 void FillRing::grow() noexcept {
   const std::uint32_t next = std::min(target_ * 2, limit_);

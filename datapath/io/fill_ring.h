@@ -2,7 +2,7 @@
 ///
 /// Theory:  `target` frames are kept with the kernel. It starts small and doubles when the packets found waiting were
 ///          more than half of what the kernel had, so a burst finds room before the ring runs dry. What is above
-///          kFloorFrames comes out of the pool's FillBudget. When that gets tight, a port that has been idle takes its
+///          kFloorFrames must fit into the pool's FillBudget. When that is tight, a port that has been idle takes its
 ///          extra frames back out of the ring: there is no call for it, but the kernel skips (and counts) addresses
 ///          outside of the UMEM, so such an address is written over entries at the far end of the ring, which the
 ///          kernel has not come near to. The ring has twice the target's limit, so that blank entries, which leave
@@ -47,7 +47,7 @@ class FillRing {
 
  private:
   static constexpr std::uint32_t kStartFrames = 256;  // a veth's own ring
-  static constexpr std::uint32_t kIdleTurns = 256;
+  static constexpr std::uint32_t kIdleTurns = 32;
 
   void grow() noexcept;
   void top_up() noexcept;

@@ -37,10 +37,13 @@ class Client {
     if (auto there = probe_socket(program_, path_, up_command_); !there) return there.error();
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
-    context.set_wait_for_ready(true);
     Reply reply;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &reply);
-    if (!status.ok()) return explain(status);
+    if (!status.ok()) {
+      // A daemon that is just ending still takes connections and answers nothing.
+      if (auto there = probe_socket(program_, path_, up_command_); !there) return there.error();
+      return explain(status);
+    }
     return reply;
   }
 

@@ -106,6 +106,13 @@ Json CniNetwork::plugin_config(const Json& plugin, const Json& capability_argume
   return config;
 }
 
+net::Result<void> CniNetwork::check_plugins(const std::string& plugin_path) const {
+  for (const Json& plugin : list_["plugins"]) {
+    if (auto found = find_plugin(text_of(plugin, "type"), plugin_path); !found) return found.error();
+  }
+  return {};
+}
+
 net::Result<Json> CniNetwork::add(const CniAttachment& attachment, const Json& capability_arguments) const {
   Json result;
   for (const Json& plugin : list_["plugins"]) {

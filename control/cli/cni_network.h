@@ -29,6 +29,8 @@ class CniNetwork {
   /// As written into a pod's record; parse() reads it again.
   const nlohmann::json& list() const { return list_; }
 
+  /// Error kNotFound for a plugin that lies in no directory of CNI_PATH: told before anything is made.
+  net::Result<void> check_plugins(const std::string& plugin_path) const;
   /// The last plugin's result. On failure nothing is taken back: DEL does that.
   net::Result<nlohmann::json> add(const CniAttachment& attachment, const nlohmann::json& capability_arguments) const;
   /// Goes on past a plugin that fails and returns the first error.

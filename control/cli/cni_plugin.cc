@@ -19,19 +19,6 @@ using Json = nlohmann::json;
 constexpr std::size_t kAnswerLimitBytes = 1 << 20;
 constexpr int kTryAgainLater = 11;  // CNI specification, section 5
 
-net::Result<std::string> find_plugin(const std::string& type, const std::string& path) {
-  if (type.empty() || type.find('/') != std::string::npos) {
-    return net::invalid_argument(fmt::format("type \"{}\" of a CNI plugin; allowed: the name of a program", type));
-  }
-  for (std::size_t begin = 0; begin <= path.size();) {
-    const std::size_t end = std::min(path.find(':', begin), path.size());
-    const std::string candidate = fmt::format("{}/{}", path.substr(begin, end - begin), type);
-    if (end > begin && ::access(candidate.c_str(), X_OK) == 0) return candidate;
-    begin = end + 1;
-  }
-  return net::not_found(fmt::format("the CNI plugin {} is in no directory of {}", type, path));
-}
-
 /// Memory that a child can have as its stdin or stdout: no pipe to fill up, nothing on a disk.
 UniqueFd memory_file(const std::string& text) {
   UniqueFd fd(::memfd_create("millrace-cni", MFD_CLOEXEC));
@@ -79,6 +66,19 @@ net::Error failure(const std::string& what, const Process::End& end, const Json&
 }
 
 }  // namespace
+
+net::Result<std::string> find_plugin(const std::string& type, const std::string& path) {
+  if (type.empty() || type.find('/') != std::string::npos) {
+    return net::invalid_argument(fmt::format("type \"{}\" of a CNI plugin; allowed: the name of a program", type));
+  }
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find(':', begin), path.size());
+    const std::string candidate = fmt::format("{}/{}", path.substr(begin, end - begin), type);
+    if (end > begin && ::access(candidate.c_str(), X_OK) == 0) return candidate;
+    begin = end + 1;
+  }
+  return net::not_found(fmt::format("the CNI plugin {} is in no directory of {}", type, path));
+}
 
 net::Result<Json> run_plugin(const std::string& command, const CniAttachment& attachment, const Json& config) {
   const std::string type = config.value("type", "");

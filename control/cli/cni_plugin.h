@@ -28,6 +28,9 @@ struct CniAttachment {
   std::string path;    // CNI_PATH: directories with plugins, colons between
 };
 
+/// Where the program of that type lies in a CNI_PATH.
+net::Result<std::string> find_plugin(const std::string& type, const std::string& path);
+
 /// The plugin's answer, null when it printed nothing.
 net::Result<nlohmann::json> run_plugin(const std::string& command, const CniAttachment& attachment,
                                        const nlohmann::json& config);

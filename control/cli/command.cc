@@ -10,6 +10,18 @@ namespace {
 
 constexpr int kUsageStatus = 2;
 
+/// A word in the place of a command that is none, for which CLI11 only says that a command is missing.
+std::string unknown_command(const CLI::App& app) {
+  const CLI::App* group = &app;
+  while (!group->get_subcommands().empty()) group = group->get_subcommands().front();
+  const std::vector<std::string> left = app.remaining(true);
+  const auto below = group->get_subcommands([](const CLI::App*) { return true; });
+  if (below.empty() || left.empty() || left.front().starts_with('-')) return "";
+  std::string out = fmt::format("no command \"{}\"; there are:", left.front());
+  for (const CLI::App* command : below) out += " " + command->get_name();
+  return out;
+}
+
 }  // namespace
 
 CLI::App* add_command(CLI::App& parent, Context& context, const std::string& name, const std::string& text,
@@ -57,6 +69,10 @@ int run(int argc, const char* const* argv) {
   try {
     app->parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (const std::string wrong = unknown_command(*app); !wrong.empty()) {
+      fmt::print(stderr, "millrace: {}\n", wrong);
+      return kUsageStatus;
+    }
     return app->exit(error) == 0 ? 0 : kUsageStatus;
   }
   const net::Result<int> status = context.action();

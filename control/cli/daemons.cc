@@ -133,10 +133,14 @@ net::Result<void> end_daemon(const Daemon& daemon, const Process& process, std::
       return net::failed_precondition(fmt::format("{}: process {} does not end", daemon.program, process.pid()));
     }
   }
+  remove_leftovers(daemon);
+  return {};
+}
+
+void remove_leftovers(const Daemon& daemon) {
   std::error_code error;
   fs::remove(daemon.pid_file, error);
   fs::remove(daemon.socket, error);
-  return {};
 }
 
 net::Result<void> clean_up(const config::Config& config) {

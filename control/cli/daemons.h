@@ -50,6 +50,8 @@ std::optional<RunningDaemon> find_daemon(const Daemon& daemon);
 net::Result<Process> start_daemon(const Daemon& daemon, const config::Config& config, const std::string& notify_address);
 /// SIGTERM, then SIGKILL when it has not ended in time. The daemon's socket and pid file are removed.
 net::Result<void> end_daemon(const Daemon& daemon, const Process& process, std::chrono::seconds timeout);
+/// Socket and pid file of one that does not run.
+void remove_leftovers(const Daemon& daemon);
 /// millrace-agent --cleanup: takes the host port and the pods' interfaces away.
 net::Result<void> clean_up(const config::Config& config);
 

@@ -13,6 +13,7 @@ constexpr std::chrono::seconds kEndTimeout{15};
 net::Result<void> end_if_running(const Daemon& daemon) {
   const auto running = find_daemon(daemon);
   if (!running) {
+    remove_leftovers(daemon);
     fmt::print("{} does not run\n", daemon.program);
     return {};
   }
@@ -46,7 +47,7 @@ net::Result<int> down(Context& context) {
 
 void add_down(CLI::App& app, Context& context) {
   add_command(app, context, "down",
-              "Stop both daemons and remove the interfaces they made; pods that still exist come back with up", down);
+              "Stop both daemons and remove the host port and the pods' interfaces", down);
 }
 
 }  // namespace millrace::control::cli

@@ -163,6 +163,7 @@ net::Result<int> pod_add(Context& context, const Words& words) {
   const std::string netns = netns_name(config->runtime_dir, words.pod.name_space, words.pod.name);
   const std::string plugin_path =
       words.plugin_path.empty() ? program_directory() + ":/opt/cni/bin:/usr/lib/cni" : words.plugin_path;
+  if (auto there = network->check_plugins(plugin_path); !there) return there.error();
   PodRecord record{.name_space = words.pod.name_space, .name = words.pod.name, .netns = netns,
                    .network = std::move(*network), .args = cni_args(*spec, netns), .plugin_path = plugin_path,
                    .result = nullptr};

@@ -21,7 +21,7 @@ Json daemon_json(const net::Result<Status>& status) {
 }
 
 std::string switch_text(const net::Result<api::SwitchStatus>& status) {
-  if (!status) return fmt::format("millraced       {}\n", status.error().message);
+  if (!status) return status.error().message + "\n";
   return fmt::format("millraced       {}, pid {}, up {}, generation {}\n", status->version(), status->pid(),
                      duration_text(status->uptime_ms()), status->generation()) +
          fmt::format("  ports         {} of {}\n", status->port_count(), status->port_limit()) +
@@ -39,7 +39,7 @@ std::string workers_text(const net::Result<api::GetCountersReply>& counters) {
 }
 
 std::string agent_text(const net::Result<api::AgentStatus>& status) {
-  if (!status) return fmt::format("millrace-agent  {}\n", status.error().message);
+  if (!status) return status.error().message + "\n";
   std::string out = fmt::format("millrace-agent  {}, pid {}, up {}, generation {}\n", status->version(), status->pid(),
                                 duration_text(status->uptime_ms()), status->generation()) +
                     fmt::format("  node          {}\n", status->node_name()) +

@@ -1,6 +1,7 @@
 // millrace up
 #include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
@@ -20,7 +21,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kReadyTimeout{60};
 constexpr std::chrono::seconds kEndTimeout{10};
-/// Between two questions to the agent whether the switch is as it should be: no event tells that.
+/// Between two questions to a daemon that was not started here, or whether the switch is as the agent wants it: no event
+/// tells either, but the end of a process is seen at once.
 constexpr std::chrono::milliseconds kAskAgain{20};
 
 struct Started {
@@ -49,22 +51,49 @@ class Starter {
 
  private:
   net::Result<void> start_if_missing(const Daemon& daemon) {
-    if (auto running = find_daemon(daemon)) {
-      const std::string file = config_.file.empty() ? "" : std::filesystem::absolute(config_.file).string();
-      if (running->config_file && *running->config_file != file) {
-        return net::failed_precondition(
-            fmt::format("{} (pid {}) already serves {} with another configuration, {}; give this instance its own runtimeDir",
-                        daemon.program, running->process.pid(), config_.runtime_dir,
-                        running->config_file->empty() ? "the defaults" : *running->config_file));
-      }
-      fmt::print("{} runs already, pid {}\n", daemon.program, running->process.pid());
-      return {};
-    }
+    auto running = serves(daemon);
+    if (!running) return running.error();
+    if (*running) return {};
     const std::uintmax_t offset = log_size(daemon.log_file);
     auto process = start_daemon(daemon, config_, ready_socket_.address());
     if (!process) return process.error();
     started_.push_back({.daemon = daemon, .process = std::move(*process), .log_offset = offset});
     return {};
+  }
+
+  /// Whether it runs already. One that was killed a moment ago is still found until it has given its memory back, so only
+  /// an answer counts; without one it is waited for, whichever comes first: its end or its answer.
+  net::Result<bool> serves(const Daemon& daemon) {
+    const auto running = find_daemon(daemon);
+    if (!running) return false;
+    const std::string file = config_.file.empty() ? "" : std::filesystem::absolute(config_.file).string();
+    if (running->config_file && *running->config_file != file) {
+      return net::failed_precondition(
+          fmt::format("{} (pid {}) already serves {} with another configuration, {}; give this instance its own runtimeDir",
+                      daemon.program, running->process.pid(), config_.runtime_dir,
+                      running->config_file->empty() ? "the defaults" : *running->config_file));
+    }
+    while (true) {
+      const auto answer = ask(daemon);
+      if (answer.ok()) {
+        fmt::print("{} runs already, pid {}\n", daemon.program, running->process.pid());
+        return true;
+      }
+      if (running->process.ended(kAskAgain)) return false;
+      if (Clock::now() >= deadline_) {
+        return net::unavailable(fmt::format("{} runs as process {} and does not answer: {}", daemon.program,
+                                            running->process.pid(), answer.error().message));
+      }
+    }
+  }
+
+  net::Result<void> ask(const Daemon& daemon) {
+    if (daemon.socket == config_.switch_socket()) {
+      auto status = switch_client(config_).call(&api::Switch::Stub::GetStatus, api::SwitchStatusRequest());
+      return status.ok() ? net::Result<void>() : status.error();
+    }
+    auto status = agent_client(config_).call(&api::Agent::Stub::GetStatus, api::AgentStatusRequest());
+    return status.ok() ? net::Result<void>() : status.error();
   }
 
   /// Waits for the next message or the end of one of the processes, no longer than `limit`.
@@ -106,8 +135,7 @@ class Starter {
 
   /// Both answer, and the switch forwards as the agent wants it.
   net::Result<void> wait_until_well() {
-    auto switch_status = switch_client(config_).call(&api::Switch::Stub::GetStatus, api::SwitchStatusRequest());
-    if (!switch_status) return switch_status.error();
+    if (auto answer = ask(switch_daemon(config_)); !answer) return answer;
     AgentClient agent = agent_client(config_);
     while (true) {
       auto status = agent.call(&api::Agent::Stub::GetStatus, api::AgentStatusRequest());

@@ -16,7 +16,7 @@ namespace millrace::perf::gen {
 
 /// Frame lengths in bytes, without the FCS.
 inline constexpr std::uint32_t kMinFrameBytes = SEND_HEAD_BYTES;
-inline constexpr std::uint32_t kMaxFrameBytes = 3000;  // the live-frames hook gives one page to a frame and its headroom
+inline constexpr std::uint32_t kMaxFrameBytes = 3000;  // the hook gives one page to a frame and its headroom
 inline constexpr std::uint32_t kMaxFlows = 16'000'000;
 
 struct FlowOptions {

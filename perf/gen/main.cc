@@ -40,8 +40,10 @@ int fail(const net::Error& error) {
 }
 
 net::Result<FlowOptions> flow_options(const SendCommand& command) {
-  const auto source_mac = net::Mac::parse(command.source_mac), destination_mac = net::Mac::parse(command.destination_mac);
-  const auto source = net::IpAddress::parse(command.source_ip), destination = net::IpAddress::parse(command.destination_ip);
+  const auto source_mac = net::Mac::parse(command.source_mac);
+  const auto destination_mac = net::Mac::parse(command.destination_mac);
+  const auto source = net::IpAddress::parse(command.source_ip);
+  const auto destination = net::IpAddress::parse(command.destination_ip);
   if (!source_mac) return source_mac.error();
   if (!destination_mac) return destination_mac.error();
   if (!source) return source.error();
@@ -86,7 +88,8 @@ int run(const ReceiveCommand& command) {
   const auto result = receiver->run(std::chrono::duration<double>(command.warm_up),
                                     std::chrono::duration<double>(command.seconds));
   if (!result) return fail(result.error());
-  fmt::print("{}\n", command.json ? receive_json(command.interface, *result) : receive_line(command.interface, *result));
+  const auto text = command.json ? receive_json : receive_line;
+  fmt::print("{}\n", text(command.interface, *result));
   return 0;
 }
 
@@ -120,7 +123,7 @@ void describe(CLI::App& app, ReceiveCommand& command) {
 
 int main(int argc, char** argv) {
   libbpf_set_print(nullptr);
-  CLI::App app("Makes UDP packets out of a kernel interface at the speed of its XDP layer, or counts what arrives at one");
+  CLI::App app("Makes UDP packets at the speed of an interface's XDP layer, or counts what arrives at one");
   app.require_subcommand(1);
   SendCommand send;
   ReceiveCommand receive;

@@ -1,6 +1,6 @@
 /// Sender: UDP out of a kernel interface, as fast as the kernel's XDP layer takes it or at a given rate.
 ///
-/// Theory:  the program of xdp/send.bpf.c runs in the kernel's live-frames hook on the calling thread, in batches of 64.
+/// Theory:  the program of xdp/send.bpf.c runs in the kernel's live-frames hook on the calling thread, 64 at a time.
 ///          On a veth the frames arrive at the other end as from a network card: they go into its XDP ring, which
 ///          exists only when that end has NAPI (GRO on, or a native XDP program attached, as an AF_XDP port has).
 /// Thread:  one. The work, including the receiving end's NAPI, happens on the thread's processor: pin it.

@@ -68,7 +68,8 @@ TEST(SendReceive, LetsPassWhatIsNotUdp) {
   MILLRACE_NEEDS_ROOT();
   const tests::Pod left("h0"), right("h1");
   // A bridge between the two pods, and the receiver in the right one.
-  tests::shell("ip link add br0 type bridge mcast_snooping 0 && ip link set h0 master br0 && ip link set h1 master br0 && ip link set br0 up");
+  tests::shell("ip link add br0 type bridge mcast_snooping 0 && ip link set br0 up");
+  tests::shell("ip link set h0 master br0 && ip link set h1 master br0");
   const tests::RawSocket sender(left), inside(right);
   std::optional<Receiver> receiver;
   right.netns().run([&] {

@@ -104,7 +104,8 @@ TEST(Eal, MakesHugepagesAndLeavesNothingBehindWhenKilled) {
   const std::uint64_t free_pages = number_in(kPages2M + "free_hugepages");
   Child child([](const Child& self) { start_and_stay(self, HugepageChoice::k2M); });
   EXPECT_EQ(child.hear(), "2M hugepages");
-  EXPECT_EQ(number_in(kPages2M + "nr_overcommit_hugepages"), limit) << "the limit is raised only while pages are mapped";
+  EXPECT_EQ(number_in(kPages2M + "nr_overcommit_hugepages"), limit)
+      << "the limit is raised only while pages are mapped";
   child.end();
   EXPECT_EQ(number_in(kPages2M + "nr_hugepages"), pages);
   EXPECT_EQ(number_in(kPages2M + "free_hugepages"), free_pages);

@@ -97,14 +97,18 @@ class BellPort final : public Port {
 /// Who has 169.254.1.1? Tell 10.0.0.1.
 Frame arp_request() {
   Frame frame(60);
-  const std::uint8_t head[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2,    0, 0,  0, 0, 1, 0x08, 0x06, 0, 1, 8, 0, 6, 4, 0,
-                               1,    2,    0,    0,    0,    0,    1,    10, 0, 0, 1, 0, 0,    0,    0, 0, 0, 169, 254, 1, 1};
+  const std::uint8_t head[] = {
+      0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x08, 0x06,  // to all, from the pod: ARP
+      0, 1, 8, 0, 6, 4, 0, 1,                                            // Ethernet, IPv4, request
+      2, 0, 0, 0, 0, 1, 10, 0, 0, 1,                                     // the pod
+      0, 0, 0, 0, 0, 0, 169, 254, 1, 1};                                 // the gateway
   std::copy(std::begin(head), std::end(head), frame.begin());
   return frame;
 }
 
 bool is_arp_reply(const Frame& frame) {
-  return frame.size() >= 42 && frame[21] == 2 && std::equal(kGatewayMac.bytes.begin(), kGatewayMac.bytes.end(), &frame[22]);
+  return frame.size() >= 42 && frame[21] == 2 &&
+         std::equal(kGatewayMac.bytes.begin(), kGatewayMac.bytes.end(), &frame[22]);
 }
 
 TEST(WorkerThread, TakesNoTurnAndNoTimeWhileItRests) {

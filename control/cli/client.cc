@@ -17,7 +17,8 @@ namespace millrace::control::cli {
 net::Result<void> probe_socket(const std::string& program, const std::string& path, const std::string& up_command) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return net::invalid_argument(fmt::format("{}: too long for a socket", path));
+  if (path.size() >= sizeof address.sun_path)
+    return net::invalid_argument(fmt::format("{}: too long for a socket", path));
   std::memcpy(address.sun_path, path.c_str(), path.size());
   const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return net::internal_error(fmt::format("cannot make a socket: {}", std::strerror(errno)));
@@ -26,8 +27,8 @@ net::Result<void> probe_socket(const std::string& program, const std::string& pa
     return net::unavailable(fmt::format("{} is not running at {}; start it with: {}", program, path, up_command));
   }
   if (errno == EACCES || errno == EPERM) {
-    return net::permission_denied(fmt::format("{} of {} may not be opened by this user; it is for root and its group",
-                                              path, program));
+    return net::permission_denied(
+        fmt::format("{} of {} may not be opened by this user; it is for root and its group", path, program));
   }
   return net::unavailable(fmt::format("{} cannot be reached at {}: {}", program, path, std::strerror(errno)));
 }
@@ -39,7 +40,9 @@ std::string up_command(const config::Config& config) {
 
 template <typename Service>
 Client<Service>::Client(std::string program, std::string path, std::string up_command)
-    : program_(std::move(program)), path_(std::move(path)), up_command_(std::move(up_command)),
+    : program_(std::move(program)),
+      path_(std::move(path)),
+      up_command_(std::move(up_command)),
       stub_(Service::NewStub(api::open_channel(path_))) {}
 
 template <typename Service>

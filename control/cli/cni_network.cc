@@ -97,7 +97,8 @@ Json CniNetwork::plugin_config(const Json& plugin, const Json& capability_argume
   Json arguments = Json::object();
   const auto declared = plugin.find("capabilities");
   for (const auto& [capability, value] : capability_arguments.items()) {
-    const bool wanted = declared != plugin.end() && declared->is_object() && declared->value(capability, Json()) == true;
+    const bool wanted =
+        declared != plugin.end() && declared->is_object() && declared->value(capability, Json()) == true;
     if (wanted) arguments[capability] = value;
   }
   config.erase("capabilities");

@@ -24,8 +24,10 @@ UniqueFd memory_file(const std::string& text) {
   UniqueFd fd(::memfd_create("millrace-cni", MFD_CLOEXEC));
   for (std::size_t done = 0; fd && done < text.size();) {
     const ssize_t wrote = ::write(fd.get(), text.data() + done, text.size() - done);
-    if (wrote <= 0) fd.reset();
-    else done += static_cast<std::size_t>(wrote);
+    if (wrote <= 0)
+      fd.reset();
+    else
+      done += static_cast<std::size_t>(wrote);
   }
   if (fd) ::lseek(fd.get(), 0, SEEK_SET);
   return fd;
@@ -45,7 +47,7 @@ std::string contents(const UniqueFd& fd) {
 
 std::vector<std::string> environment_of(const std::string& command, const CniAttachment& attachment) {
   const char* path = std::getenv("PATH");
-  std::vector<std::string> out = {"CNI_COMMAND=" + command,          "CNI_CONTAINERID=" + attachment.container_id,
+  std::vector<std::string> out = {"CNI_COMMAND=" + command, "CNI_CONTAINERID=" + attachment.container_id,
                                   "CNI_IFNAME=" + attachment.ifname, "CNI_PATH=" + attachment.path,
                                   fmt::format("PATH={}", path != nullptr ? path : "/usr/sbin:/usr/bin:/sbin:/bin")};
   if (!attachment.netns.empty()) out.push_back("CNI_NETNS=" + attachment.netns);
@@ -62,7 +64,8 @@ net::Error failure(const std::string& what, const Process::End& end, const Json&
     return code == kTryAgainLater ? net::unavailable(std::move(message)) : net::failed_precondition(std::move(message));
   }
   while (!error_text.empty() && error_text.back() == '\n') error_text.pop_back();
-  return net::failed_precondition(fmt::format("{}: {}{}{}", what, end.text, error_text.empty() ? "" : ": ", error_text));
+  return net::failed_precondition(
+      fmt::format("{}: {}{}{}", what, end.text, error_text.empty() ? "" : ": ", error_text));
 }
 
 }  // namespace
@@ -86,8 +89,11 @@ net::Result<Json> run_plugin(const std::string& command, const CniAttachment& at
   if (!program) return program.error();
   const UniqueFd input = memory_file(config.dump()), output = memory_file(""), error = memory_file("");
   if (!input || !output || !error) return net::resource_exhausted("no memory for the input of a CNI plugin");
-  auto process = Process::spawn({.argv = {*program}, .environment = environment_of(command, attachment),
-                                 .input = input.get(), .output = output.get(), .error = error.get()});
+  auto process = Process::spawn({.argv = {*program},
+                                 .environment = environment_of(command, attachment),
+                                 .input = input.get(),
+                                 .output = output.get(),
+                                 .error = error.get()});
   if (!process) return process.error();
   const std::string what = fmt::format("{} {}", type, command);
   if (!process->ended(kPluginTimeout)) {

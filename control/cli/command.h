@@ -1,6 +1,8 @@
-/// What every subcommand stands on: the configuration, the form of the output, and what is done after the words are read.
+/// What every subcommand stands on: the configuration, the form of the output, and what is done after the words are
+/// read.
 ///
-/// Shape:   add_NAME(app, context) adds a subcommand; its callback only sets context.action, so a mistake in the words is
+/// Shape:   add_NAME(app, context) adds a subcommand; its callback only sets context.action, so a mistake in the words
+/// is
 ///          told before anything happens. An action returns the exit status.
 /// Errors:  an action's error is printed as "millrace: SENTENCE" and the status is 1; mistakes in the words: 2.
 /// Thread:  the main thread.

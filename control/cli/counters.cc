@@ -20,6 +20,7 @@ void add_to(api::PortTotals& sum, const api::PortTotals& totals) {
   sum.set_tx_packets(sum.tx_packets() + totals.tx_packets());
   sum.set_tx_bytes(sum.tx_bytes() + totals.tx_bytes());
   sum.set_answered(sum.answered() + totals.answered());
+  sum.set_created(sum.created() + totals.created());
   for (const auto& [reason, count] : totals.drops()) (*sum.mutable_drops())[reason] += count;
 }
 
@@ -36,12 +37,18 @@ std::vector<std::pair<std::string, api::PortTotals>> port_rows(const api::GetCou
 
 std::string port_table(const std::vector<std::pair<std::string, api::PortTotals>>& rows) {
   const auto right = Table::Align::kRight;
-  Table table({{"PORT"}, {"RX-PACKETS", right}, {"RX-BYTES", right}, {"TX-PACKETS", right}, {"TX-BYTES", right},
-               {"ANSWERED", right}, {"DROPPED", right}});
+  Table table({{"PORT"},
+               {"RX-PACKETS", right},
+               {"RX-BYTES", right},
+               {"TX-PACKETS", right},
+               {"TX-BYTES", right},
+               {"ANSWERED", right},
+               {"CREATED", right},
+               {"DROPPED", right}});
   for (const auto& [name, totals] : rows) {
     table.add({name, std::to_string(totals.rx_packets()), std::to_string(totals.rx_bytes()),
-               std::to_string(totals.tx_packets()), std::to_string(totals.tx_bytes()), std::to_string(totals.answered()),
-               std::to_string(drops_of(totals))});
+               std::to_string(totals.tx_packets()), std::to_string(totals.tx_bytes()),
+               std::to_string(totals.answered()), std::to_string(totals.created()), std::to_string(drops_of(totals))});
   }
   return table.to_string();
 }
@@ -61,7 +68,12 @@ std::string drop_table(const std::vector<std::pair<std::string, api::PortTotals>
 
 std::string worker_table(const api::GetCountersReply& counters) {
   const auto right = Table::Align::kRight;
-  Table table({{"WORKER", right}, {"CPU", right}, {"PORTS", right}, {"LOOPS", right}, {"BUSY", right}, {"SLEEPS", right},
+  Table table({{"WORKER", right},
+               {"CPU", right},
+               {"PORTS", right},
+               {"LOOPS", right},
+               {"BUSY", right},
+               {"SLEEPS", right},
                {"WAKEUPS", right}});
   for (const auto& worker : counters.workers()) {
     table.add({std::to_string(worker.worker()), std::to_string(worker.cpu()), std::to_string(worker.ports_size()),
@@ -90,7 +102,8 @@ std::uint64_t drops_of(const api::PortTotals& totals) {
 
 std::string drops_text(const api::PortTotals& totals) {
   std::string out;
-  for (const auto& [reason, count] : std::map<std::string, std::uint64_t>(totals.drops().begin(), totals.drops().end())) {
+  for (const auto& [reason, count] :
+       std::map<std::string, std::uint64_t>(totals.drops().begin(), totals.drops().end())) {
     out += fmt::format("{}{}={}", out.empty() ? "" : " ", reason, count);
   }
   return out;
@@ -102,7 +115,8 @@ std::string counters_text(const api::GetCountersReply& counters) {
 }
 
 void add_counters(CLI::App& app, Context& context) {
-  CLI::App* command = add_command(app, context, "counters", "Count packets by port and worker, and drops by name", counters);
+  CLI::App* command =
+      add_command(app, context, "counters", "Count packets by port and worker, and drops by name", counters);
   add_output_option(*command, context);
 }
 

@@ -25,7 +25,9 @@ constexpr std::size_t kTailLines = 12;
 constexpr std::uintmax_t kLogLimitBytes = 16 << 20;  // a longer log is put aside when the daemon starts
 
 Daemon daemon_of(const config::Config& config, const std::string& program, const std::string& socket) {
-  return {.program = program, .socket = socket, .pid_file = fmt::format("{}/{}.pid", config.runtime_dir, program),
+  return {.program = program,
+          .socket = socket,
+          .pid_file = fmt::format("{}/{}.pid", config.runtime_dir, program),
           .log_file = fmt::format("{}/{}.log", config.runtime_dir, program)};
 }
 
@@ -107,11 +109,15 @@ std::vector<std::string> daemon_command(const std::string& program, const config
   return argv;
 }
 
-net::Result<Process> start_daemon(const Daemon& daemon, const config::Config& config, const std::string& notify_address) {
+net::Result<Process> start_daemon(const Daemon& daemon, const config::Config& config,
+                                  const std::string& notify_address) {
   auto log = open_log(daemon.log_file);
   if (!log) return log.error();
-  SpawnOptions options{.argv = daemon_command(daemon.program, config), .environment = own_environment(),
-                       .output = log->get(), .error = log->get(), .own_session = true};
+  SpawnOptions options{.argv = daemon_command(daemon.program, config),
+                       .environment = own_environment(),
+                       .output = log->get(),
+                       .error = log->get(),
+                       .own_session = true};
   std::erase_if(options.environment, [](const std::string& entry) { return entry.starts_with("NOTIFY_SOCKET="); });
   options.environment.push_back("NOTIFY_SOCKET=" + notify_address);
   auto process = Process::spawn(options);
@@ -148,8 +154,10 @@ net::Result<void> clean_up(const config::Config& config) {
   auto log = open_log(agent.log_file);
   if (!log) return log.error();
   const std::uintmax_t offset = log_size(agent.log_file);
-  SpawnOptions options{.argv = daemon_command(agent.program, config), .environment = own_environment(),
-                       .output = log->get(), .error = log->get()};
+  SpawnOptions options{.argv = daemon_command(agent.program, config),
+                       .environment = own_environment(),
+                       .output = log->get(),
+                       .error = log->get()};
   options.argv.push_back("--cleanup");
   auto process = Process::spawn(options);
   if (!process) return process.error();

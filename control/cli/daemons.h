@@ -1,6 +1,7 @@
 /// The two daemons of an instance as processes: found, started, ended.
 ///
-/// Shape:   a daemon is found by its pid file, else by who listens on its socket (SO_PEERCRED), so one that systemd or a
+/// Shape:   a daemon is found by its pid file, else by who listens on its socket (SO_PEERCRED), so one that systemd or
+/// a
 ///          person started by hand is seen, too. Logs: RUNTIME_DIR/PROGRAM.log; pid files: RUNTIME_DIR/PROGRAM.pid.
 /// Errors:  sentences for a person. Nothing that another instance or systemd owns is ended.
 /// Thread:  one at a time in an instance: InstanceLock.
@@ -18,7 +19,7 @@
 namespace millrace::control::cli {
 
 struct Daemon {
-  std::string program;    // "millraced"
+  std::string program;  // "millraced"
   std::string socket;
   std::string pid_file;
   std::string log_file;
@@ -47,7 +48,8 @@ struct RunningDaemon {
 std::optional<RunningDaemon> find_daemon(const Daemon& daemon);
 
 /// Starts it in the background and writes its pid file. `notify_address` goes into NOTIFY_SOCKET.
-net::Result<Process> start_daemon(const Daemon& daemon, const config::Config& config, const std::string& notify_address);
+net::Result<Process> start_daemon(const Daemon& daemon, const config::Config& config,
+                                  const std::string& notify_address);
 /// SIGTERM, then SIGKILL when it has not ended in time. The daemon's socket and pid file are removed.
 net::Result<void> end_daemon(const Daemon& daemon, const Process& process, std::chrono::seconds timeout);
 /// Socket and pid file of one that does not run.

@@ -18,8 +18,8 @@ net::Result<void> end_if_running(const Daemon& daemon) {
     return {};
   }
   if (!running->unit.empty()) {
-    return net::failed_precondition(fmt::format("{} (pid {}) is systemd's; stop it with: systemctl stop {}", daemon.program,
-                                                running->process.pid(), running->unit));
+    return net::failed_precondition(fmt::format("{} (pid {}) is systemd's; stop it with: systemctl stop {}",
+                                                daemon.program, running->process.pid(), running->unit));
   }
   if (auto ended = end_daemon(daemon, running->process, kEndTimeout); !ended) return ended;
   fmt::print("{} stopped\n", daemon.program);
@@ -46,8 +46,7 @@ net::Result<int> down(Context& context) {
 }  // namespace
 
 void add_down(CLI::App& app, Context& context) {
-  add_command(app, context, "down",
-              "Stop both daemons and remove the host port and the pods' interfaces", down);
+  add_command(app, context, "down", "Stop both daemons and remove the host port and the pods' interfaces", down);
 }
 
 }  // namespace millrace::control::cli

@@ -9,13 +9,13 @@ namespace millrace::control::cli {
 namespace {
 
 std::string header(const std::string& name, int section) {
-  return fmt::format(".\\\" Made by `millrace config docs`; a test compares the two.\n.TH {} {} \"\" \"Millrace {}\"\n", name,
-                     section, MILLRACE_VERSION);
+  return fmt::format(".\\\" Made by `millrace config docs`; a test compares the two.\n.TH {} {} \"\" \"Millrace {}\"\n",
+                     name, section, MILLRACE_VERSION);
 }
 
 std::string option_line(const CLI::Option& option) {
-  std::string line = ".TP\n\\fB" + roff_text(option.get_positional() ? option.get_name(true) : option.get_name(false, true)) +
-                     "\\fR";
+  std::string line =
+      ".TP\n\\fB" + roff_text(option.get_positional() ? option.get_name(true) : option.get_name(false, true)) + "\\fR";
   if (!option.get_type_name().empty() && option.get_items_expected_max() > 0) {
     line += " \\fI" + roff_text(option.get_type_name()) + "\\fR";
   }
@@ -42,10 +42,14 @@ void describe(const CLI::App& app, const std::string& path, std::string& out) {
 std::string roff_text(const std::string& text) {
   std::string out;
   for (const char c : text) {
-    if (c == '\\') out += "\\e";
-    else if (c == '-') out += "\\-";
-    else if ((c == '.' || c == '\'') && (out.empty() || out.back() == '\n')) out += std::string("\\&") + c;
-    else out += c;
+    if (c == '\\')
+      out += "\\e";
+    else if (c == '-')
+      out += "\\-";
+    else if ((c == '.' || c == '\'') && (out.empty() || out.back() == '\n'))
+      out += std::string("\\&") + c;
+    else
+      out += c;
   }
   return out;
 }
@@ -58,8 +62,9 @@ std::string command_page(const CLI::App& app) {
   for (const CLI::Option* option : app.get_options()) out += option_line(*option);
   out += ".SH COMMANDS\n";
   describe(app, "millrace", out);
-  out += ".SH EXIT STATUS\n0: done. 1: it failed, with a sentence on stderr; of\n.B status\n"
-         "also: a daemon is not well. 2: a mistake in the words. Of\n.B pod exec\nthe status of the command.\n";
+  out +=
+      ".SH EXIT STATUS\n0: done. 1: it failed, with a sentence on stderr; of\n.B status\n"
+      "also: a daemon is not well. 2: a mistake in the words. Of\n.B pod exec\nthe status of the command.\n";
   out += ".SH ENVIRONMENT\n.TP\n.B MILLRACE_CONFIG\nThe configuration file when there is no\n.BR \\-\\-config .\n";
   out += fmt::format(".SH FILES\n.TP\n.I {}\nThe configuration file; it need not exist.\n", config::kDefaultPath);
   out += ".SH SEE ALSO\n.BR millrace.yaml (5)\n";
@@ -68,10 +73,13 @@ std::string command_page(const CLI::App& app) {
 
 std::string config_page() {
   return header("MILLRACE.YAML", 5) + ".SH NAME\nmillrace.yaml \\- configuration of Millrace\n.SH DESCRIPTION\n" +
-         "One YAML file for both daemons and the command line:\n.BR \\-\\-config ,\nelse\n.BR MILLRACE_CONFIG ,\nelse\n" +
+         "One YAML file for both daemons and the command line:\n.BR \\-\\-config ,\nelse\n.BR MILLRACE_CONFIG "
+         ",\nelse\n" +
          fmt::format(".IR {} ,\n", config::kDefaultPath) +
-         "which need not exist. Every key is optional. A file with an unknown key, a wrong type or an impossible value is "
-         "refused as a whole.\n.SH OPTIONS\n" + config::man_text() + ".SH SEE ALSO\n.BR millrace (8)\n";
+         "which need not exist. Every key is optional. A file with an unknown key, a wrong type or an impossible value "
+         "is "
+         "refused as a whole.\n.SH OPTIONS\n" +
+         config::man_text() + ".SH SEE ALSO\n.BR millrace (8)\n";
 }
 
 }  // namespace millrace::control::cli

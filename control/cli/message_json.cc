@@ -59,7 +59,8 @@ Json value_of(const Message& message, const FieldDescriptor& field, int index) {
       return enumerator_text(one ? *reflection.GetEnum(message, &field)
                                  : *reflection.GetRepeatedEnum(message, &field, index));
     case FieldDescriptor::CPPTYPE_STRING: {
-      std::string text = one ? reflection.GetString(message, &field) : reflection.GetRepeatedString(message, &field, index);
+      std::string text =
+          one ? reflection.GetString(message, &field) : reflection.GetRepeatedString(message, &field, index);
       return field.type() == FieldDescriptor::TYPE_BYTES ? address_text(text) : text;
     }
     case FieldDescriptor::CPPTYPE_MESSAGE:

@@ -107,9 +107,9 @@ class PodMaker {
     for (const api::Pod& pod : pods->pods()) {
       if (pod.key().container_id() == record_.netns && pod.key().network() == record_.network.name()) return pod;
     }
-    return net::failed_precondition(
-        fmt::format("the plugins of {} succeeded, but millrace-agent does not know the pod: is millrace-cni among them?",
-                    record_.network.name()));
+    return net::failed_precondition(fmt::format(
+        "the plugins of {} succeeded, but millrace-agent does not know the pod: is millrace-cni among them?",
+        record_.network.name()));
   }
 
   /// The error that led here is the one to tell; what fails now is left for `pod del`, which finds the record.
@@ -121,7 +121,8 @@ class PodMaker {
     const auto forgotten = agent_.call(&api::Agent::Stub::DeletePodObject, request);
     const auto gone = delete_netns(record_.netns);
     if (removed.ok() && forgotten.ok() && gone.ok()) return delete_pod_record(config_, record_.netns);
-    fmt::print(stderr, "millrace: not all could be undone; when the cause is gone: millrace pod del {} --namespace {}\n",
+    fmt::print(stderr,
+               "millrace: not all could be undone; when the cause is gone: millrace pod del {} --namespace {}\n",
                record_.name, record_.name_space);
   }
 
@@ -134,9 +135,9 @@ class PodMaker {
 };
 
 std::string cni_args(const PodSpec& spec, const std::string& container_id) {
-  std::string args = fmt::format(
-      "IgnoreUnknown=1;K8S_POD_NAMESPACE={};K8S_POD_NAME={};K8S_POD_INFRA_CONTAINER_ID={};K8S_POD_UID={}",
-      spec.object.namespace_(), spec.object.name(), container_id, random_uuid());
+  std::string args =
+      fmt::format("IgnoreUnknown=1;K8S_POD_NAMESPACE={};K8S_POD_NAME={};K8S_POD_INFRA_CONTAINER_ID={};K8S_POD_UID={}",
+                  spec.object.namespace_(), spec.object.name(), container_id, random_uuid());
   // As podman says them: for plugins that do not declare the capabilities `ips` and `mac`.
   for (std::size_t i = 0; i < spec.addresses.size(); ++i) args += (i == 0 ? ";IP=" : ",") + spec.addresses[i];
   if (!spec.mac.empty()) args += ";MAC=" + spec.mac;
@@ -145,7 +146,8 @@ std::string cni_args(const PodSpec& spec, const std::string& container_id) {
 
 void show(const api::Pod& pod) {
   std::string addresses;
-  for (const std::string& address : pod.addresses()) addresses += (addresses.empty() ? "" : ", ") + address_text(address);
+  for (const std::string& address : pod.addresses())
+    addresses += (addresses.empty() ? "" : ", ") + address_text(address);
   fmt::print("pod        {}\naddresses  {}\ninterface  {} (eth0 in the pod, {})\nnetns      {}\n",
              pod_text(pod.pod_namespace(), pod.pod_name()), addresses, pod.host_interface(), address_text(pod.mac()),
              pod.netns());
@@ -164,8 +166,12 @@ net::Result<int> pod_add(Context& context, const Words& words) {
   const std::string plugin_path =
       words.plugin_path.empty() ? program_directory() + ":/opt/cni/bin:/usr/lib/cni" : words.plugin_path;
   if (auto there = network->check_plugins(plugin_path); !there) return there.error();
-  PodRecord record{.name_space = words.pod.name_space, .name = words.pod.name, .netns = netns,
-                   .network = std::move(*network), .args = cni_args(*spec, netns), .plugin_path = plugin_path,
+  PodRecord record{.name_space = words.pod.name_space,
+                   .name = words.pod.name,
+                   .netns = netns,
+                   .network = std::move(*network),
+                   .args = cni_args(*spec, netns),
+                   .plugin_path = plugin_path,
                    .result = nullptr};
   auto pod = PodMaker(*config, *spec, std::move(record), hold).make();
   if (!pod) return pod.error();
@@ -187,16 +193,21 @@ void add_pod_add(CLI::App& pod, Context& context) {
     command->add_option(name, out, text)->take_all()->allow_extra_args(false)->type_name(type);
   };
   command->add_option("NAME", words->pod.name, "Name of the pod")->required();
-  command->add_option("-n,--namespace", words->pod.name_space, "Kubernetes namespace")->type_name("NS")->capture_default_str();
+  command->add_option("-n,--namespace", words->pod.name_space, "Kubernetes namespace")
+      ->type_name("NS")
+      ->capture_default_str();
   repeated("-l,--label", words->pod.labels, "A label; may be repeated", "KEY=VALUE");
   repeated("-p,--port", words->pod.ports, "A container port; may be repeated", "[NAME:]PORT[/PROTOCOL]");
   repeated("--ip", words->pod.addresses, "The address it shall have; one a family", "ADDRESS");
   command->add_option("--mac", words->pod.mac, "The MAC address it shall have")->type_name("MAC");
-  command->add_option("--conflist", words->conflist,
-                      "CNI configuration to run in place of millrace-cni alone: a file, or a directory like /etc/cni/net.d")
+  command
+      ->add_option(
+          "--conflist", words->conflist,
+          "CNI configuration to run in place of millrace-cni alone: a file, or a directory like /etc/cni/net.d")
       ->type_name("PATH");
-  command->add_option("--cni-path", words->plugin_path,
-                      "Directories of the plugins, colons between; default: this program's, /opt/cni/bin, /usr/lib/cni")
+  command
+      ->add_option("--cni-path", words->plugin_path,
+                   "Directories of the plugins, colons between; default: this program's, /opt/cni/bin, /usr/lib/cni")
       ->type_name("DIRS");
   add_output_option(*command, context);
 }

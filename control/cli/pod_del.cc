@@ -32,15 +32,20 @@ class PodRemover {
     if (!known) return known.error();
     auto record = read_pod_record(config_, netns);
     if (known->has_key() && known->key().container_id() != netns) {
-      return net::failed_precondition(fmt::format("the pod {} was made by another runtime, as container {}: delete it there",
-                                                  pod_text(name_space_, name), known->key().container_id()));
+      return net::failed_precondition(
+          fmt::format("the pod {} was made by another runtime, as container {}: delete it there",
+                      pod_text(name_space_, name), known->key().container_id()));
     }
     if (!made_here && !record && !known->has_key()) return false;
     // Without a record (a torn or lost file) the network of this instance is the one it can only have been.
     if (!record) {
-      record.emplace(PodRecord{.name_space = name_space_, .name = name, .netns = netns,
-                               .network = CniNetwork::own(config_.agent_socket()), .args = "",
-                               .plugin_path = program_directory(), .result = nullptr});
+      record.emplace(PodRecord{.name_space = name_space_,
+                               .name = name,
+                               .netns = netns,
+                               .network = CniNetwork::own(config_.agent_socket()),
+                               .args = "",
+                               .plugin_path = program_directory(),
+                               .result = nullptr});
     }
     if (auto step = record->network.remove(record->attachment(), nlohmann::json::object(), record->result); !step) {
       return step.error();
@@ -102,10 +107,13 @@ net::Result<int> pod_del(Context& context, const Words& words) {
 
 void add_pod_del(CLI::App& pod, Context& context) {
   auto words = std::make_shared<Words>();
-  CLI::App* command = add_command(pod, context, "del", "Detach pods by the CNI plugin and remove their namespaces; may be repeated",
-                                  [words](Context& c) { return pod_del(c, *words); });
+  CLI::App* command =
+      add_command(pod, context, "del", "Detach pods by the CNI plugin and remove their namespaces; may be repeated",
+                  [words](Context& c) { return pod_del(c, *words); });
   command->add_option("NAME", words->names, "Names of the pods")->required();
-  command->add_option("-n,--namespace", words->name_space, "Kubernetes namespace")->type_name("NS")->capture_default_str();
+  command->add_option("-n,--namespace", words->name_space, "Kubernetes namespace")
+      ->type_name("NS")
+      ->capture_default_str();
 }
 
 }  // namespace millrace::control::cli

@@ -16,7 +16,7 @@ namespace millrace::control::cli {
 
 namespace {
 
-constexpr int kNotFoundStatus = 127;       // as a shell tells it
+constexpr int kNotFoundStatus = 127;  // as a shell tells it
 constexpr int kNotExecutableStatus = 126;
 
 struct Words {
@@ -59,11 +59,14 @@ net::Result<int> pod_exec(Context& context, const Words& words) {
 
 void add_pod_exec(CLI::App& pod, Context& context) {
   auto words = std::make_shared<Words>();
-  CLI::App* command = add_command(pod, context, "exec", "Run a command in the network namespace of a pod: exec NAME -- COMMAND...",
-                                  [words](Context& c) { return pod_exec(c, *words); });
+  CLI::App* command =
+      add_command(pod, context, "exec", "Run a command in the network namespace of a pod: exec NAME -- COMMAND...",
+                  [words](Context& c) { return pod_exec(c, *words); });
   command->add_option("NAME", words->name, "Name of the pod")->required();
   command->add_option("COMMAND", words->command, "Program and its arguments, behind --")->required();
-  command->add_option("-n,--namespace", words->name_space, "Kubernetes namespace")->type_name("NS")->capture_default_str();
+  command->add_option("-n,--namespace", words->name_space, "Kubernetes namespace")
+      ->type_name("NS")
+      ->capture_default_str();
 }
 
 }  // namespace millrace::control::cli

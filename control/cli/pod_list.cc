@@ -38,7 +38,8 @@ std::string addresses_text(const api::Pod& pod) {
 }
 
 std::string age_text(const api::Pod& pod) {
-  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+  const auto now =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
   const auto now_ms = static_cast<std::uint64_t>(now.count());
   return duration_text(now_ms > pod.created_unix_ms() ? now_ms - pod.created_unix_ms() : 0);
 }

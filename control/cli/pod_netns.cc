@@ -36,8 +36,8 @@ net::Error failure(const std::string& what, int error) {
   return net::failed_precondition(std::move(message));
 }
 
-/// Makes the directory a shared mount, as `ip netns add` does: a namespace that is made or removed here is made or removed
-/// for every mount namespace, else it could not go as long as one of them holds it.
+/// Makes the directory a shared mount, as `ip netns add` does: a namespace that is made or removed here is made or
+/// removed for every mount namespace, else it could not go as long as one of them holds it.
 net::Result<void> share_directory() {
   if (::mkdir(kDirectory, 0755) != 0 && errno != EEXIST) return failure(kDirectory, errno);
   bool bound = false;

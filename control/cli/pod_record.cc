@@ -36,17 +36,20 @@ std::optional<PodRecord> read_pod_record(const config::Config& config, const std
   try {
     auto network = CniNetwork::parse(json.at("conflist").dump(), file_of(config, netns));
     if (!network) return std::nullopt;
-    return PodRecord{.name_space = json.at("namespace"), .name = json.at("name"), .netns = netns,
-                     .network = std::move(*network), .args = json.at("cni_args"), .plugin_path = json.at("cni_path"),
+    return PodRecord{.name_space = json.at("namespace"),
+                     .name = json.at("name"),
+                     .netns = netns,
+                     .network = std::move(*network),
+                     .args = json.at("cni_args"),
+                     .plugin_path = json.at("cni_path"),
                      .result = json.at("result")};
-  } catch (const Json::exception&) {
-    return std::nullopt;
-  }
+  } catch (const Json::exception&) { return std::nullopt; }
 }
 
 net::Result<void> write_pod_record(const config::Config& config, const PodRecord& record) {
-  const Json json = {{"namespace", record.name_space}, {"name", record.name},          {"conflist", record.network.list()},
-                     {"cni_args", record.args},        {"cni_path", record.plugin_path}, {"result", record.result}};
+  const Json json = {{"namespace", record.name_space},    {"name", record.name},
+                     {"conflist", record.network.list()}, {"cni_args", record.args},
+                     {"cni_path", record.plugin_path},    {"result", record.result}};
   std::error_code error;
   std::filesystem::create_directories(directory(config), error);
   const std::string file = file_of(config, record.netns), temporary = file + ".new";

@@ -21,10 +21,12 @@ constexpr std::string_view kPodNameRule =
     "lower-case letters, digits, '-' and '.', a letter or digit at both ends of each part, at most 253 characters";
 constexpr std::string_view kNamespaceRule = "1..63 lower-case letters, digits and '-', a letter or digit at both ends";
 constexpr std::string_view kLabelRule =
-    "KEY=VALUE; KEY is [PREFIX/]NAME with a DNS name as PREFIX; NAME has 1..63 and VALUE 0..63 letters, digits, '-', '_' "
+    "KEY=VALUE; KEY is [PREFIX/]NAME with a DNS name as PREFIX; NAME has 1..63 and VALUE 0..63 letters, digits, '-', "
+    "'_' "
     "and '.', a letter or digit at both ends";
 constexpr std::string_view kPortRule =
-    "[NAME:]PORT[/tcp|udp|sctp]; PORT 1..65535; NAME has 1..15 lower-case letters, digits and '-', a letter among them, no '-' "
+    "[NAME:]PORT[/tcp|udp|sctp]; PORT 1..65535; NAME has 1..15 lower-case letters, digits and '-', a letter among "
+    "them, no '-' "
     "at an end or twice in a row";
 
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
@@ -167,7 +169,8 @@ net::Result<PodSpec> parse_pod(const PodWords& words) {
   if (!words.mac.empty()) {
     const auto mac = net::Mac::parse(words.mac);
     if (!mac || mac->is_multicast() || *mac == net::Mac{}) {
-      return refuse("--mac", words.mac, "is not a station's MAC address", "six bytes like 02:00:00:00:00:01, not multicast");
+      return refuse("--mac", words.mac, "is not a station's MAC address",
+                    "six bytes like 02:00:00:00:00:01, not multicast");
     }
     spec.mac = mac->to_string();
   }

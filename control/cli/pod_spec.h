@@ -18,10 +18,10 @@ namespace millrace::control::cli {
 struct PodWords {
   std::string name;
   std::string name_space = "default";
-  std::vector<std::string> labels;     // k=v
-  std::vector<std::string> ports;      // name:80/tcp, 80/tcp, 80
-  std::vector<std::string> addresses;  // wanted, at most one a family
-  std::string mac;                     // wanted
+  std::vector<std::string> labels = {};     // k=v
+  std::vector<std::string> ports = {};      // name:80/tcp, 80/tcp, 80
+  std::vector<std::string> addresses = {};  // wanted, at most one a family
+  std::string mac = {};                     // wanted
 };
 
 struct PodSpec {

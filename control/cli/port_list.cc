@@ -19,6 +19,14 @@ std::string kind_text(api::PortKind kind) {
   }
 }
 
+std::string state_text(api::PortState state) {
+  switch (state) {
+    case api::PORT_STATE_UP: return "up";
+    case api::PORT_STATE_INTERFACE_GONE: return "interface gone";
+    default: return "unknown";
+  }
+}
+
 std::string addresses_text(const api::PortSpec& spec) {
   std::string out;
   for (const std::string& address : spec.addresses()) out += (out.empty() ? "" : ",") + address_text(address);
@@ -38,14 +46,24 @@ net::Result<int> port_list(Context& context) {
     return 0;
   }
   const auto right = Table::Align::kRight;
-  Table table({{"PORT"}, {"KIND"}, {"INTERFACE"}, {"WORKER", right}, {"XDP"}, {"MTU", right}, {"MAC"}, {"ADDRESSES"},
-               {"RX-PACKETS", right}, {"TX-PACKETS", right}, {"DROPPED", right}});
+  Table table({{"PORT"},
+               {"KIND"},
+               {"INTERFACE"},
+               {"STATE"},
+               {"WORKER", right},
+               {"XDP"},
+               {"MTU", right},
+               {"MAC"},
+               {"ADDRESSES"},
+               {"RX-PACKETS", right},
+               {"TX-PACKETS", right},
+               {"DROPPED", right}});
   for (const api::PortStatus& port : reply->ports()) {
     const api::PortSpec& spec = port.spec();
-    table.add({spec.name(), kind_text(spec.kind()), spec.interface(), std::to_string(port.worker()), port.xdp_mode(),
-               std::to_string(spec.mtu()), address_text(spec.mac()), addresses_text(spec),
-               std::to_string(port.totals().rx_packets()), std::to_string(port.totals().tx_packets()),
-               std::to_string(drops_of(port.totals()))});
+    table.add({spec.name(), kind_text(spec.kind()), spec.interface(), state_text(port.state()),
+               std::to_string(port.worker()), port.xdp_mode(), std::to_string(spec.mtu()), address_text(spec.mac()),
+               addresses_text(spec), std::to_string(port.totals().rx_packets()),
+               std::to_string(port.totals().tx_packets()), std::to_string(drops_of(port.totals()))});
   }
   fmt::print("{}", table.to_string());
   return 0;

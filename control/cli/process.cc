@@ -53,8 +53,7 @@ class SpawnPlan {
     posix_spawnattr_setsigdefault(&attributes_, &all);
     // Away from the terminal's process group: Ctrl-C is for this program, which then undoes what it began.
     const int apart = options.own_session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
-    posix_spawnattr_setflags(&attributes_,
-                             static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | apart));
+    posix_spawnattr_setflags(&attributes_, static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | apart));
   }
   ~SpawnPlan() {
     posix_spawn_file_actions_destroy(&actions_);
@@ -88,7 +87,8 @@ net::Result<Process> Process::spawn(const SpawnOptions& options) {
   if (!fd || !ticks) {
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
-    return net::failed_precondition(fmt::format("{}: no pidfd for it: the kernel must be 5.3 or newer", options.argv[0]));
+    return net::failed_precondition(
+        fmt::format("{}: no pidfd for it: the kernel must be 5.3 or newer", options.argv[0]));
   }
   return Process(pid, std::move(fd), *ticks);
 }
@@ -104,7 +104,8 @@ net::Result<Process> Process::open(pid_t pid) {
 bool Process::ended(std::chrono::milliseconds timeout) const {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd entry{.fd = fd_.get(), .events = POLLIN, .revents = 0};
     const int ready = ::poll(&entry, 1, static_cast<int>(std::max<std::int64_t>(0, left.count())));
     if (ready > 0) return true;
@@ -114,7 +115,8 @@ bool Process::ended(std::chrono::milliseconds timeout) const {
 
 net::Result<void> Process::signal(int number) const {
   if (::syscall(SYS_pidfd_send_signal, fd_.get(), number, nullptr, 0) == 0 || errno == ESRCH) return {};
-  return net::failed_precondition(fmt::format("process {}: cannot be sent signal {}: {}", pid_, number, std::strerror(errno)));
+  return net::failed_precondition(
+      fmt::format("process {}: cannot be sent signal {}: {}", pid_, number, std::strerror(errno)));
 }
 
 Process::End Process::reap() {
@@ -122,8 +124,10 @@ Process::End Process::reap() {
   while (::waitid(P_PIDFD, static_cast<id_t>(fd_.get()), &info, WEXITED) != 0) {
     if (errno != EINTR) return {.status = 1, .text = "an unknown end"};
   }
-  if (info.si_code == CLD_EXITED) return {.status = info.si_status, .text = fmt::format("exit status {}", info.si_status)};
-  return {.status = 128 + info.si_status, .text = fmt::format("signal {} ({})", info.si_status, strsignal(info.si_status))};
+  if (info.si_code == CLD_EXITED)
+    return {.status = info.si_status, .text = fmt::format("exit status {}", info.si_status)};
+  return {.status = 128 + info.si_status,
+          .text = fmt::format("signal {} ({})", info.si_status, strsignal(info.si_status))};
 }
 
 std::optional<std::uint64_t> start_ticks_of(pid_t pid) {

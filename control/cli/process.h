@@ -1,6 +1,7 @@
 /// Process: a process held by a pidfd, so that nothing here can meet another process that was given the same id later.
 ///
-/// Shape:   start_ticks is when the process began, in clock ticks since boot (proc(5), stat field 22): with the boot id it
+/// Shape:   start_ticks is when the process began, in clock ticks since boot (proc(5), stat field 22): with the boot id
+/// it
 ///          names a process for good, which an id alone does not.
 /// Errors:  kNotFound when there is no such process or program; kFailedPrecondition with the system's reason.
 /// Thread:  one owner.
@@ -26,7 +27,7 @@ struct SpawnOptions {
   int input = -1;                        // -1: /dev/null
   int output = -1;                       // -1: the caller's own
   int error = -1;
-  bool own_session = false;              // a daemon: away from the terminal, in the root directory
+  bool own_session = false;  // a daemon: away from the terminal, in the root directory
 };
 
 class Process {
@@ -52,7 +53,8 @@ class Process {
   End reap();
 
  private:
-  Process(pid_t pid, UniqueFd fd, std::uint64_t start_ticks) : pid_(pid), fd_(std::move(fd)), start_ticks_(start_ticks) {}
+  Process(pid_t pid, UniqueFd fd, std::uint64_t start_ticks)
+      : pid_(pid), fd_(std::move(fd)), start_ticks_(start_ticks) {}
   pid_t pid_ = -1;
   UniqueFd fd_;
   std::uint64_t start_ticks_ = 0;

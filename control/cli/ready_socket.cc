@@ -42,7 +42,8 @@ std::optional<pid_t> ReadySocket::take() {
   const ssize_t got = ::recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC);
   if (got <= 0) return std::nullopt;
   const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_CREDENTIALS) return std::nullopt;
+  if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_CREDENTIALS)
+    return std::nullopt;
   ucred sender{};
   std::memcpy(&sender, CMSG_DATA(header), sizeof sender);
 

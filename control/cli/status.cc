@@ -15,8 +15,10 @@ using Json = nlohmann::ordered_json;
 template <typename Status>
 Json daemon_json(const net::Result<Status>& status) {
   Json out = {{"running", status.ok()}};
-  if (status.ok()) out.update(to_json(*status));
-  else out["message"] = status.error().message;
+  if (status.ok())
+    out.update(to_json(*status));
+  else
+    out["message"] = status.error().message;
   return out;
 }
 
@@ -47,8 +49,8 @@ std::string agent_text(const net::Result<api::AgentStatus>& status) {
                                                                                    : status->switch_message()) +
                     fmt::format("  pods          {}\n", status->pod_count());
   for (const api::IpamPool& pool : status->pools()) {
-    out += fmt::format("  pool          {}, block {}: {} of {} addresses used\n", pool.pool(), pool.block(), pool.used(),
-                       pool.capacity());
+    out += fmt::format("  pool          {}, block {}: {} of {} addresses used\n", pool.pool(), pool.block(),
+                       pool.used(), pool.capacity());
   }
   if (!status->ready()) out += "  ready         no: pods cannot be added\n";
   return out;
@@ -60,14 +62,16 @@ net::Result<int> status(Context& context) {
   SwitchClient the_switch = switch_client(*config);
   const auto switch_status = the_switch.call(&api::Switch::Stub::GetStatus, api::SwitchStatusRequest());
   const auto agent_status = agent_client(*config).call(&api::Agent::Stub::GetStatus, api::AgentStatusRequest());
-  const bool healthy = switch_status.ok() && agent_status.ok() && agent_status->ready() && agent_status->switch_connected();
+  const bool healthy =
+      switch_status.ok() && agent_status.ok() && agent_status->ready() && agent_status->switch_connected();
   if (context.json()) {
     fmt::print("{}", json_text({{"healthy", healthy},
                                 {"switch", daemon_json(switch_status)},
                                 {"agent", daemon_json(agent_status)}}));
   } else {
     std::string workers;
-    if (switch_status.ok()) workers = workers_text(the_switch.call(&api::Switch::Stub::GetCounters, api::GetCountersRequest()));
+    if (switch_status.ok())
+      workers = workers_text(the_switch.call(&api::Switch::Stub::GetCounters, api::GetCountersRequest()));
     fmt::print("{}{}{}", switch_text(switch_status), workers, agent_text(agent_status));
   }
   return healthy ? 0 : 1;
@@ -76,8 +80,8 @@ net::Result<int> status(Context& context) {
 }  // namespace
 
 void add_status(CLI::App& app, Context& context) {
-  CLI::App* command =
-      add_command(app, context, "status", "Say how both daemons are; the exit status is 0 only when both are well", status);
+  CLI::App* command = add_command(app, context, "status",
+                                  "Say how both daemons are; the exit status is 0 only when both are well", status);
   add_output_option(*command, context);
 }
 

@@ -29,8 +29,9 @@ std::string draw_node(const Node& node, std::size_t role_width) {
     const bool last_core = std::next(core) == node.end();
     out += fmt::format("{}-- core {}\n", last_core ? "`" : "|", core->first);
     for (const api::TopologyCpu* cpu : core->second) {
-      std::string line = fmt::format("{}   {}-- cpu {:<3}  {:<{}}  {}", last_core ? " " : "|",
-                                     cpu == core->second.back() ? "`" : "|", cpu->cpu(), role_of(*cpu), role_width, cpu->why());
+      std::string line =
+          fmt::format("{}   {}-- cpu {:<3}  {:<{}}  {}", last_core ? " " : "|", cpu == core->second.back() ? "`" : "|",
+                      cpu->cpu(), role_of(*cpu), role_width, cpu->why());
       line.erase(line.find_last_not_of(' ') + 1);
       out += line + "\n";
     }

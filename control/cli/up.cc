@@ -21,8 +21,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kReadyTimeout{60};
 constexpr std::chrono::seconds kEndTimeout{10};
-/// Between two questions to a daemon that was not started here, or whether the switch is as the agent wants it: no event
-/// tells either, but the end of a process is seen at once.
+/// Between two questions to a daemon that was not started here, or whether the switch is as the agent wants it: no
+/// event tells either, but the end of a process is seen at once.
 constexpr std::chrono::milliseconds kAskAgain{20};
 
 struct Started {
@@ -61,17 +61,17 @@ class Starter {
     return {};
   }
 
-  /// Whether it runs already. One that was killed a moment ago is still found until it has given its memory back, so only
-  /// an answer counts; without one it is waited for, whichever comes first: its end or its answer.
+  /// Whether it runs already. One that was killed a moment ago is still found until it has given its memory back, so
+  /// only an answer counts; without one it is waited for, whichever comes first: its end or its answer.
   net::Result<bool> serves(const Daemon& daemon) {
     const auto running = find_daemon(daemon);
     if (!running) return false;
     const std::string file = config_.file.empty() ? "" : std::filesystem::absolute(config_.file).string();
     if (running->config_file && *running->config_file != file) {
-      return net::failed_precondition(
-          fmt::format("{} (pid {}) already serves {} with another configuration, {}; give this instance its own runtimeDir",
-                      daemon.program, running->process.pid(), config_.runtime_dir,
-                      running->config_file->empty() ? "the defaults" : *running->config_file));
+      return net::failed_precondition(fmt::format(
+          "{} (pid {}) already serves {} with another configuration, {}; give this instance its own runtimeDir",
+          daemon.program, running->process.pid(), config_.runtime_dir,
+          running->config_file->empty() ? "the defaults" : *running->config_file));
     }
     while (true) {
       const auto answer = ask(daemon);
@@ -101,7 +101,8 @@ class Starter {
     std::vector<pollfd> entries = {{.fd = ready_socket_.fd(), .events = POLLIN, .revents = 0}};
     for (const Started& one : started_) entries.push_back({.fd = one.process.fd(), .events = POLLIN, .revents = 0});
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - Clock::now()).count();
-    if (::poll(entries.data(), entries.size(), static_cast<int>(std::max<std::int64_t>(0, left))) < 0 && errno != EINTR) {
+    if (::poll(entries.data(), entries.size(), static_cast<int>(std::max<std::int64_t>(0, left))) < 0 &&
+        errno != EINTR) {
       return net::internal_error("poll failed");
     }
     for (std::size_t i = 0; i < started_.size(); ++i) {
@@ -125,8 +126,8 @@ class Starter {
       const auto waiting = std::ranges::find(started_, false, &Started::ready);
       if (waiting == started_.end()) return {};
       if (Clock::now() >= deadline_) {
-        return net::unavailable(fmt::format("{} was not ready within {} s; its log {} says:\n{}", waiting->daemon.program,
-                                            kReadyTimeout.count(), waiting->daemon.log_file,
+        return net::unavailable(fmt::format("{} was not ready within {} s; its log {} says:\n{}",
+                                            waiting->daemon.program, kReadyTimeout.count(), waiting->daemon.log_file,
                                             log_tail(waiting->daemon.log_file, waiting->log_offset)));
       }
       if (auto event = wait_for_event(deadline_); !event) return event;
@@ -142,8 +143,8 @@ class Starter {
       if (status && status->ready() && status->switch_connected()) return {};
       if (Clock::now() >= deadline_) {
         if (!status) return status.error();
-        return net::unavailable(fmt::format("millrace-agent is not ready after {} s: {}", kReadyTimeout.count(),
-                                            status->switch_message()));
+        return net::unavailable(
+            fmt::format("millrace-agent is not ready after {} s: {}", kReadyTimeout.count(), status->switch_message()));
       }
       if (auto event = wait_for_event(Clock::now() + kAskAgain); !event) return event;
     }

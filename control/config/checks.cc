@@ -54,21 +54,26 @@ std::vector<Violation> check_rules(const Config& config) {
                    fmt::format("{}, or 0", workers.cpus.size())});
   }
   if (config.ipam.ipv6 && config.mtu < kIpv6MinimumMtu) {
-    out.push_back({{"mtu", "ipam.ipv6.pool"}, fmt::format("{} is too small for IPv6", config.mtu),
+    out.push_back({{"mtu", "ipam.ipv6.pool"},
+                   fmt::format("{} is too small for IPv6", config.mtu),
                    fmt::format("at least {} with an IPv6 pool, or ipam.ipv6.pool none", kIpv6MinimumMtu)});
   }
   if (config.state_dir == config.runtime_dir) {
-    out.push_back({{"stateDir", "runtimeDir"}, fmt::format("{} is also the runtimeDir", config.state_dir),
+    out.push_back({{"stateDir", "runtimeDir"},
+                   fmt::format("{} is also the runtimeDir", config.state_dir),
                    "another directory than runtimeDir"});
   }
   if (config.uplink == config.host_port || config.uplink == config.host_port + "s") {
-    out.push_back({{"uplink", "hostPort"}, fmt::format("{} belongs to the host port", config.uplink),
+    out.push_back({{"uplink", "hostPort"},
+                   fmt::format("{} belongs to the host port", config.uplink),
                    "another interface than the host port's two"});
   }
   check_family({config.ipam.ipv4, net::IpAddress::from(config.gateway.ipv4), 4, 16, 30, "ipam.ipv4.pool",
-                "ipam.ipv4.blockLength", "gateway.ipv4"}, config.ipam.block_index, out);
+                "ipam.ipv4.blockLength", "gateway.ipv4"},
+               config.ipam.block_index, out);
   check_family({config.ipam.ipv6, net::IpAddress::from(config.gateway.ipv6), 6, 64, 126, "ipam.ipv6.pool",
-                "ipam.ipv6.blockLength", "gateway.ipv6"}, config.ipam.block_index, out);
+                "ipam.ipv6.blockLength", "gateway.ipv6"},
+               config.ipam.block_index, out);
   return out;
 }
 

@@ -27,35 +27,35 @@ enum class Poll { kAdaptive, kAlways };
 enum class Hugepages { kAuto, k2M, k1G, kOff };
 
 struct Config {
-  std::string file;               // where it came from; "" for defaults
+  std::string file;  // where it came from; "" for defaults
 
-  std::string node_name;          // nodeName: default the host name
-  std::string runtime_dir;        // runtimeDir: /run/millrace; sockets and pid files
-  std::string state_dir;          // stateDir: /var/lib/millrace; the agent's database
-  std::string log_level;          // logLevel: trace | debug | info (default) | warning | error
-  Poll poll = Poll::kAdaptive;    // poll: adaptive | always
-  std::string uplink;             // uplink: interface whose NUMA node the workers are put on; "" none (default)
+  std::string node_name;        // nodeName: default the host name
+  std::string runtime_dir;      // runtimeDir: /run/millrace; sockets and pid files
+  std::string state_dir;        // stateDir: /var/lib/millrace; the agent's database
+  std::string log_level;        // logLevel: trace | debug | info (default) | warning | error
+  Poll poll = Poll::kAdaptive;  // poll: adaptive | always
+  std::string uplink;           // uplink: interface whose NUMA node the workers are put on; "" none (default)
 
   struct Workers {
-    std::uint32_t count = 0;      // workers.count: 0 = auto (placement decides)
+    std::uint32_t count = 0;          // workers.count: 0 = auto (placement decides)
     std::vector<std::uint32_t> cpus;  // workers.cpus: pins, one a worker; empty = placement decides
   } workers;
 
   struct Memory {
-    std::uint32_t packets = 0;    // memory.packets: frames in the pool, 32768
+    std::uint32_t packets = 0;               // memory.packets: frames in the pool, 32768
     Hugepages hugepages = Hugepages::kAuto;  // memory.hugepages: auto | 2M | 1G | off
   } memory;
 
-  std::uint32_t port_limit = 0;   // portLimit: ports the switch can have, 1024
+  std::uint32_t port_limit = 0;  // portLimit: ports the switch can have, 1024
 
-  std::string host_port;          // hostPort: name of the node's interface, millrace0
-  bool host_forwarding = true;    // hostForwarding: the agent switches IP forwarding on, so that pods reach the world
-  std::uint32_t mtu = 0;          // mtu: of pod interfaces and the host port, bytes of an IP packet, 1500
+  std::string host_port;        // hostPort: name of the node's interface, millrace0
+  bool host_forwarding = true;  // hostForwarding: the agent switches IP forwarding on, so that pods reach the world
+  std::uint32_t mtu = 0;        // mtu: of pod interfaces and the host port, bytes of an IP packet, 1500
 
   struct Gateway {
-    net::Ipv4 ipv4;               // gateway.ipv4: link-local next hop of pods, 169.254.1.1
-    net::Ipv6 ipv6;               // gateway.ipv6: fe80::1
-    net::Mac mac;                 // gateway.mac: 02:4d:52:00:00:01
+    net::Ipv4 ipv4;  // gateway.ipv4: link-local next hop of pods, 169.254.1.1
+    net::Ipv6 ipv6;  // gateway.ipv6: fe80::1
+    net::Mac mac;    // gateway.mac: 02:4d:52:00:00:01
   } gateway;
 
   struct Pool {
@@ -63,8 +63,8 @@ struct Config {
     std::uint8_t block_bits = 0;  // prefix length of a node's block
   };
   struct Ipam {
-    std::optional<Pool> ipv4;     // ipam.ipv4.pool 10.244.0.0/16, ipam.ipv4.blockLength 24; "pool: none" switches off
-    std::optional<Pool> ipv6;     // ipam.ipv6.pool fd00:10:244::/112, ipam.ipv6.blockLength 120
+    std::optional<Pool> ipv4;       // ipam.ipv4.pool 10.244.0.0/16, ipam.ipv4.blockLength 24; "pool: none" switches off
+    std::optional<Pool> ipv6;       // ipam.ipv6.pool fd00:10:244::/112, ipam.ipv6.blockLength 120
     std::uint32_t block_index = 0;  // ipam.block: which block of the pool is this node's, counted from 0
   } ipam;
 

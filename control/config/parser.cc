@@ -27,9 +27,7 @@ class Walk {
 
   void root(const YAML::Node& node) {
     if (node.IsNull()) return;
-    if (!node.IsMap()) {
-      return fail(line_of(node), "", "the file is not a map of keys", joined(children(""), ", "));
-    }
+    if (!node.IsMap()) { return fail(line_of(node), "", "the file is not a map of keys", joined(children(""), ", ")); }
     section(node, "");
     if (errors_.empty()) rules();
   }
@@ -90,7 +88,8 @@ class Walk {
       if (std::ranges::find(known, name) == known.end()) {
         unknown(line_of(entry.first), path, name, known);
       } else if (!seen.insert(name).second) {
-        fail(line_of(entry.first), full, fmt::format("is there twice, first in line {}", lines_[full]), "each key once");
+        fail(line_of(entry.first), full, fmt::format("is there twice, first in line {}", lines_[full]),
+             "each key once");
       } else {
         lines_[full] = line_of(entry.first);
         entries.emplace_back(full, entry.second);
@@ -115,9 +114,10 @@ class Walk {
       return section(node, path);
     }
     const std::string& tag = node.Tag();
-    const std::string wrong = (tag.empty() || tag == "?" || tag == "!") ? key->read(node, config_)
-                                                                       : "has a YAML tag, which no key takes";
-    if (!wrong.empty()) fail(node.IsNull() ? lines_[path] : std::max(lines_[path], line_of(node)), path, wrong, key->allowed);
+    const std::string wrong =
+        (tag.empty() || tag == "?" || tag == "!") ? key->read(node, config_) : "has a YAML tag, which no key takes";
+    if (!wrong.empty())
+      fail(node.IsNull() ? lines_[path] : std::max(lines_[path], line_of(node)), path, wrong, key->allowed);
   }
 
   void unknown(int line, const std::string& path, const std::string& name, const std::vector<std::string_view>& known) {
@@ -130,7 +130,8 @@ class Walk {
 
   void rules() {
     for (const Violation& violation : check_rules(config_)) {
-      const auto blamed = std::ranges::find_if(violation.keys, [&](auto key) { return lines_.contains(std::string(key)); });
+      const auto blamed =
+          std::ranges::find_if(violation.keys, [&](auto key) { return lines_.contains(std::string(key)); });
       // The defaults keep every rule, so one of the keys is in the file.
       if (blamed == violation.keys.end()) continue;
       fail(lines_[std::string(*blamed)], *blamed, violation.wrong, violation.allowed);
@@ -184,8 +185,10 @@ net::Result<std::string> read_file(const std::string& path) {
   ssize_t got = 1;
   while (got > 0 && length < text.size()) {
     got = read(fd, text.data() + length, text.size() - length);
-    if (got < 0 && errno == EINTR) got = 1;
-    else if (got > 0) length += static_cast<std::size_t>(got);
+    if (got < 0 && errno == EINTR)
+      got = 1;
+    else if (got > 0)
+      length += static_cast<std::size_t>(got);
   }
   const int read_error = errno;
   close(fd);

@@ -104,10 +104,11 @@ std::vector<Key> resource_keys() {
               "Packets that the switch can hold at one time, in all queues of all ports. One takes about 2 KiB with an "
               "mtu of 1500.",
               [](std::uint32_t value, Config& config) { config.memory.packets = value; }),
-      choice("memory.hugepages", "auto", {"auto", "2M", "1G", "off"},
-             "Pages that packets lie in. `auto`: 1 GiB or 2 MiB hugepages if there are any, else 2 MiB hugepages are set "
-             "up if that is permitted, else pages of 4 KiB. `off`: pages of 4 KiB.",
-             [](std::size_t index, Config& config) { config.memory.hugepages = static_cast<Hugepages>(index); }),
+      choice(
+          "memory.hugepages", "auto", {"auto", "2M", "1G", "off"},
+          "Pages that packets lie in. `auto`: 1 GiB or 2 MiB hugepages if there are any, else 2 MiB hugepages are set "
+          "up if that is permitted, else pages of 4 KiB. `off`: pages of 4 KiB.",
+          [](std::size_t index, Config& config) { config.memory.hugepages = static_cast<Hugepages>(index); }),
       integer("portLimit", "1024", kPorts, "Ports that the switch can have: one a pod, and the host port.",
               [](std::uint32_t value, Config& config) { config.port_limit = value; }),
   };
@@ -135,21 +136,23 @@ std::vector<Key> network_keys() {
       {"gateway.ipv6", "IPv6 address", "fe80::1", "a unicast IPv6 address outside of ipam.ipv6.pool",
        "Next hop of the pods for IPv6.",
        [](const YAML::Node& node, Config& config) { return read_gateway_ipv6(node, config.gateway.ipv6); }},
-      {"gateway.mac", "MAC address", "02:4d:52:00:00:01", "a unicast MAC address",
-       "MAC address of the next hop.",
+      {"gateway.mac", "MAC address", "02:4d:52:00:00:01", "a unicast MAC address", "MAC address of the next hop.",
        [](const YAML::Node& node, Config& config) { return read_gateway_mac(node, config.gateway.mac); }},
   };
 }
 
-template <std::optional<Config::Pool> Config::Ipam::* pool>
+template <std::optional<Config::Pool> Config::Ipam::*pool>
 Key pool_key(std::string_view path, std::string_view fallback, std::uint8_t family, Range lengths,
              std::string_view about) {
-  return {path, "prefix", fallback,
-          fmt::format("an IPv{} prefix with a length of {}, or none", family, lengths.to_string()), about,
+  return {path,
+          "prefix",
+          fallback,
+          fmt::format("an IPv{} prefix with a length of {}, or none", family, lengths.to_string()),
+          about,
           [=](const YAML::Node& node, Config& config) { return read_pool(node, family, lengths, config.ipam.*pool); }};
 }
 
-template <std::optional<Config::Pool> Config::Ipam::* pool>
+template <std::optional<Config::Pool> Config::Ipam::*pool>
 Key block_key(std::string_view path, std::string_view fallback, Range range, std::string_view about) {
   return integer(path, fallback, range, about, [](std::uint32_t value, Config& config) {
     if (config.ipam.*pool) (config.ipam.*pool)->block_bits = static_cast<std::uint8_t>(value);
@@ -161,8 +164,9 @@ std::vector<Key> ipam_keys() {
   return {
       pool_key<&Ipam::ipv4>("ipam.ipv4.pool", "10.244.0.0/16", 4, kPool4,
                             "Addresses of all pods of all nodes. `none`: pods get no IPv4 address from here."),
-      block_key<&Ipam::ipv4>("ipam.ipv4.blockLength", "24", kBlock4,
-                             "Prefix length of the part of the pool that one node hands out; at least that of the pool."),
+      block_key<&Ipam::ipv4>(
+          "ipam.ipv4.blockLength", "24", kBlock4,
+          "Prefix length of the part of the pool that one node hands out; at least that of the pool."),
       pool_key<&Ipam::ipv6>("ipam.ipv6.pool", "fd00:10:244::/112", 6, kPool6,
                             "The same for IPv6. `none`: pods get no IPv6 address from here."),
       block_key<&Ipam::ipv6>("ipam.ipv6.blockLength", "120", kBlock6, "The same for IPv6."),

@@ -26,7 +26,7 @@ std::string folded(std::string_view name) {
 std::vector<std::string> all_paths() {
   std::vector<std::string> paths;
   for (const Key& key : schema()) {
-    for (std::size_t dot = key.path.find('.'); ; dot = key.path.find('.', dot + 1)) {
+    for (std::size_t dot = key.path.find('.');; dot = key.path.find('.', dot + 1)) {
       std::string path(key.path.substr(0, dot));
       if (std::ranges::find(paths, path) == paths.end()) paths.push_back(std::move(path));
       if (dot == std::string_view::npos) break;

@@ -99,9 +99,11 @@ std::string markdown_text() {
   std::string out = fmt::format(
       "# Configuration\n\n"
       "<!-- Made by `millrace config docs` from control/config/schema.cc; a test compares the two. -->\n\n"
-      "Both daemons and the command line read one YAML file: `--config FILE`, else the file that `MILLRACE_CONFIG` names,\n"
+      "Both daemons and the command line read one YAML file: `--config FILE`, else the file that `MILLRACE_CONFIG` "
+      "names,\n"
       "else `{}`, which need not exist. Every key is optional. A file with an unknown key, a wrong type or an\n"
-      "impossible value is refused as a whole, with file, line, key and what is allowed; `millrace config check` says the\n"
+      "impossible value is refused as a whole, with file, line, key and what is allowed; `millrace config check` says "
+      "the\n"
       "same without starting anything. Integers are decimal. The file has at most {} bytes.\n\n"
       "| key | type | default | allowed |\n|---|---|---|---|\n",
       kDefaultPath, kFileLimitBytes);
@@ -118,7 +120,8 @@ std::string markdown_text() {
 std::string man_text() {
   std::string out;
   for (const Key& key : schema()) {
-    out += fmt::format(".TP\n\\fB{}\\fR (\\fI{}\\fR, default {})\n", roff(key.path), key.type, roff(key.fallback_text()));
+    out +=
+        fmt::format(".TP\n\\fB{}\\fR (\\fI{}\\fR, default {})\n", roff(key.path), key.type, roff(key.fallback_text()));
     out += roff(key.text) + "\n.br\n" + roff(fmt::format("Allowed: {}.", key.allowed)) + "\n";
   }
   return out;

@@ -10,7 +10,7 @@ namespace millrace::control::config {
 namespace {
 
 constexpr std::size_t kShownBytes = 40;
-constexpr std::size_t kSunPathBytes = 108;       // unix(7)
+constexpr std::size_t kSunPathBytes = 108;  // unix(7)
 constexpr std::size_t kPathBytes = 1024;
 
 /// "" when the node is one plain or quoted value; otherwise what it is instead.
@@ -177,9 +177,8 @@ std::string read_interface(const YAML::Node& node, std::size_t limit, bool may_b
   if (auto wrong = read_text(node, name); !wrong.empty()) return wrong;
   if (name.empty() && !may_be_empty) return "is empty";
   if (name.size() > limit) return fmt::format("{} is {} characters long", shown(name), name.size());
-  const bool fits = std::ranges::all_of(name, [](char c) {
-    return is_lower_alnum(c) || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-';
-  });
+  const bool fits = std::ranges::all_of(
+      name, [](char c) { return is_lower_alnum(c) || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-'; });
   if (!fits || name == "." || name == "..") return fmt::format("{} is not a name of an interface", shown(name));
   out = name;
   return "";

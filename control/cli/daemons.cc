@@ -146,7 +146,8 @@ net::Result<void> end_daemon(const Daemon& daemon, const Process& process, std::
 void remove_leftovers(const Daemon& daemon) {
   std::error_code error;
   fs::remove(daemon.pid_file, error);
-  fs::remove(daemon.socket, error);
+  // One that lost a race for the socket leaves it to the winner.
+  if (!listener_of(daemon.socket)) fs::remove(daemon.socket, error);
 }
 
 net::Result<void> clean_up(const config::Config& config) {

@@ -9,6 +9,9 @@ namespace millrace::control::config {
 namespace {
 
 constexpr std::uint32_t kIpv6MinimumMtu = 1280;  // RFC 8200 section 5
+/// A port always holds 64 packets ready to be filled, and all ports together at most half of the pool
+/// (datapath/io/fill_budget.h): with fewer packets the last ports could not receive.
+constexpr std::uint32_t kPacketsPerPort = 128;
 
 struct Family {
   const std::optional<Config::Pool>& pool;
@@ -52,6 +55,12 @@ std::vector<Violation> check_rules(const Config& config) {
     out.push_back({{"workers.count", "workers.cpus"},
                    fmt::format("{} workers, but workers.cpus names {}", workers.count, workers.cpus.size()),
                    fmt::format("{}, or 0", workers.cpus.size())});
+  }
+  if (config.memory.packets / kPacketsPerPort < config.port_limit) {
+    out.push_back({{"memory.packets", "portLimit"},
+                   fmt::format("{} packets are too few for {} ports", config.memory.packets, config.port_limit),
+                   fmt::format("at least {} packets a port: memory.packets {}, or portLimit {}", kPacketsPerPort,
+                               config.port_limit * kPacketsPerPort, config.memory.packets / kPacketsPerPort)});
   }
   if (config.ipam.ipv6 && config.mtu < kIpv6MinimumMtu) {
     out.push_back({{"mtu", "ipam.ipv6.pool"},

@@ -46,7 +46,7 @@ struct Config {
     Hugepages hugepages = Hugepages::kAuto;  // memory.hugepages: auto | 2M | 1G | off
   } memory;
 
-  std::uint32_t port_limit = 0;  // portLimit: ports the switch can have, 1024
+  std::uint32_t port_limit = 0;  // portLimit: ports the switch can have, 256
 
   std::string host_port;        // hostPort: name of the node's interface, millrace0
   bool host_forwarding = true;  // hostForwarding: the agent switches IP forwarding on, so that pods reach the world

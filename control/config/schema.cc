@@ -109,7 +109,7 @@ std::vector<Key> resource_keys() {
           "Pages that packets lie in. `auto`: 1 GiB or 2 MiB hugepages if there are any, else 2 MiB hugepages are set "
           "up if that is permitted, else pages of 4 KiB. `off`: pages of 4 KiB.",
           [](std::size_t index, Config& config) { config.memory.hugepages = static_cast<Hugepages>(index); }),
-      integer("portLimit", "1024", kPorts, "Ports that the switch can have: one a pod, and the host port.",
+      integer("portLimit", "256", kPorts, "Ports that the switch can have: one a pod, and the host port.",
               [](std::uint32_t value, Config& config) { config.port_limit = value; }),
   };
 }

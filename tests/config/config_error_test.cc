@@ -223,6 +223,10 @@ TEST(ConfigError, OfRulesBetweenKeys) {
       {.name = "count and pins",
        .text = "workers:\n  cpus: [1, 2]\n  count: 3\n",
        .error = "c.yaml:3: workers.count: 3 workers, but workers.cpus names 2; allowed: 2, or 0"},
+      {.name = "more ports than packets to receive with",
+       .text = "portLimit: 257\n",
+       .error = "c.yaml:1: portLimit: 32768 packets are too few for 257 ports; allowed: at least 128 packets a "
+                "port: memory.packets 32896, or portLimit 256"},
       {.name = "mtu below IPv6's",
        .text = "mtu: 1279\n",
        .error = "c.yaml:1: mtu: 1279 is too small for IPv6; allowed: at least 1280 with an IPv6 pool, or "

@@ -35,7 +35,7 @@ TEST(Config, DefaultsOfAnEmptyFile) {
     EXPECT_TRUE(config.workers.cpus.empty());
     EXPECT_EQ(config.memory.packets, 32768u);
     EXPECT_EQ(config.memory.hugepages, Hugepages::kAuto);
-    EXPECT_EQ(config.port_limit, 1024u);
+    EXPECT_EQ(config.port_limit, 256u);
     EXPECT_EQ(config.host_port, "millrace0");
     EXPECT_TRUE(config.host_forwarding);
     EXPECT_EQ(config.mtu, 1500u);
@@ -63,7 +63,7 @@ poll: always
 uplink: eth0
 workers: {count: 2, cpus: [3, 1]}
 memory:
-  packets: 4096
+  packets: 524288
   hugepages: 1G
 portLimit: 4096
 hostPort: fourteen-chars
@@ -83,7 +83,7 @@ ipam:
   EXPECT_EQ(config.uplink, "eth0");
   EXPECT_EQ(config.workers.count, 2u);
   EXPECT_EQ(config.workers.cpus, (std::vector<std::uint32_t>{3, 1}));
-  EXPECT_EQ(config.memory.packets, 4096u);
+  EXPECT_EQ(config.memory.packets, 524288u);
   EXPECT_EQ(config.memory.hugepages, Hugepages::k1G);
   EXPECT_EQ(config.port_limit, 4096u);
   EXPECT_EQ(config.host_port, "fourteen-chars");

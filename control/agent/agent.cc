@@ -99,9 +99,10 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
   return std::unique_ptr<Agent>(new Agent(std::move(parts)));
 }
 
-net::Result<void> clean_up(const config::Config& config) {
+net::Result<void> clean_up(const config::Config& config, bool with_pods) {
   auto store = Store::open(config.state_dir);
   if (!store) return store.error();
+  if (!with_pods) return remove_host_port(config.host_port);
   auto attachments = (*store)->list();
   if (!attachments) return attachments.error();
   for (const Attachment& attachment : *attachments) {

@@ -25,8 +25,9 @@ class Agent {
   std::unique_ptr<Parts> parts_;
 };
 
-/// Removes the interfaces of this instance: the host port and each pod's. The state stays, so that the next start knows
-/// which pods are gone. Error: kFailedPrecondition while the agent runs.
-net::Result<void> clean_up(const config::Config& config);
+/// Removes the host port of this instance and, `with_pods`, each pod's interface. The state stays: at the next start
+/// the pods that still have their interface work again, the others are gone.
+/// Error: kFailedPrecondition while the agent runs.
+net::Result<void> clean_up(const config::Config& config, bool with_pods);
 
 }  // namespace millrace::control::agent

@@ -52,15 +52,17 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("millrace-agent ") + millrace::control::agent::kVersion);
   std::string config_path;
   bool cleanup = false;
+  bool purge = false;
   app.add_option("--config", config_path, "Configuration file")->type_name("FILE");
-  app.add_flag("--cleanup", cleanup, "Remove the host port and all pods' interfaces of this instance, then end");
+  app.add_flag("--cleanup", cleanup, "Remove the host port, then end; pods' interfaces stay for the next start");
+  app.add_flag("--purge", purge, "Remove the host port and all pods' interfaces of this instance, then end");
   CLI11_PARSE(app, argc, argv);
 
   spdlog::set_default_logger(spdlog::stderr_color_mt("millrace-agent"));
   auto config = millrace::control::config::load(config_path);
   if (!config) return fail(config.error());
   spdlog::set_level(spdlog::level::from_str(config->log_level));
-  if (!cleanup) return run(*config, signals);
-  if (auto cleaned = millrace::control::agent::clean_up(*config); !cleaned) return fail(cleaned.error());
+  if (!cleanup && !purge) return run(*config, signals);
+  if (auto cleaned = millrace::control::agent::clean_up(*config, purge); !cleaned) return fail(cleaned.error());
   return 0;
 }

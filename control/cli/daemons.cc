@@ -150,7 +150,7 @@ void remove_leftovers(const Daemon& daemon) {
   if (!listener_of(daemon.socket)) fs::remove(daemon.socket, error);
 }
 
-net::Result<void> clean_up(const config::Config& config) {
+net::Result<void> clean_up(const config::Config& config, bool with_pods) {
   const Daemon agent = agent_daemon(config);
   auto log = open_log(agent.log_file);
   if (!log) return log.error();
@@ -159,14 +159,14 @@ net::Result<void> clean_up(const config::Config& config) {
                        .environment = own_environment(),
                        .output = log->get(),
                        .error = log->get()};
-  options.argv.push_back("--cleanup");
+  options.argv.push_back(with_pods ? "--purge" : "--cleanup");
   auto process = Process::spawn(options);
   if (!process) return process.error();
   constexpr std::chrono::seconds kTimeout{60};
   if (!process->ended(kTimeout)) static_cast<void>(process->signal(SIGKILL));
   if (const Process::End end = process->reap(); end.status != 0) {
     return net::failed_precondition(
-        fmt::format("millrace-agent --cleanup: {}\n{}", end.text, log_tail(agent.log_file, offset)));
+        fmt::format("millrace-agent {}: {}\n{}", options.argv.back(), end.text, log_tail(agent.log_file, offset)));
   }
   return {};
 }

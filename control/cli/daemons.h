@@ -54,8 +54,8 @@ net::Result<Process> start_daemon(const Daemon& daemon, const config::Config& co
 net::Result<void> end_daemon(const Daemon& daemon, const Process& process, std::chrono::seconds timeout);
 /// Socket and pid file of one that does not run.
 void remove_leftovers(const Daemon& daemon);
-/// millrace-agent --cleanup: takes the host port and the pods' interfaces away.
-net::Result<void> clean_up(const config::Config& config);
+/// millrace-agent --cleanup or --purge: takes the host port away or, `with_pods`, the pods' interfaces, too.
+net::Result<void> clean_up(const config::Config& config, bool with_pods);
 
 /// The last lines of a log from `offset` on, indented.
 std::string log_tail(const std::string& file, std::uintmax_t offset);

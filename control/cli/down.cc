@@ -1,6 +1,8 @@
 // millrace down
 #include <fmt/format.h>
 
+#include <memory>
+
 #include "control/cli/command.h"
 #include "control/cli/daemons.h"
 
@@ -26,7 +28,7 @@ net::Result<void> end_if_running(const Daemon& daemon) {
   return {};
 }
 
-net::Result<int> down(Context& context) {
+net::Result<int> down(Context& context, bool with_pods) {
   auto config = context.config();
   if (!config) return config.error();
   auto lock = InstanceLock::take(*config, false);
@@ -39,14 +41,18 @@ net::Result<int> down(Context& context) {
   for (const Daemon& daemon : {agent_daemon(*config), switch_daemon(*config)}) {
     if (auto ended = end_if_running(daemon); !ended) return ended.error();
   }
-  if (auto clean = clean_up(*config); !clean) return clean.error();
+  if (auto clean = clean_up(*config, with_pods); !clean) return clean.error();
   return 0;
 }
 
 }  // namespace
 
 void add_down(CLI::App& app, Context& context) {
-  add_command(app, context, "down", "Stop both daemons and remove the host port and the pods' interfaces", down);
+  const auto purge = std::make_shared<bool>(false);
+  CLI::App* command = add_command(app, context, "down",
+                                  "Stop both daemons and remove the host port; pods work again after the next up",
+                                  [purge](Context& given) { return down(given, *purge); });
+  command->add_flag("--purge", *purge, "Remove the pods' interfaces, too");
 }
 
 }  // namespace millrace::control::cli

@@ -158,7 +158,7 @@ class Starter {
       }
     }
     const bool all = started_.size() == 2;
-    if (auto clean = all ? clean_up(config_) : net::Result<void>(); !clean) {
+    if (auto clean = all ? clean_up(config_, false) : net::Result<void>(); !clean) {
       fmt::print(stderr, "millrace: {}\n", clean.error().message);
     }
     return error;

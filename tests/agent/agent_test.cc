@@ -284,10 +284,16 @@ TEST_F(AgentTest, joins_what_was_said_of_a_pod_to_its_attachment) {
 TEST_F(AgentTest, cleans_up_only_when_it_is_stopped) {
   ASSERT_TRUE(add("a").ok());
   const std::string interface = list().pods(0).host_interface();
-  EXPECT_EQ(clean_up(config_).error().code, net::ErrorCode::kFailedPrecondition);
+  EXPECT_EQ(clean_up(config_, true).error().code, net::ErrorCode::kFailedPrecondition);
   EXPECT_TRUE(has_link(interface));
   agent_.reset();
-  ASSERT_TRUE(clean_up(config_).ok());
+  ASSERT_TRUE(clean_up(config_, false).ok());
+  EXPECT_TRUE(has_link(interface));
+  EXPECT_FALSE(has_link("millrace9"));
+  start_agent();
+  EXPECT_EQ(status().pod_count(), 1u) << "a pod that has its interface comes back";
+  agent_.reset();
+  ASSERT_TRUE(clean_up(config_, true).ok());
   EXPECT_FALSE(has_link(interface));
   EXPECT_FALSE(has_link("millrace9"));
   start_agent();

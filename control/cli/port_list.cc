@@ -57,13 +57,15 @@ net::Result<int> port_list(Context& context) {
                {"ADDRESSES"},
                {"RX-PACKETS", right},
                {"TX-PACKETS", right},
-               {"DROPPED", right}});
+               {"DROPPED", right},
+               {"KERNEL-DROPPED", right}});
   for (const api::PortStatus& port : reply->ports()) {
     const api::PortSpec& spec = port.spec();
     table.add({spec.name(), kind_text(spec.kind()), spec.interface(), state_text(port.state()),
                std::to_string(port.worker()), port.xdp_mode(), std::to_string(spec.mtu()), address_text(spec.mac()),
                addresses_text(spec), std::to_string(port.totals().rx_packets()),
-               std::to_string(port.totals().tx_packets()), std::to_string(drops_of(port.totals()))});
+               std::to_string(port.totals().tx_packets()), std::to_string(drops_of(port.totals())),
+               std::to_string(port.kernel_dropped())});
   }
   fmt::print("{}", table.to_string());
   return 0;

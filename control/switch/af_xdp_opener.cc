@@ -21,7 +21,8 @@ net::Result<OpenPort> AfXdpOpener::open(const std::string& interface) {
 DeviceStatus AfXdpOpener::inspect(const OpenPort& open) const {
   const auto& port = static_cast<const datapath::io::AfXdpPort&>(*open.port);
   const bool replaced = ::if_nametoindex(open.interface.c_str()) != open.interface_number;
-  return {port.mode() == datapath::io::XdpMode::kNative ? "native" : "generic", replaced || port.dead()};
+  return {port.mode() == datapath::io::XdpMode::kNative ? "native" : "generic", replaced || port.dead(),
+          port.statistics().rx_dropped};
 }
 
 }  // namespace millrace::control::switchd

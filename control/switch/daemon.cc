@@ -29,8 +29,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds kHealthInterval{2000};
 /// What a running Apply may take to end when the switch stops.
 constexpr milliseconds kStopGrace{2000};
-/// Memory of a frame beside its data: mempool header, mbuf, Packet, headroom, rounding.
-constexpr std::uint64_t kFrameOverheadBytes = 640;
 
 io::HugepageChoice to_io(config::Hugepages choice) {
   switch (choice) {
@@ -94,13 +92,15 @@ net::Result<void> serve(const config::Config& config, api::SocketClaim claim, Sw
   return {};
 }
 
+io::MbufPoolOptions pool_options(const config::Config& config, const Placement& placement, std::uint32_t frame_mtu) {
+  return {.count = config.memory.packets,
+          .data_room_bytes = frame_mtu + kFrameHeaderBytes,
+          .numa_node = placement.numa_node};
+}
+
 net::Result<void> run_with_memory(const config::Config& config, api::SocketClaim claim, const Placement& placement,
                                   const std::string& memory, std::uint32_t frame_mtu, StopSignals& signals) {
-  io::MbufPoolOptions pool_options;
-  pool_options.count = config.memory.packets;
-  pool_options.data_room_bytes = frame_mtu + kFrameHeaderBytes;
-  pool_options.numa_node = placement.numa_node;
-  auto pool = io::MbufPool::create(pool_options);
+  auto pool = io::MbufPool::create(pool_options(config, placement, frame_mtu));
   if (!pool) return pool.error();
   io::MbufPool& packets = **pool;
 
@@ -136,7 +136,7 @@ net::Result<void> run_daemon(const config::Config& config, StopSignals& signals)
   const std::uint32_t frame_mtu = std::max(config.mtu, kLeastFrameMtuBytes);
   io::EalOptions eal_options;
   eal_options.hugepages = to_io(config.memory.hugepages);
-  eal_options.memory_bytes = config.memory.packets * (frame_mtu + kFrameHeaderBytes + kFrameOverheadBytes);
+  eal_options.memory_bytes = io::MbufPool::memory_bytes(pool_options(config, *placement, frame_mtu));
   eal_options.numa_node = placement->numa_node;
   auto eal = io::start_eal(eal_options);
   if (!eal) return eal.error();

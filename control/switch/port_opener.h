@@ -3,6 +3,7 @@
 /// Thread:  a control thread; `inspect` also while a worker polls the port.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -14,6 +15,7 @@ namespace millrace::control::switchd {
 struct DeviceStatus {
   std::string xdp_mode;  // "native" | "generic"
   bool dead = false;     // the interface is gone, or another one has its name now
+  std::uint64_t kernel_dropped = 0;  // packets lost before the switch took them
 };
 
 /// An open device, and the kernel's number of the interface: its name may be given to another interface.

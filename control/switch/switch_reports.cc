@@ -23,6 +23,7 @@ api::ListPortsReply SwitchState::list_ports() const {
     status->set_id(port.id);
     status->set_worker(port.device->worker);
     status->set_xdp_mode(device.xdp_mode);
+    status->set_kernel_dropped(device.kernel_dropped);
     status->set_state(device.dead ? api::PORT_STATE_INTERFACE_GONE : api::PORT_STATE_UP);
     *status->mutable_totals() = to_proto(row_sums(port.id));
   }

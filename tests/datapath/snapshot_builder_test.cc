@@ -86,15 +86,16 @@ TEST_F(SnapshotBuilder, RemembersSinceWhenAPortIsThere) {
   EXPECT_EQ((*two)->ports[4].since_generation, 1u);
 }
 
+struct Refused {
+  const char* name;
+  std::function<void(SnapshotSpec&)> change;
+  net::ErrorCode code;
+  std::vector<const char*> message_has;
+};
+
 TEST_F(SnapshotBuilder, RefusesAndSaysWhy) {
-  struct Row {
-    const char* name;
-    std::function<void(SnapshotSpec&)> change;
-    net::ErrorCode code;
-    std::vector<const char*> message_has;
-  };
   using enum net::ErrorCode;
-  const std::vector<Row> rows = {
+  const std::vector<Refused> rows = {
       {"two ports, one address",
        [](auto& s) { s.ports[1].addresses.push_back(ip("10.244.0.3")); },
        kAlreadyExists,
@@ -146,7 +147,7 @@ TEST_F(SnapshotBuilder, RefusesAndSaysWhy) {
       {"gateway without mac", [](auto& s) { s.gateway.mac = {}; }, kInvalidArgument, {"gateway mac"}},
       {"multicast gateway", [](auto& s) { s.gateway.ipv6 = ip("ff02::1").v6(); }, kInvalidArgument, {"ff02::1"}},
   };
-  for (const Row& row : rows) {
+  for (const Refused& row : rows) {
     SnapshotSpec changed = spec();
     row.change(changed);
     const auto built = build_snapshot(changed, nullptr);

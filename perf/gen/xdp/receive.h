@@ -1,4 +1,4 @@
-/* What the receiver's program (receive.bpf.c) and its user space (receiver.cc) share. C for both. */
+/// What the receiver's program (receive.bpf.c) and its user space (receiver.cc) share. C for both.
 #pragma once
 
 #include <linux/types.h>

@@ -1,4 +1,4 @@
-/* What the sender's program (send.bpf.c) and its user space (sender.cc) share. C for both. */
+/// What the sender's program (send.bpf.c) and its user space (sender.cc) share. C for both.
 #pragma once
 
 #include <linux/types.h>

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 
 import pytest
 
@@ -9,6 +10,12 @@ from harness.leaks import difference, machine_state
 from harness.node import Node
 
 PROGRAMS = pathlib.Path(os.environ.get("MILLRACE_PROGRAMS", pathlib.Path(__file__).parents[2] / "build" / "bin"))
+
+
+def pytest_configure():
+    """A test run that is told to end takes its nodes down first, as it does with Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

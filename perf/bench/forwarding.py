@@ -78,7 +78,8 @@ class Bench:
     def packets(self, side, destination_mac):
         for size in (64, 1500):
             rate = generator.measure(self.programs, self.a, self.b, destination_mac, size, self.setup)
-            self.note(side, f"Mpps, {size} B", rate / 1e6)
+            self.note(side, f"Mpps, {size} B", rate.packets_s / 1e6)
+            self.note(side, f"Mpps offered, {size} B", rate.offered_s / 1e6)
 
     def tcp(self, side, case):
         cpu = self.setup.generator_cpu
@@ -115,8 +116,8 @@ def measure(programs, setup):
     bench = Bench(programs, setup)
     bench.run()
     report = {case: {side: summary(values) for side, values in sides.items()} for case, sides in bench.samples.items()}
-    for sides in report.values():
-        if "testpmd" in sides:
+    for case, sides in report.items():
+        if "testpmd" in sides and "offered" not in case:
             sides["ratio"] = sides["millrace"]["median"] / sides["testpmd"]["median"]
     return report
 

@@ -20,6 +20,7 @@ import time
 from .netns import Netns, veth
 from .process import CommandError, run, wait_until
 
+CONFLIST = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "10-millrace.conflist"
 PLUGIN_DIR = "/usr/lib/cni"  # Debian's containernetworking-plugins
 
 WORLD_IPV4, WORLD_IPV6 = "203.0.113.2", "2001:db8:113::2"
@@ -148,7 +149,18 @@ class Node:
         self.netns = Netns(f"mr-{prefix}-node-{self.tag}")
         self.world = Netns(f"mr-{prefix}-world-{self.tag}")
         self.instance = Instance(self.netns, programs, self.directory, {"nodeName": f"node-{self.tag}", **(config or {})})
+        self.conflist = self._write_conflist()
         self.pods = {}
+
+    def _write_conflist(self):
+        """The one that is delivered, for this node's agent."""
+        content = json.loads(CONFLIST.read_text())
+        for plugin in content["plugins"]:
+            if plugin["type"] == "millrace-cni":
+                plugin["agentSocket"] = self.instance.agent_socket
+        path = self.directory / CONFLIST.name
+        path.write_text(json.dumps(content))
+        return path
 
     def make_networks(self):
         self.netns = self.instance.netns = Netns.create(self.netns.name)
@@ -172,7 +184,7 @@ class Node:
         """What a kubelet does for a new pod: a namespace, then the CNI plugin."""
         from .pod import Pod
 
-        self.instance.cli("pod", "add", name, *options, timeout_s=timeout_s)
+        self.instance.cli("pod", "add", name, "--conflist", self.conflist, *options, timeout_s=timeout_s)
         pod = Pod.named(self.instance, name)
         self.pods[name] = pod
         return pod

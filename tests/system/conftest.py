@@ -18,6 +18,20 @@ def pytest_configure():
         signal.signal(number, signal.default_int_handler)
 
 
+_figures = []
+
+
+@pytest.fixture
+def figure():
+    """figure(text): a measured value that a person should see, also when the test has passed."""
+    return _figures.append
+
+
+def pytest_terminal_summary(terminalreporter):
+    for text in _figures:
+        terminalreporter.write_line(f"figure: {text}")
+
+
 @pytest.fixture(scope="session")
 def programs():
     missing = [name for name in ("millraced", "millrace-agent", "millrace", "millrace-cni") if not (PROGRAMS / name).exists()]

@@ -24,12 +24,12 @@ def share_of_a_core(instance, seconds):
     return (cpu_seconds(pids) - before) / (time.monotonic() - start)
 
 
-def test_a_minute_of_rest_is_cheap_and_the_first_ping_after_it_is_quick(node, pods):
+def test_a_minute_of_rest_is_cheap_and_the_first_ping_after_it_is_quick(node, pods, figure):
     a, b = pods
     assert traffic.ping(a, b.ipv4).ok
     share = share_of_a_core(node.instance, 60)
     first = traffic.ping(a, b.ipv4, count=1)
-    print(f"\nidle: {share * 100:.1f} % of a core; first ping after a minute: {first.first_ms:.3f} ms")
+    figure(f"idle: {share * 100:.1f} % of a core; first ping after a minute: {first.first_ms:.3f} ms")
     assert share <= 0.05
     assert first.ok and first.first_ms <= 2
 

@@ -103,15 +103,15 @@ def test_sixteen_adds_at_the_same_moment(node):
             assert traffic.ping(node.netns, result["ips"][0]["address"].split("/")[0], count=1).ok
 
 
-def test_two_hundred_and_fifty_pods(make_node):
+def test_two_hundred_and_fifty_pods(make_node, figure):
     """On one node, each reachable; the median ADD within 100 ms."""
     node = make_node()
     first = node.add_pod("first")
     with Crowd(node, 249, "crowd") as crowd:
         times = [timed(lambda: crowd.add(netns)) for netns in crowd.namespaces]
         median_ms = statistics.median(times) * 1000
-        print(f"\nADD of {len(times)} pods: median {median_ms:.1f} ms, slowest {max(times) * 1000:.0f} ms")
-            assert len(set(crowd.addresses())) == 2 * 249
+        figure(f"ADD of {len(times)} pods: median {median_ms:.1f} ms, slowest {max(times) * 1000:.0f} ms")
+        assert len(set(crowd.addresses())) == 2 * 249
         assert len(node.instance.query("pod", "list")["pods"]) == 250
         unreachable = [address for address in crowd.addresses() if not traffic.ping(first, address, count=1).ok]
         assert unreachable == []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import statistics
 
 from harness.process import run
 
@@ -34,6 +35,7 @@ _OWN_FIELDS = {"name", "run_name", "run_type", "repetitions", "repetition_index"
 def _summary(entries):
     entries = sorted(entries, key=lambda entry: entry["cpu_time"])
     middle = entries[len(entries) // 2]
-    counters = {key: value for key, value in middle.items() if key not in _OWN_FIELDS and isinstance(value, (int, float))}
+    names = [key for key, value in middle.items() if key not in _OWN_FIELDS and isinstance(value, (int, float))]
+    counters = {key: statistics.median(entry[key] for entry in entries) for key in names}
     return {"time": middle["cpu_time"], "least": entries[0]["cpu_time"], "most": entries[-1]["cpu_time"],
             "unit": middle["time_unit"], "counters": counters}

@@ -1,0 +1,30 @@
+"""Memory as a machine may have it: hugepages reserved, too few of them, none."""
+
+import pathlib
+
+import pytest
+
+from harness import traffic
+from harness.node import Node
+
+POOL = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
+
+
+@pytest.fixture(params=[1, 16, 40, 512])
+def reserved(request):
+    """So many hugepages of 2 MiB reserved by an administrator."""
+    before = int(POOL.read_text())
+    POOL.write_text(str(request.param))
+    if int(POOL.read_text()) != request.param:
+        pytest.skip(f"the kernel gives {POOL.read_text().strip()} hugepages and not {request.param}")
+    yield request.param
+    POOL.write_text(str(before))
+
+
+def test_it_starts_with_any_number_of_reserved_hugepages(programs, reserved):
+    """Also with fewer than it needs: the rest is made, or 4K pages serve, and status says which."""
+    with Node(programs, "test") as node:
+        a, b = node.add_pod("a"), node.add_pod("b")
+        assert traffic.ping(a, b.ipv4).ok
+        memory = node.instance.query("status")["switch"]["memory"]
+        assert "2M hugepages" in memory or memory.startswith("4K pages")

@@ -69,10 +69,13 @@ HugepageRoom::HugepageRoom(HugepageRoom&& other) noexcept
     : page_bytes_(other.page_bytes_),
       reason_(std::move(other.reason_)),
       lock_(std::exchange(other.lock_, -1)),
-      raised_pages_(std::exchange(other.raised_pages_, 0)) {}
+      raised_pages_(std::exchange(other.raised_pages_, 0)),
+      held_(std::exchange(other.held_, nullptr)),
+      held_bytes_(std::exchange(other.held_bytes_, 0)) {}
 
 HugepageRoom::~HugepageRoom() {
   lower_limit();
+  if (held_ != nullptr) ::munmap(held_, held_bytes_);
   if (lock_ >= 0) ::close(lock_);
 }
 
@@ -105,6 +108,7 @@ bool HugepageRoom::use_surplus(std::uint64_t page_bytes, std::uint64_t bytes) {
     reason_ += fmt::format(", and {}: {}", limit_path, std::strerror(errno));
     return false;
   }
+  hold_free(page_bytes);
   const std::uint64_t limit = read_number(limit_path).value_or(0);
   const std::uint64_t surplus = read_number(directory + "/surplus_hugepages").value_or(0);
   const std::uint64_t needed = surplus + pages_for(bytes, page_bytes);
@@ -118,6 +122,20 @@ bool HugepageRoom::use_surplus(std::uint64_t page_bytes, std::uint64_t bytes) {
   if (prove(page_bytes, bytes)) return true;
   lower_limit();
   return false;
+}
+
+/// DPDK counts surplus pages only where no reserved page is free on any node: too few reserved ones would make it give
+/// up. In a mapping of ours, touched, they are not free until DPDK has its memory.
+void HugepageRoom::hold_free(std::uint64_t page_bytes) noexcept {
+  const std::string directory = pool_directory(page_bytes, -1);
+  const std::uint64_t free_pages = read_number(directory + "/free_hugepages").value_or(0);
+  const std::uint64_t promised = read_number(directory + "/resv_hugepages").value_or(0);
+  if (free_pages <= promised) return;
+  held_bytes_ = (free_pages - promised) * page_bytes;
+  const int size_flag = std::countr_zero(page_bytes) << MAP_HUGE_SHIFT;
+  void* memory = ::mmap(nullptr, held_bytes_, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE | size_flag, -1, 0);
+  held_ = memory == MAP_FAILED ? nullptr : memory;
 }
 
 bool HugepageRoom::prove(std::uint64_t page_bytes, std::uint64_t bytes) {

@@ -9,6 +9,7 @@
 /// Source:  kernel Documentation/admin-guide/mm/hugetlbpage.rst.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -36,12 +37,15 @@ class HugepageRoom {
   bool use_free(std::uint64_t page_bytes, std::uint64_t bytes, int numa_node);
   bool use_surplus(std::uint64_t page_bytes, std::uint64_t bytes);
   bool prove(std::uint64_t page_bytes, std::uint64_t bytes);
+  void hold_free(std::uint64_t page_bytes) noexcept;
   void lower_limit() noexcept;
 
   std::uint64_t page_bytes_ = 0;
   std::string reason_;
   int lock_ = -1;                    // descriptor of the limit's file, locked
   std::uint64_t raised_pages_ = 0;   // what this process added to the limit
+  void* held_ = nullptr;  // the few reserved pages, while DPDK counts
+  std::size_t held_bytes_ = 0;
 };
 
 }  // namespace millrace::datapath::io

@@ -145,7 +145,9 @@ class Node:
         self.programs = programs
         self.prefix = prefix
         self.tag = secrets.token_hex(2)
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"millrace-{prefix}-"))
+        # Not mkdtemp: its names may end in "_", and containerd refuses a namespace of that name.
+        self.directory = pathlib.Path(tempfile.gettempdir()) / f"millrace-{prefix}-{secrets.token_hex(8)}"
+        self.directory.mkdir(mode=0o700)
         self.netns = Netns(f"mr-{prefix}-node-{self.tag}")
         self.world = Netns(f"mr-{prefix}-world-{self.tag}")
         self.instance = Instance(self.netns, programs, self.directory, {"nodeName": f"node-{self.tag}", **(config or {})})

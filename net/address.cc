@@ -147,9 +147,7 @@ std::string IpAddress::to_string() const { return is_v4() ? v4().to_string() : v
 
 Result<Prefix> Prefix::parse(std::string_view text) {
   const auto slash = text.find('/');
-  if (slash == std::string_view::npos) {
-    return invalid_argument("prefix " + quoted(text) + ": want ADDRESS/LENGTH");
-  }
+  if (slash == std::string_view::npos) { return invalid_argument("prefix " + quoted(text) + ": want ADDRESS/LENGTH"); }
   const auto address = IpAddress::parse(text.substr(0, slash));
   if (!address) return invalid_argument("prefix " + quoted(text) + ": " + address.error().message);
   const std::string_view length_text = text.substr(slash + 1);

@@ -24,9 +24,7 @@ class BigEndian {
 
   /// The number, in host order.
   constexpr Host host() const noexcept { return swap_if_needed(raw()); }
-  constexpr void set(Host host_order) noexcept {
-    bytes_ = std::bit_cast<Bytes>(swap_if_needed(host_order));
-  }
+  constexpr void set(Host host_order) noexcept { bytes_ = std::bit_cast<Bytes>(swap_if_needed(host_order)); }
   /// The bytes as they lie in memory, as one integer: for checksums, hashes and comparison only.
   constexpr Host raw() const noexcept { return std::bit_cast<Host>(bytes_); }
   static constexpr BigEndian from_raw(Host raw) noexcept {
@@ -39,7 +37,9 @@ class BigEndian {
   friend constexpr auto operator<=>(BigEndian a, BigEndian b) noexcept { return a.host() <=> b.host(); }
 
  private:
-  struct Bytes { std::uint8_t b[sizeof(Host)]; };
+  struct Bytes {
+    std::uint8_t b[sizeof(Host)];
+  };
   static constexpr Host swap_if_needed(Host v) noexcept {
     if constexpr (std::endian::native == std::endian::little) return byte_swap(v);
     return v;

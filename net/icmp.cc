@@ -10,10 +10,10 @@
 namespace millrace::net {
 namespace {
 
-constexpr std::uint8_t kTtl = 64;                    // RFC 1700
-constexpr std::uint8_t kErrorTos = 0xc0;             // RFC 1812 4.3.2.5: precedence 6, internetwork control
-constexpr std::uint32_t kMostErrorBytesV4 = 576;     // RFC 1812 4.3.2.3
-constexpr std::uint32_t kMostErrorBytesV6 = 1280;    // RFC 4443 2.4 c
+constexpr std::uint8_t kTtl = 64;                  // RFC 1700
+constexpr std::uint8_t kErrorTos = 0xc0;           // RFC 1812 4.3.2.5: precedence 6, internetwork control
+constexpr std::uint32_t kMostErrorBytesV4 = 576;   // RFC 1812 4.3.2.3
+constexpr std::uint32_t kMostErrorBytesV6 = 1280;  // RFC 4443 2.4 c
 constexpr std::uint32_t kErrorHeadersV4 = sizeof(Ipv4Header) + sizeof(IcmpHeader);
 constexpr std::uint32_t kErrorHeadersV6 = sizeof(Ipv6Header) + sizeof(IcmpHeader);
 
@@ -101,11 +101,8 @@ void open_in_front(Packet& packet, std::uint32_t bytes, std::uint32_t quote_byte
 IcmpHeader icmp_error_header(TypeCode type_code, const IcmpError& error) noexcept {
   // Both families have the MTU in the last two bytes: RFC 1191 section 4, and the low half of RFC 4443 3.2's field.
   const std::uint16_t mtu_bytes = error.kind == IcmpErrorKind::kPacketTooBig ? error.mtu_bytes : std::uint16_t{0};
-  return {.type = type_code.type,
-          .code = type_code.code,
-          .checksum = {},
-          .identifier = {},
-          .sequence = Be16(mtu_bytes)};
+  return {
+      .type = type_code.type, .code = type_code.code, .checksum = {}, .identifier = {}, .sequence = Be16(mtu_bytes)};
 }
 
 void build_ipv4_error(Packet& packet, const IcmpError& error, const IcmpSource& source, std::uint32_t quote) noexcept {

@@ -44,7 +44,8 @@ inline void decrement_ttl(Ipv4Header& header) noexcept {
 
 /// One hop for a packet of either family. False, nothing changed: TTL or hop limit is 0 or 1, so the packet ends here.
 inline bool decrement_ttl(Packet& packet) noexcept {
-  if (packet.headers.ttl <= 1) [[unlikely]] return false;
+  if (packet.headers.ttl <= 1) [[unlikely]]
+    return false;
   --packet.headers.ttl;
   if (packet.headers.l3 == L3::kIpv4) [[likely]] {
     decrement_ttl(ipv4(packet));

@@ -37,24 +37,29 @@ using Frame = std::span<const std::uint8_t>;
 
 [[gnu::always_inline]] inline Drop parse_ipv4(Frame frame, std::uint32_t total_length, Headers& headers) noexcept {
   headers.l3 = L3::kIpv4;
-  if (frame.size() - headers.l3_offset < sizeof(Ipv4Header)) [[unlikely]] return Drop::kIpv4Truncated;
+  if (frame.size() - headers.l3_offset < sizeof(Ipv4Header)) [[unlikely]]
+    return Drop::kIpv4Truncated;
   const auto& ip = view<Ipv4Header>(frame.data() + headers.l3_offset);
   std::uint32_t header_bytes = sizeof(Ipv4Header);
   if (ip.version_ihl == 0x45) [[likely]] {
-    if (fold(plain_ipv4_header_sum(ip)) != 0xffff) [[unlikely]] return Drop::kIpv4BadChecksum;
+    if (fold(plain_ipv4_header_sum(ip)) != 0xffff) [[unlikely]]
+      return Drop::kIpv4BadChecksum;
   } else {
     if (const Drop drop = check_unusual_ipv4_header(frame, headers); drop != Drop::kNone) return drop;
     header_bytes = ip.header_bytes();
   }
   const std::uint32_t l3_length = ip.total_length.host();
-  if (l3_length < header_bytes) [[unlikely]] return Drop::kIpv4BadHeader;
-  if (headers.l3_offset + l3_length > total_length) [[unlikely]] return Drop::kIpv4Truncated;
+  if (l3_length < header_bytes) [[unlikely]]
+    return Drop::kIpv4BadHeader;
+  if (headers.l3_offset + l3_length > total_length) [[unlikely]]
+    return Drop::kIpv4Truncated;
   headers.l3_length = l3_length;
   headers.l4_protocol = ip.protocol;
   headers.ttl = ip.ttl;
   headers.l4_offset = static_cast<std::uint16_t>(headers.l3_offset + header_bytes);
   constexpr Be16 kFragmentBits(Ipv4Header::kMoreFragments | Ipv4Header::kOffsetMask);
-  if ((ip.flags_offset.raw() & kFragmentBits.raw()) != 0) [[unlikely]] return parse_ipv4_fragment(frame, ip, headers);
+  if ((ip.flags_offset.raw() & kFragmentBits.raw()) != 0) [[unlikely]]
+    return parse_ipv4_fragment(frame, ip, headers);
   return parser::parse_l4(frame, parser::readable_end(frame, headers), headers);
 }
 
@@ -94,10 +99,12 @@ bool is_vlan(Be16 type) noexcept { return type == ether_type::kVlan || type == e
 
 Drop parse(std::span<const std::uint8_t> frame, std::uint32_t total_length, Headers& headers) noexcept {
   headers = Headers{};
-  if (frame.size() < sizeof(EthernetHeader)) [[unlikely]] return Drop::kFrameTooShort;
+  if (frame.size() < sizeof(EthernetHeader)) [[unlikely]]
+    return Drop::kFrameTooShort;
   headers.l3_offset = sizeof(EthernetHeader);
   const Be16 type = view<EthernetHeader>(frame.data()).type;
-  if (type == ether_type::kIpv4) [[likely]] return parse_ipv4(frame, total_length, headers);
+  if (type == ether_type::kIpv4) [[likely]]
+    return parse_ipv4(frame, total_length, headers);
   return parse_other(frame, total_length, type, headers);
 }
 

@@ -24,22 +24,22 @@ inline constexpr std::uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kIcmpv6 = 58, kSct
 
 struct Headers {
   L3 l3 = L3::kNone;
-  std::uint8_t l4_protocol = 0;     // the last header's protocol number; 0 when l3 is not IP
-  std::uint8_t vlan_count = 0;      // 0..2 tags
-  std::uint8_t ttl = 0;             // TTL or hop limit as it arrived
-  std::uint16_t vlan_id = 0;        // of the outer tag
-  std::uint16_t l3_offset = 0;      // first byte of ARP, IPv4 or IPv6
-  std::uint16_t l4_offset = 0;      // first byte behind IPv4 options or IPv6 extension headers; 0 when not IP
-  std::uint16_t payload_offset = 0; // first byte behind the TCP, UDP, SCTP or ICMP header; l4_offset for other
-                                    // protocols and for fragments that are not the first
-  std::uint32_t l3_length = 0;      // bytes of the IP packet, its header included, without Ethernet padding
-  std::uint16_t source_port = 0;    // host order; TCP, UDP, SCTP (ICMP echo: identifier in both); 0 elsewhere
+  std::uint8_t l4_protocol = 0;      // the last header's protocol number; 0 when l3 is not IP
+  std::uint8_t vlan_count = 0;       // 0..2 tags
+  std::uint8_t ttl = 0;              // TTL or hop limit as it arrived
+  std::uint16_t vlan_id = 0;         // of the outer tag
+  std::uint16_t l3_offset = 0;       // first byte of ARP, IPv4 or IPv6
+  std::uint16_t l4_offset = 0;       // first byte behind IPv4 options or IPv6 extension headers; 0 when not IP
+  std::uint16_t payload_offset = 0;  // first byte behind the TCP, UDP, SCTP or ICMP header; l4_offset for other
+                                     // protocols and for fragments that are not the first
+  std::uint32_t l3_length = 0;       // bytes of the IP packet, its header included, without Ethernet padding
+  std::uint16_t source_port = 0;     // host order; TCP, UDP, SCTP (ICMP echo: identifier in both); 0 elsewhere
   std::uint16_t destination_port = 0;
   std::uint8_t icmp_type = 0;
   std::uint8_t icmp_code = 0;
-  bool is_fragment = false;         // any fragment, the first included
-  bool is_first_fragment = false;   // offset 0 and more to come; only then l4 ports are known for a fragment
-  bool has_l4 = false;              // the l4 header of a known protocol was parsed
+  bool is_fragment = false;        // any fragment, the first included
+  bool is_first_fragment = false;  // offset 0 and more to come; only then l4 ports are known for a fragment
+  bool has_l4 = false;             // the l4 header of a known protocol was parsed
 };
 
 /// Parses `frame`. `total_length` >= frame.size() is the whole packet's length when it has more segments (DESIGN.md

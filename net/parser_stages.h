@@ -55,10 +55,13 @@ inline Drop l4_truncated(const Headers& headers) noexcept {
 }
 
 inline Drop parse_tcp(std::span<const std::uint8_t> frame, std::uint32_t room, Headers& headers) noexcept {
-  if (room < sizeof(TcpHeader)) [[unlikely]] return l4_truncated(headers);
+  if (room < sizeof(TcpHeader)) [[unlikely]]
+    return l4_truncated(headers);
   const auto& tcp = view<TcpHeader>(frame.data() + headers.l4_offset);
-  if (tcp.header_bytes() < sizeof(TcpHeader)) [[unlikely]] return Drop::kL4BadHeader;
-  if (tcp.header_bytes() > room) [[unlikely]] return l4_truncated(headers);
+  if (tcp.header_bytes() < sizeof(TcpHeader)) [[unlikely]]
+    return Drop::kL4BadHeader;
+  if (tcp.header_bytes() > room) [[unlikely]]
+    return l4_truncated(headers);
   headers.source_port = tcp.source_port.host();
   headers.destination_port = tcp.destination_port.host();
   headers.payload_offset = static_cast<std::uint16_t>(headers.l4_offset + tcp.header_bytes());
@@ -69,12 +72,15 @@ inline Drop parse_tcp(std::span<const std::uint8_t> frame, std::uint32_t room, H
 /// The length must hold the header and lie inside the IP packet, which may be longer (RFC 9868 puts options there). 0,
 /// which RFC 2675 gives to jumbograms, is refused: the switch carries none, and without a length nobody can check it.
 inline Drop parse_udp(std::span<const std::uint8_t> frame, std::uint32_t room, Headers& headers) noexcept {
-  if (room < sizeof(UdpHeader)) [[unlikely]] return l4_truncated(headers);
+  if (room < sizeof(UdpHeader)) [[unlikely]]
+    return l4_truncated(headers);
   const auto& udp = view<UdpHeader>(frame.data() + headers.l4_offset);
   const std::uint32_t length_bytes = udp.length.host();
   const std::uint32_t ip_payload_bytes = headers.l3_offset + headers.l3_length - headers.l4_offset;
-  if (length_bytes < sizeof(UdpHeader)) [[unlikely]] return Drop::kL4BadHeader;
-  if (length_bytes > ip_payload_bytes && !headers.is_fragment) [[unlikely]] return Drop::kL4BadHeader;
+  if (length_bytes < sizeof(UdpHeader)) [[unlikely]]
+    return Drop::kL4BadHeader;
+  if (length_bytes > ip_payload_bytes && !headers.is_fragment) [[unlikely]]
+    return Drop::kL4BadHeader;
   headers.source_port = udp.source_port.host();
   headers.destination_port = udp.destination_port.host();
   headers.payload_offset = static_cast<std::uint16_t>(headers.l4_offset + sizeof(UdpHeader));
@@ -83,7 +89,8 @@ inline Drop parse_udp(std::span<const std::uint8_t> frame, std::uint32_t room, H
 }
 
 inline Drop parse_sctp(std::span<const std::uint8_t> frame, std::uint32_t room, Headers& headers) noexcept {
-  if (room < sizeof(SctpHeader)) [[unlikely]] return l4_truncated(headers);
+  if (room < sizeof(SctpHeader)) [[unlikely]]
+    return l4_truncated(headers);
   const auto& sctp = view<SctpHeader>(frame.data() + headers.l4_offset);
   headers.source_port = sctp.source_port.host();
   headers.destination_port = sctp.destination_port.host();
@@ -95,7 +102,8 @@ inline Drop parse_sctp(std::span<const std::uint8_t> frame, std::uint32_t room, 
 /// ICMP and ICMPv6. `echo_request` and `echo_reply` are the types whose identifier stands for a port.
 inline Drop parse_icmp(std::span<const std::uint8_t> frame, std::uint32_t room, std::uint8_t echo_request,
                        std::uint8_t echo_reply, Headers& headers) noexcept {
-  if (room < sizeof(IcmpHeader)) [[unlikely]] return l4_truncated(headers);
+  if (room < sizeof(IcmpHeader)) [[unlikely]]
+    return l4_truncated(headers);
   const auto& icmp = view<IcmpHeader>(frame.data() + headers.l4_offset);
   headers.icmp_type = icmp.type;
   headers.icmp_code = icmp.code;

@@ -34,22 +34,34 @@ struct Error {
 template <typename T, typename E = Error>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}   // NOLINT(google-explicit-constructor)
-  Result(E error) : state_(std::move(error)) {}   // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(E error) : state_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const noexcept { return std::holds_alternative<T>(state_); }
   explicit operator bool() const noexcept { return ok(); }
 
-  const T& value() const& { assert(ok()); return *std::get_if<T>(&state_); }
-  T& value() & { assert(ok()); return *std::get_if<T>(&state_); }
-  T&& value() && { assert(ok()); return std::move(*std::get_if<T>(&state_)); }
+  const T& value() const& {
+    assert(ok());
+    return *std::get_if<T>(&state_);
+  }
+  T& value() & {
+    assert(ok());
+    return *std::get_if<T>(&state_);
+  }
+  T&& value() && {
+    assert(ok());
+    return std::move(*std::get_if<T>(&state_));
+  }
   const T& operator*() const& { return value(); }
   T& operator*() & { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
   const T* operator->() const { return &value(); }
   T* operator->() { return &value(); }
 
-  const E& error() const { assert(!ok()); return *std::get_if<E>(&state_); }
+  const E& error() const {
+    assert(!ok());
+    return *std::get_if<E>(&state_);
+  }
 
  private:
   std::variant<T, E> state_;
@@ -60,11 +72,14 @@ template <typename E>
 class [[nodiscard]] Result<void, E> {
  public:
   Result() = default;
-  Result(E error) : error_(std::move(error)) {}   // NOLINT(google-explicit-constructor)
+  Result(E error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const noexcept { return !error_; }
   explicit operator bool() const noexcept { return ok(); }
-  const E& error() const { assert(!ok()); return *error_; }
+  const E& error() const {
+    assert(!ok());
+    return *error_;
+  }
 
  private:
   std::optional<E> error_;

@@ -128,8 +128,8 @@ static_assert(sizeof(Ipv6Header) == 40 && WireFormat<Ipv6Header>);
 
 /// Next-header numbers of IPv6 extension headers (RFC 8200 section 4).
 namespace ipv6_next_header {
-inline constexpr std::uint8_t kHopByHop = 0, kRouting = 43, kFragment = 44, kEsp = 50, kAuthentication = 51,
-                              kNone = 59, kDestination = 60, kMobility = 135;
+inline constexpr std::uint8_t kHopByHop = 0, kRouting = 43, kFragment = 44, kEsp = 50, kAuthentication = 51, kNone = 59,
+                              kDestination = 60, kMobility = 135;
 }
 
 /// Hop-by-hop, routing and destination options: length_units * 8 + 8 bytes (RFC 8200 4.3).

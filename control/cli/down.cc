@@ -49,9 +49,9 @@ net::Result<int> down(Context& context, bool with_pods) {
 
 void add_down(CLI::App& app, Context& context) {
   const auto purge = std::make_shared<bool>(false);
-  CLI::App* command = add_command(app, context, "down",
-                                  "Stop both daemons and remove the host port; pods work again after the next up",
-                                  [purge](Context& given) { return down(given, *purge); });
+  CLI::App* command =
+      add_command(app, context, "down", "Stop both daemons and remove the host port; pods work again after the next up",
+                  [purge](Context& given) { return down(given, *purge); });
   command->add_flag("--purge", *purge, "Remove the pods' interfaces, too");
 }
 

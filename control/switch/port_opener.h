@@ -13,8 +13,8 @@
 namespace millrace::control::switchd {
 
 struct DeviceStatus {
-  std::string xdp_mode;  // "native" | "generic"
-  bool dead = false;     // the interface is gone, or another one has its name now
+  std::string xdp_mode;              // "native" | "generic"
+  bool dead = false;                 // the interface is gone, or another one has its name now
   std::uint64_t kernel_dropped = 0;  // packets lost before the switch took them
 };
 

@@ -106,8 +106,8 @@ net::Result<std::unique_ptr<AfXdpPort>> AfXdpPort::open(MbufPool& pool, const Af
   if (auto set = program->set_socket(options.queue, (*socket)->descriptor()); !set) return set.error();
 
   std::unique_ptr<AfXdpPort> port(new AfXdpPort);
-  port->state_ = std::make_unique<State>(pool, options.interface, std::move(program).value(),
-                                         std::move(socket).value(), options.rx_ring_size);
+  port->state_ = std::make_unique<State>(pool, options.interface, std::move(program).value(), std::move(socket).value(),
+                                         options.rx_ring_size);
   // Last: from here on packets arrive, and frames for them are ready.
   const auto mode = port->state_->program->attach(options.interface, *index);
   if (!mode) return mode.error();

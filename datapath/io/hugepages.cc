@@ -26,8 +26,7 @@ constexpr std::uint64_t k1GBytes = 1ull << 30;
 std::string size_name(std::uint64_t page_bytes) { return page_bytes == k1GBytes ? "1G" : "2M"; }
 
 std::string pool_directory(std::uint64_t page_bytes, int numa_node) {
-  const std::string root =
-      numa_node < 0 ? "/sys/kernel/mm" : fmt::format("/sys/devices/system/node/node{}", numa_node);
+  const std::string root = numa_node < 0 ? "/sys/kernel/mm" : fmt::format("/sys/devices/system/node/node{}", numa_node);
   return fmt::format("{}/hugepages/hugepages-{}kB", root, page_bytes >> 10);
 }
 
@@ -44,9 +43,7 @@ bool write_number(const std::string& path, std::uint64_t value) {
   return file.good();
 }
 
-std::uint64_t pages_for(std::uint64_t bytes, std::uint64_t page_bytes) {
-  return (bytes + page_bytes - 1) / page_bytes;
-}
+std::uint64_t pages_for(std::uint64_t bytes, std::uint64_t page_bytes) { return (bytes + page_bytes - 1) / page_bytes; }
 
 }  // namespace
 
@@ -141,8 +138,8 @@ void HugepageRoom::hold_free(std::uint64_t page_bytes) noexcept {
 bool HugepageRoom::prove(std::uint64_t page_bytes, std::uint64_t bytes) {
   const std::size_t length = pages_for(bytes, page_bytes) * page_bytes;
   const int size_flag = std::countr_zero(page_bytes) << MAP_HUGE_SHIFT;
-  void* memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | size_flag, -1, 0);
+  void* memory =
+      ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | size_flag, -1, 0);
   if (memory == MAP_FAILED) {
     reason_ = fmt::format("mapping pages of {}: {}", size_name(page_bytes), std::strerror(errno));
     return false;

@@ -42,9 +42,9 @@ class HugepageRoom {
 
   std::uint64_t page_bytes_ = 0;
   std::string reason_;
-  int lock_ = -1;                    // descriptor of the limit's file, locked
-  std::uint64_t raised_pages_ = 0;   // what this process added to the limit
-  void* held_ = nullptr;  // the few reserved pages, while DPDK counts
+  int lock_ = -1;                   // descriptor of the limit's file, locked
+  std::uint64_t raised_pages_ = 0;  // what this process added to the limit
+  void* held_ = nullptr;            // the few reserved pages, while DPDK counts
   std::size_t held_bytes_ = 0;
 };
 

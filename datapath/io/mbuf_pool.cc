@@ -117,8 +117,8 @@ net::Result<void> MbufPool::build(const MbufPoolOptions& options) {
   layout.mbuf_data_room_size = static_cast<std::uint16_t>(kPacketHeadroomBytes + data_room_bytes_);
   layout.mbuf_priv_size = sizeof(net::Packet);
   rte_pktmbuf_pool_init(mempool_, &layout);
-  const int added = rte_mempool_populate_iova(mempool_, reinterpret_cast<char*>(region_), memzone_->iova,
-                                              region_bytes_, nullptr, nullptr);
+  const int added = rte_mempool_populate_iova(mempool_, reinterpret_cast<char*>(region_), memzone_->iova, region_bytes_,
+                                              nullptr, nullptr);
   if (added != static_cast<int>(count_)) return failed("frames");
   rte_mempool_obj_iter(mempool_, rte_pktmbuf_init, nullptr);
   rte_mempool_obj_iter(mempool_, construct_packet, &data_room_bytes_);

@@ -40,8 +40,8 @@ static_assert(kPacketHeadroomBytes >= kHeadroomBytes);
 inline constexpr std::uint32_t kMaxDataRoomBytes = 63 * 64 - kFrameHeadroomBytes - kPacketHeadroomBytes;
 
 struct MbufPoolOptions {
-  std::uint32_t count = 32768;          // frames in all
-  std::uint32_t data_room_bytes = 1600; // longest frame, Ethernet header and VLAN tags included
+  std::uint32_t count = 32768;           // frames in all
+  std::uint32_t data_room_bytes = 1600;  // longest frame, Ethernet header and VLAN tags included
   int numa_node = -1;
 };
 

@@ -60,8 +60,10 @@ void PortWatch::watch(const Snapshot* snapshot, WorkerId worker) noexcept {
     const Port* port = snapshot->ports[id].port;
     if (port == nullptr) continue;
     const int descriptor = port->wait_fd();
-    if (descriptor < 0) complete_ = false;
-    else add(descriptor);
+    if (descriptor < 0)
+      complete_ = false;
+    else
+      add(descriptor);
   }
 }
 

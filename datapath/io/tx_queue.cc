@@ -55,9 +55,7 @@ void TxQueue::kick() noexcept {
         return;
       case EBUSY:
       case ENOBUFS:
-      case ENOMEM:
-        again_ = true;
-        return;
+      case ENOMEM: again_ = true; return;
       case ENXIO:  // no longer bound: the interface is gone
         dead_.store(true, std::memory_order_relaxed);
         return;

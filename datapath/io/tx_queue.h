@@ -21,7 +21,10 @@ namespace millrace::datapath::io {
 class TxQueue {
  public:
   TxQueue(AfXdpSocket& socket, MbufPool& pool, FrameLedger& ledger) noexcept
-      : ring_(socket.tx), completion_(socket.completion), descriptor_(socket.descriptor()), pool_(pool),
+      : ring_(socket.tx),
+        completion_(socket.completion),
+        descriptor_(socket.descriptor()),
+        pool_(pool),
         ledger_(ledger) {}
 
   /// Queues a prefix of `packets`; returns how many.

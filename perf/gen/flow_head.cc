@@ -84,8 +84,10 @@ net::Result<send_config> make_flow_head(const FlowOptions& options) {
   ethernet.type = v4 ? net::ether_type::kIpv4 : net::ether_type::kIpv6;
   const auto l3_bytes = static_cast<std::uint16_t>(options.frame_bytes - sizeof ethernet);
   std::uint8_t* const l3 = head + sizeof ethernet;
-  if (v4) put_ipv4(l3, options, l3_bytes);
-  else put_ipv6(l3, options, l3_bytes);
+  if (v4)
+    put_ipv4(l3, options, l3_bytes);
+  else
+    put_ipv6(l3, options, l3_bytes);
 
   const std::size_t ip_bytes = v4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header);
   send_config config{};

@@ -85,8 +85,8 @@ int run(const ReceiveCommand& command) {
   if (!receiver) return fail(receiver.error());
   // Whoever started this waits for the line before it lets packets come.
   fmt::print(stderr, "counting on {} ({} XDP)\n", command.interface, receiver->native() ? "native" : "generic");
-  const auto result = receiver->run(std::chrono::duration<double>(command.warm_up),
-                                    std::chrono::duration<double>(command.seconds));
+  const auto result =
+      receiver->run(std::chrono::duration<double>(command.warm_up), std::chrono::duration<double>(command.seconds));
   if (!result) return fail(result.error());
   const auto text = command.json ? receive_json : receive_line;
   fmt::print("{}\n", text(command.interface, *result));

@@ -12,9 +12,12 @@ double per_second(std::uint64_t count, double seconds) {
 }
 
 nlohmann::ordered_json base(const std::string& interface, std::uint64_t packets, std::uint64_t bytes, double seconds) {
-  return {{"interface", interface}, {"packets", packets},
-          {"bytes", bytes},         {"seconds", seconds},
-          {"pps", per_second(packets, seconds)}, {"gbps", per_second(bytes, seconds) * 8 / 1e9}};
+  return {{"interface", interface},
+          {"packets", packets},
+          {"bytes", bytes},
+          {"seconds", seconds},
+          {"pps", per_second(packets, seconds)},
+          {"gbps", per_second(bytes, seconds) * 8 / 1e9}};
 }
 
 std::string line(const char* verb, const std::string& interface, std::uint64_t packets, std::uint64_t bytes,

@@ -67,8 +67,7 @@ INSTANTIATE_TEST_SUITE_P(Families, Frames,
                                          Family{"IPv4 whose sum overflows", "255.254.253.252", "254.255.255.254",
                                                 net::L3::kIpv4},
                                          Family{"IPv6", "fd00:10:244::2", "fd00:10:244::3", net::L3::kIpv6},
-                                         Family{"IPv6 whose sum overflows",
-                                                "fdff:ffff:ffff:ffff:ffff:ffff:ffff:fffe",
+                                         Family{"IPv6 whose sum overflows", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:fffe",
                                                 "fdff:ffff:ffff:ffff:ffff:ffff:ffff:fffd", net::L3::kIpv6}));
 
 TEST(FlowHead, ManyFlowsTakeTheNextDestinationPort) {

@@ -28,8 +28,10 @@ net::Result<SendResult> send_from(const tests::Pod& pod, std::chrono::duration<d
   net::Result<SendResult> result = net::internal_error("did not run");
   pod.netns().run([&] {
     auto sender = Sender::open("eth0", small_frames());
-    if (sender) result = sender->run(length, rate_pps);
-    else result = sender.error();
+    if (sender)
+      result = sender->run(length, rate_pps);
+    else
+      result = sender.error();
   });
   return result;
 }

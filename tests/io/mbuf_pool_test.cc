@@ -108,14 +108,22 @@ struct Refusal {
 TEST(MbufPool, RefusesWhatCannotBeAndSaysWhatCan) {
   tests::start_eal_once();
   const Refusal table[] = {
-      {"a frame larger than a page", {.count = 1024, .data_room_bytes = 9000, .numa_node = -1},
-       net::ErrorCode::kInvalidArgument, "data room of 9000 bytes: 64 to 3456 are possible"},
-      {"no room at all", {.count = 1024, .data_room_bytes = 0, .numa_node = -1},
-       net::ErrorCode::kInvalidArgument, "data room of 0 bytes"},
-      {"hardly a packet", {.count = 10, .data_room_bytes = 1600, .numa_node = -1},
-       net::ErrorCode::kInvalidArgument, "pool of 10 packets: at least 128"},
-      {"more than there is", {.count = 4'000'000, .data_room_bytes = 1600, .numa_node = -1},
-       net::ErrorCode::kResourceExhausted, "no memory for 4000000 packets"},
+      {"a frame larger than a page",
+       {.count = 1024, .data_room_bytes = 9000, .numa_node = -1},
+       net::ErrorCode::kInvalidArgument,
+       "data room of 9000 bytes: 64 to 3456 are possible"},
+      {"no room at all",
+       {.count = 1024, .data_room_bytes = 0, .numa_node = -1},
+       net::ErrorCode::kInvalidArgument,
+       "data room of 0 bytes"},
+      {"hardly a packet",
+       {.count = 10, .data_room_bytes = 1600, .numa_node = -1},
+       net::ErrorCode::kInvalidArgument,
+       "pool of 10 packets: at least 128"},
+      {"more than there is",
+       {.count = 4'000'000, .data_room_bytes = 1600, .numa_node = -1},
+       net::ErrorCode::kResourceExhausted,
+       "no memory for 4000000 packets"},
   };
   for (const Refusal& row : table) {
     const auto pool = MbufPool::create(row.options);

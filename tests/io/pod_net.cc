@@ -63,9 +63,7 @@ void Namespace::run(const std::function<void()>& work) const {
     try {
       if (::setns(descriptor_, CLONE_NEWNET) != 0) fail("setns");
       work();
-    } catch (...) {
-      error = std::current_exception();
-    }
+    } catch (...) { error = std::current_exception(); }
   }).join();
   if (error) std::rethrow_exception(error);
 }
@@ -127,8 +125,8 @@ Frame RawSocket::receive(std::chrono::milliseconds patience) const {
 
 Frame numbered_frame(std::uint32_t number, std::size_t length) {
   Frame frame(length);
-  const std::array<std::uint8_t, 14> header = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, RawSocket::kTestType >> 8,
-                                               RawSocket::kTestType & 0xff};
+  const std::array<std::uint8_t, 14> header = {
+      2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, RawSocket::kTestType >> 8, RawSocket::kTestType & 0xff};
   std::copy(header.begin(), header.end(), frame.begin());
   std::memcpy(&frame[14], &number, sizeof number);
   for (std::size_t i = 18; i < length; ++i) frame[i] = static_cast<std::uint8_t>(number * 31 + i * 7);

@@ -59,8 +59,12 @@ class Rig {
   }
   /// True when the worker waits: it took no turn for 50 ms.
   bool rests() {
-    return tests::step_until([&] { turns_ = counters_.loops.get(); std::this_thread::sleep_for(50ms); },
-                             [&] { return turns_ != 0 && turns_ == counters_.loops.get(); });
+    return tests::step_until(
+        [&] {
+          turns_ = counters_.loops.get();
+          std::this_thread::sleep_for(50ms);
+        },
+        [&] { return turns_ != 0 && turns_ == counters_.loops.get(); });
   }
 
   WorkerThread& thread() { return *thread_; }
@@ -97,11 +101,11 @@ class BellPort final : public Port {
 /// Who has 169.254.1.1? Tell 10.0.0.1.
 Frame arp_request() {
   Frame frame(60);
-  const std::uint8_t head[] = {
-      0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x08, 0x06,  // to all, from the pod: ARP
-      0, 1, 8, 0, 6, 4, 0, 1,                                            // Ethernet, IPv4, request
-      2, 0, 0, 0, 0, 1, 10, 0, 0, 1,                                     // the pod
-      0, 0, 0, 0, 0, 0, 169, 254, 1, 1};                                 // the gateway
+  const std::uint8_t head[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2,   0,   0, 0,
+                               0,    1,    0x08, 0x06,                               // to all, from the pod: ARP
+                               0,    1,    8,    0,    6,    4,    0,   1,           // Ethernet, IPv4, request
+                               2,    0,    0,    0,    0,    1,    10,  0,   0, 1,   // the pod
+                               0,    0,    0,    0,    0,    0,    169, 254, 1, 1};  // the gateway
   std::copy(std::begin(head), std::end(head), frame.begin());
   return frame;
 }
@@ -137,8 +141,8 @@ TEST(WorkerThread, EveryPublishedGenerationIsSeenAfterAWake) {
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 600));
     const std::uint64_t generation = rig.publish();
     rig.thread().wake();
-    ASSERT_TRUE(tests::step_until([] { std::this_thread::yield(); },
-                                  [&] { return rig.publisher().seen_by_all(generation); }))
+    ASSERT_TRUE(
+        tests::step_until([] { std::this_thread::yield(); }, [&] { return rig.publisher().seen_by_all(generation); }))
         << "generation " << generation << " was missed";
     rig.publisher().reclaim();
   }
@@ -151,8 +155,8 @@ TEST(WorkerThread, GoesOnWhileAPortHasSomethingPending) {
   Rig rig(pool, &port);
   std::this_thread::sleep_for(20ms);  // long past the time at which it would wait
   const std::uint64_t turns = rig.counters().loops.get();
-  EXPECT_TRUE(tests::step_until([] { std::this_thread::yield(); },
-                                [&] { return rig.counters().loops.get() > turns + 20; }));
+  EXPECT_TRUE(
+      tests::step_until([] { std::this_thread::yield(); }, [&] { return rig.counters().loops.get() > turns + 20; }));
   port.set_pending(false);
   EXPECT_TRUE(rig.rests());
 }
@@ -251,8 +255,8 @@ TEST(WorkerThread, RestsAlthoughAPortLostItsInterface) {
   EXPECT_TRUE(rig.rests());
   const std::uint64_t generation = rig.publish();
   rig.thread().wake();
-  EXPECT_TRUE(tests::step_until([] { std::this_thread::yield(); },
-                                [&] { return rig.publisher().seen_by_all(generation); }));
+  EXPECT_TRUE(
+      tests::step_until([] { std::this_thread::yield(); }, [&] { return rig.publisher().seen_by_all(generation); }));
 }
 
 }  // namespace

@@ -22,11 +22,13 @@ TEST(Mac, ReadsAndWritesText) {
 
 TEST(IpAddress, ReadsAndWritesText) {
   const std::vector<std::pair<const char*, const char*>> good = {
-      {"10.0.0.1", "10.0.0.1"},         {"0.0.0.0", "0.0.0.0"},
+      {"10.0.0.1", "10.0.0.1"},
+      {"0.0.0.0", "0.0.0.0"},
       {"255.255.255.255", "255.255.255.255"},
-      {"::", "::"},                     {"::1", "::1"},
-      {"FD00:0:0:0:0:0:0:1", "fd00::1"},  // RFC 5952 4.2.1, 4.3
-      {"2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1"},  // 4.2.3: the first of equal runs
+      {"::", "::"},
+      {"::1", "::1"},
+      {"FD00:0:0:0:0:0:0:1", "fd00::1"},                 // RFC 5952 4.2.1, 4.3
+      {"2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1"},     // 4.2.3: the first of equal runs
       {"2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"},  // 4.2.2: no :: for one group
       {"::ffff:192.0.2.1", "::ffff:192.0.2.1"},
   };
@@ -83,8 +85,8 @@ TEST(IpAddress, KnowsItsKind) {
 }
 
 TEST(Prefix, ReadsAndWritesText) {
-  for (const char* text : {"0.0.0.0/0", "10.244.0.0/16", "10.0.0.1/32", "::/0", "fd00:10:244::/64", "fd00::1/128",
-                           "10.128.0.0/9"}) {
+  for (const char* text :
+       {"0.0.0.0/0", "10.244.0.0/16", "10.0.0.1/32", "::/0", "fd00:10:244::/64", "fd00::1/128", "10.128.0.0/9"}) {
     const auto prefix = Prefix::parse(text);
     ASSERT_TRUE(prefix) << text;
     EXPECT_EQ(prefix->to_string(), text);

@@ -46,10 +46,10 @@ TEST(Arp, AnythingElseIsLeftAlone) {
   const std::pair<const char*, Bytes> rows[] = {
       {"reply", eth(kPod, kGateway).arp(kReply, kPod, kPodIp, kGateway, kGatewayIp).bytes()},
       {"announcement", eth(kPod, kBroadcast).arp(kRequest, kPod, kPodIp, kNobody, kPodIp).bytes()},
-      {"sender MAC is not the frame's", eth(kPod, kBroadcast).arp(kRequest, kGateway, kPodIp, kNobody, kGatewayIp)
-                                            .bytes()},
-      {"from a multicast MAC", eth(kBroadcast, kBroadcast).arp(kRequest, kBroadcast, kPodIp, kNobody, kGatewayIp)
-                                   .bytes()},
+      {"sender MAC is not the frame's",
+       eth(kPod, kBroadcast).arp(kRequest, kGateway, kPodIp, kNobody, kGatewayIp).bytes()},
+      {"from a multicast MAC",
+       eth(kBroadcast, kBroadcast).arp(kRequest, kBroadcast, kPodIp, kNobody, kGatewayIp).bytes()},
       {"for a multicast address", eth(kPod, kBroadcast).arp(kRequest, kPod, kPodIp, kNobody, "224.0.0.1").bytes()},
       {"for no address", eth(kPod, kBroadcast).arp(kRequest, kPod, kPodIp, kNobody, "0.0.0.0").bytes()},
       {"for broadcast", eth(kPod, kBroadcast).arp(kRequest, kPod, kPodIp, kNobody, "255.255.255.255").bytes()},

@@ -225,8 +225,8 @@ TEST(Offload, UdpZeroRules) {
 }
 
 TEST(Offload, RefusesWhatItCannotComplete) {
-  TestPacket fragment(eth().ipv4("10.0.0.1", "10.0.0.2").fragment(0, true).udp(1, 2).partial_checksum().payload(8u)
-                          .bytes(), 0, 0);
+  TestPacket fragment(
+      eth().ipv4("10.0.0.1", "10.0.0.2").fragment(0, true).udp(1, 2).partial_checksum().payload(8u).bytes(), 0, 0);
   ASSERT_EQ(fragment.parse(), Drop::kNone);
   const Bytes before = fragment.bytes();
   EXPECT_FALSE(l4_checksum_is_partial(fragment->head(), fragment->headers));

@@ -16,9 +16,9 @@ TEST(Drop, EveryReasonHasItsOwnMetricNameAndText) {
   for (std::size_t i = 0; i < kDropCount; ++i) {
     const auto drop = static_cast<Drop>(i);
     EXPECT_TRUE(names.insert(drop_name(drop)).second) << drop_name(drop) << " is there twice";
-    EXPECT_TRUE(std::all_of(drop_name(drop).begin(), drop_name(drop).end(),
-                            [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; }))
-        << drop_name(drop);
+    EXPECT_TRUE(std::all_of(drop_name(drop).begin(), drop_name(drop).end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+    })) << drop_name(drop);
     EXPECT_FALSE(drop_text(drop).empty());
   }
   EXPECT_EQ(drop_name(Drop::kNone), "none");

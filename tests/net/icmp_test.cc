@@ -103,8 +103,12 @@ TEST(Error, QuotesTheWholeOfASmallPacket) {
     TestPacket four(offending4, 28);
     ASSERT_EQ(four.parse(), Drop::kNone);
     ASSERT_TRUE(make_icmp_error(*four, row.error, gateway())) << row.name;
-    Bytes expected4 = eth(kGateway, kPod).ipv4("169.254.1.1", kA).dont_fragment()
-                          .icmp(row.type4, row.code4, 0, row.error.mtu_bytes).payload(ip_packet(offending4)).bytes();
+    Bytes expected4 = eth(kGateway, kPod)
+                          .ipv4("169.254.1.1", kA)
+                          .dont_fragment()
+                          .icmp(row.type4, row.code4, 0, row.error.mtu_bytes)
+                          .payload(ip_packet(offending4))
+                          .bytes();
     expected4 = patch_ipv4(expected4, 15, 0xc0);
     EXPECT_EQ(describe(four.bytes()), describe(expected4)) << row.name;
     EXPECT_EQ(four.bytes(), expected4) << row.name;
@@ -113,8 +117,10 @@ TEST(Error, QuotesTheWholeOfASmallPacket) {
     TestPacket six(offending6, 48);
     ASSERT_EQ(six.parse(), Drop::kNone);
     ASSERT_TRUE(make_icmp_error(*six, row.error, gateway())) << row.name;
-    const Bytes expected6 = eth(kGateway, kPod).ipv6("fd00::ffff", kA6)
-                                .icmpv6(row.type6, row.code6, 0, row.error.mtu_bytes).payload(ip_packet(offending6))
+    const Bytes expected6 = eth(kGateway, kPod)
+                                .ipv6("fd00::ffff", kA6)
+                                .icmpv6(row.type6, row.code6, 0, row.error.mtu_bytes)
+                                .payload(ip_packet(offending6))
                                 .bytes();
     EXPECT_EQ(describe(six.bytes()), describe(expected6)) << row.name;
     EXPECT_EQ(six.bytes(), expected6) << row.name;
@@ -161,8 +167,8 @@ TEST(Error, KeepsVlanTags) {
   ASSERT_EQ(packet.parse(), Drop::kNone);
   ASSERT_TRUE(make_icmp_error(*packet, {.kind = IcmpErrorKind::kNoRoute}, gateway()));
   const Bytes quote(offending.begin() + 22, offending.end());
-  Bytes expected = eth(kGateway, kPod).vlan(5).vlan(6).ipv4("169.254.1.1", kA).dont_fragment().icmp(3, 0)
-                       .payload(quote).bytes();
+  Bytes expected =
+      eth(kGateway, kPod).vlan(5).vlan(6).ipv4("169.254.1.1", kA).dont_fragment().icmp(3, 0).payload(quote).bytes();
   EXPECT_EQ(packet->headers.vlan_count, 2);
   EXPECT_EQ(packet->headers.vlan_id, 5);
   EXPECT_EQ(Bytes(packet->data, packet->data + 22), Bytes(expected.begin(), expected.begin() + 22));

@@ -14,7 +14,11 @@ using namespace net;
 TEST(DecrementTtl, IsTheSameAsWritingTheTtlAndAFullChecksum) {
   for (unsigned ttl = 2; ttl <= 255; ++ttl) {
     const auto with_ttl = [](unsigned value, std::uint16_t id) {
-      return eth().ipv4("10.0.0.1", "10.0.0.2").ttl(static_cast<std::uint8_t>(value)).fragment(0, false, id).udp(1, 2)
+      return eth()
+          .ipv4("10.0.0.1", "10.0.0.2")
+          .ttl(static_cast<std::uint8_t>(value))
+          .fragment(0, false, id)
+          .udp(1, 2)
           .bytes();
     };
     for (const auto id : std::initializer_list<std::uint16_t>{0, 1, 0x1234, 0xffff}) {

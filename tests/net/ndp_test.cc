@@ -87,8 +87,12 @@ TEST(Ndp, UnknownOptionsAreSkippedAndDropped) {
 }
 
 TEST(Ndp, AVlanTagStays) {
-  TestPacket packet(eth(kPod, kSolicitedMac).vlan(7).ipv6(kPodIp, kSolicited).ttl(255)
-                        .neighbor_solicitation(kGatewayIp, kPod).bytes());
+  TestPacket packet(eth(kPod, kSolicitedMac)
+                        .vlan(7)
+                        .ipv6(kPodIp, kSolicited)
+                        .ttl(255)
+                        .neighbor_solicitation(kGatewayIp, kPod)
+                        .bytes());
   ASSERT_EQ(packet.parse(), Drop::kNone);
   EXPECT_TRUE(make_neighbor_advertisement(*packet, mac(kGateway), true));
   EXPECT_EQ(packet.bytes(), advertisement(eth(kGateway, kPod).vlan(7).ipv6(kGatewayIp, kPodIp).ttl(255), 0xe0));

@@ -123,10 +123,11 @@ PacketBuilder& PacketBuilder::ipv6_fragment(std::uint32_t offset_bytes, bool mor
 }
 
 PacketBuilder& PacketBuilder::udp(std::uint16_t source_port, std::uint16_t destination_port) {
-  return add(Kind::kUdp,
-             UdpHeader{.source_port = Be16(source_port), .destination_port = Be16(destination_port), .length = {},
-                       .checksum = {}},
-             ip_protocol::kUdp);
+  return add(
+      Kind::kUdp,
+      UdpHeader{
+          .source_port = Be16(source_port), .destination_port = Be16(destination_port), .length = {}, .checksum = {}},
+      ip_protocol::kUdp);
 }
 
 PacketBuilder& PacketBuilder::tcp(std::uint16_t source_port, std::uint16_t destination_port, std::uint8_t flags) {
@@ -145,31 +146,35 @@ PacketBuilder& PacketBuilder::tcp(std::uint16_t source_port, std::uint16_t desti
 
 PacketBuilder& PacketBuilder::sctp(std::uint16_t source_port, std::uint16_t destination_port) {
   return add(Kind::kSctp,
-             SctpHeader{.source_port = Be16(source_port), .destination_port = Be16(destination_port),
-                        .verification_tag = Be32(0x11223344), .checksum = {}},
+             SctpHeader{.source_port = Be16(source_port),
+                        .destination_port = Be16(destination_port),
+                        .verification_tag = Be32(0x11223344),
+                        .checksum = {}},
              ip_protocol::kSctp);
 }
 
 PacketBuilder& PacketBuilder::icmp(std::uint8_t type, std::uint8_t code, std::uint16_t identifier,
                                    std::uint16_t sequence) {
-  return add(Kind::kIcmp,
-             IcmpHeader{.type = type, .code = code, .checksum = {}, .identifier = Be16(identifier),
-                        .sequence = Be16(sequence)},
-             ip_protocol::kIcmp);
+  return add(
+      Kind::kIcmp,
+      IcmpHeader{
+          .type = type, .code = code, .checksum = {}, .identifier = Be16(identifier), .sequence = Be16(sequence)},
+      ip_protocol::kIcmp);
 }
 
 PacketBuilder& PacketBuilder::icmpv6(std::uint8_t type, std::uint8_t code, std::uint16_t identifier,
                                      std::uint16_t sequence) {
-  return add(Kind::kIcmpv6,
-             IcmpHeader{.type = type, .code = code, .checksum = {}, .identifier = Be16(identifier),
-                        .sequence = Be16(sequence)},
-             ip_protocol::kIcmpv6);
+  return add(
+      Kind::kIcmpv6,
+      IcmpHeader{
+          .type = type, .code = code, .checksum = {}, .identifier = Be16(identifier), .sequence = Be16(sequence)},
+      ip_protocol::kIcmpv6);
 }
 
 PacketBuilder& PacketBuilder::neighbor_solicitation(std::string_view target, std::string_view source_mac) {
   add(Kind::kIcmpv6,
-      NeighborMessage{.type = icmpv6_type::kNeighborSolicitation, .code = 0, .checksum = {}, .flags = {},
-                      .target = v6(target)},
+      NeighborMessage{
+          .type = icmpv6_type::kNeighborSolicitation, .code = 0, .checksum = {}, .flags = {}, .target = v6(target)},
       ip_protocol::kIcmpv6);
   if (source_mac.empty()) return *this;
   const LinkLayerOption option{.type = LinkLayerOption::kSource, .length_units = 1, .mac = mac(source_mac)};

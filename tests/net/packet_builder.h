@@ -53,20 +53,32 @@ class PacketBuilder {
   PacketBuilder& payload(std::size_t count);
 
   // Changes to the header just added.
-  PacketBuilder& ttl(std::uint8_t ttl);                                 // ipv4, ipv6
-  PacketBuilder& protocol(std::uint8_t protocol);                       // ipv4, ipv6: what no header behind sets
-  PacketBuilder& dont_fragment();                                       // ipv4
+  PacketBuilder& ttl(std::uint8_t ttl);            // ipv4, ipv6
+  PacketBuilder& protocol(std::uint8_t protocol);  // ipv4, ipv6: what no header behind sets
+  PacketBuilder& dont_fragment();                  // ipv4
   PacketBuilder& fragment(std::uint32_t offset_bytes, bool more, std::uint16_t id = 1);  // ipv4
-  PacketBuilder& options(Bytes options);                                // ipv4, tcp; padded with zeros to 4 bytes
+  PacketBuilder& options(Bytes options);  // ipv4, tcp; padded with zeros to 4 bytes
   /// Leaves the L4 checksum as a sender with checksum offload does (checksum.h).
-  PacketBuilder& partial_checksum();                                    // udp, tcp, sctp
-  PacketBuilder& no_checksum();                                         // udp
+  PacketBuilder& partial_checksum();  // udp, tcp, sctp
+  PacketBuilder& no_checksum();       // udp
 
   Bytes bytes() const;
 
  private:
   enum class Kind : std::uint8_t {
-    kEthernet, kVlan, kArp, kIpv4, kIpv6, kExtension, kFragment, kUdp, kTcp, kSctp, kIcmp, kIcmpv6, kPayload,
+    kEthernet,
+    kVlan,
+    kArp,
+    kIpv4,
+    kIpv6,
+    kExtension,
+    kFragment,
+    kUdp,
+    kTcp,
+    kSctp,
+    kIcmp,
+    kIcmpv6,
+    kPayload,
   };
   enum class Checksum : std::uint8_t { kFull, kPartial, kNone };
   struct Layer {

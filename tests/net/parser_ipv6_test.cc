@@ -100,8 +100,16 @@ TEST(ParserIpv6, FindsL4BehindExtensionHeaders) {
       {"authentication header of 24 bytes", ip6().extension(kAh, 24).udp(7, 8).bytes(), 17, 78, 86, true, 7, 8},
       {"routing header at its end", ip6().extension(kRouting, 24).udp(7, 8).bytes(), 17, 78, 86, true, 7, 8},
       {"all of them",
-       ip6().extension(kHopByHop).extension(kDestination).extension(kRouting).ipv6_fragment(0, false).extension(kAh, 16)
-           .extension(kDestination).tcp(7, 8).bytes(), 6, 110, 130, true, 7, 8},
+       ip6()
+           .extension(kHopByHop)
+           .extension(kDestination)
+           .extension(kRouting)
+           .ipv6_fragment(0, false)
+           .extension(kAh, 16)
+           .extension(kDestination)
+           .tcp(7, 8)
+           .bytes(),
+       6, 110, 130, true, 7, 8},
       {"eight extension headers", many_extensions(8).bytes(), 17, 118, 126, true, 7, 8},
       {"ESP ends what can be read", ip6().protocol(50).payload(20u).bytes(), 50, 54, 54, false, 0, 0},
       {"no next header", ip6().extension(kDestination).payload(4u).bytes(), 59, 62, 62, false, 0, 0},

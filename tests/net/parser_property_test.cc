@@ -85,10 +85,10 @@ TEST(ParserProperty, AnyBytesAreParsedWithinTheirBoundsAndHeadersLieInOrder) {
     if (HasFailure()) FAIL() << describe(frame);
   }
   EXPECT_GT(accepted, 30000u) << "the frames must not all be refused at the door";
-  for (const Drop drop : {Drop::kFrameTooShort, Drop::kVlanTooDeep, Drop::kUnknownEtherType, Drop::kIpv4Truncated,
-                          Drop::kIpv4BadHeader, Drop::kIpv4BadChecksum, Drop::kIpv6Truncated, Drop::kIpv6BadHeader,
-                          Drop::kIpv6BadExtension, Drop::kSourceRouted, Drop::kFragmentBad, Drop::kL4Truncated,
-                          Drop::kL4BadHeader, Drop::kArpBad}) {
+  for (const Drop drop :
+       {Drop::kFrameTooShort, Drop::kVlanTooDeep, Drop::kUnknownEtherType, Drop::kIpv4Truncated, Drop::kIpv4BadHeader,
+        Drop::kIpv4BadChecksum, Drop::kIpv6Truncated, Drop::kIpv6BadHeader, Drop::kIpv6BadExtension,
+        Drop::kSourceRouted, Drop::kFragmentBad, Drop::kL4Truncated, Drop::kL4BadHeader, Drop::kArpBad}) {
     EXPECT_GT(drops[static_cast<std::size_t>(drop)], 0u) << drop_name(drop);
   }
 }

@@ -121,12 +121,22 @@ struct HeaderRow {
 
 /// One field a line, so that a failure shows which differs.
 std::string text(const Headers& h) {
-  const std::pair<const char*, unsigned> fields[] = {
-      {"l3", static_cast<unsigned>(h.l3)}, {"l4_protocol", h.l4_protocol}, {"vlan_count", h.vlan_count},
-      {"ttl", h.ttl}, {"vlan_id", h.vlan_id}, {"l3_offset", h.l3_offset}, {"l4_offset", h.l4_offset},
-      {"payload_offset", h.payload_offset}, {"l3_length", h.l3_length}, {"source_port", h.source_port},
-      {"destination_port", h.destination_port}, {"icmp_type", h.icmp_type}, {"icmp_code", h.icmp_code},
-      {"is_fragment", h.is_fragment}, {"is_first_fragment", h.is_first_fragment}, {"has_l4", h.has_l4}};
+  const std::pair<const char*, unsigned> fields[] = {{"l3", static_cast<unsigned>(h.l3)},
+                                                     {"l4_protocol", h.l4_protocol},
+                                                     {"vlan_count", h.vlan_count},
+                                                     {"ttl", h.ttl},
+                                                     {"vlan_id", h.vlan_id},
+                                                     {"l3_offset", h.l3_offset},
+                                                     {"l4_offset", h.l4_offset},
+                                                     {"payload_offset", h.payload_offset},
+                                                     {"l3_length", h.l3_length},
+                                                     {"source_port", h.source_port},
+                                                     {"destination_port", h.destination_port},
+                                                     {"icmp_type", h.icmp_type},
+                                                     {"icmp_code", h.icmp_code},
+                                                     {"is_fragment", h.is_fragment},
+                                                     {"is_first_fragment", h.is_first_fragment},
+                                                     {"has_l4", h.has_l4}};
   std::string all;
   for (const auto& [name, value] : fields) all += std::string(name) + " " + std::to_string(value) + "\n";
   return all;
@@ -188,7 +198,11 @@ TEST(Parser, FindsL4BehindIpv4) {
        with(ports(expected(1, 8, 28), 77, 77), [](Headers& h) { h.icmp_type = 8; })},
       {"ICMP echo reply", eth().ipv4(kA, kB).icmp(0, 0, 78, 1).bytes(), ports(expected(1, 8, 28), 78, 78)},
       {"ICMP error: no ports", eth().ipv4(kA, kB).icmp(3, 4, 99, 1400).bytes(),
-       with(expected(1, 8, 28), [](Headers& h) { h.icmp_type = 3; h.icmp_code = 4; })},
+       with(expected(1, 8, 28),
+            [](Headers& h) {
+              h.icmp_type = 3;
+              h.icmp_code = 4;
+            })},
       {"ICMPv6 inside IPv4 is not read", eth().ipv4(kA, kB).icmpv6(128).bytes(), expected(58, 0, 28)},
       {"another protocol", eth().ipv4(kA, kB).protocol(47).payload(3u).bytes(), expected(47, 0, 23)},
       {"no payload, another protocol", eth().ipv4(kA, kB).protocol(47).bytes(), expected(47, 0, 20)},
@@ -212,8 +226,7 @@ TEST(Parser, FindsHeadersWhereverTheyLie) {
        with(ports(expected(17, 8, 68), 7, 8), [](Headers& h) { h.l4_offset = 74, h.payload_offset = 82; })},
       {"anything behind the end of the options", eth().ipv4(kA, kB).options({0, 131, 1, 1}).udp(7, 8).bytes(),
        with(ports(expected(17, 8, 32), 7, 8), [](Headers& h) { h.l4_offset = 38, h.payload_offset = 46; })},
-      {"ARP", eth().arp(1, kMacA, kA, kMacB, kB).bytes(),
-       {.l3 = L3::kArp, .l3_offset = kIp, .l3_length = 28}},
+      {"ARP", eth().arp(1, kMacA, kA, kMacB, kB).bytes(), {.l3 = L3::kArp, .l3_offset = kIp, .l3_length = 28}},
   });
 }
 

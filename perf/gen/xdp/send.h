@@ -13,7 +13,7 @@ struct send_config {
   __u64 head[SEND_HEAD_BYTES / 8]; /* Ethernet, IP and UDP header, ports and UDP checksum zero */
   __u32 interface_index;           /* where the frames leave */
   __u32 flows;
-  __u32 checksum_sum;              /* one's-complement sum of all but the ports, big-endian words, not folded */
-  __u16 udp_offset;                /* 34 or 54 */
-  __u16 destination_port;          /* of the first SEND_PORTS flows, host order */
+  __u32 checksum_sum;     /* one's-complement sum of all but the ports, big-endian words, not folded */
+  __u16 udp_offset;       /* 34 or 54 */
+  __u16 destination_port; /* of the first SEND_PORTS flows, host order */
 };

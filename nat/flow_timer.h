@@ -1,0 +1,44 @@
+/// Flow timers: how long a flow that sees no packet is kept, by what it is.
+///
+/// Shape:   each flow has one FlowTimer at a time; Timeouts gives its milliseconds, from configuration, fixed at start.
+/// Source:  RFC 5382 REQ-5 (TCP established 2 h 4 min, transitory 4 min), RFC 4787 REQ-5 (UDP 2 min, less for well-known
+///          destination ports: REQ-5 a), RFC 5508 REQ-1 (ICMP query 60 s), RFC 9260.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "nat/flow_line.h"
+
+namespace millrace::nat {
+
+enum class FlowTimer : std::uint8_t {
+  kFree,             // no flow in this slot
+  kTcpHandshake,     // half open: SYN without the handshake's end
+  kTcpEstablished,
+  kTcpClosing,       // a FIN was seen
+  kTcpClosed,        // both FINs acknowledged, or reset
+  kUdpOneShotShort,  // no reply yet, destination port below 1024
+  kUdpOneShot,       // no reply yet
+  kUdpStream,
+  kIcmp,
+  kSctpHandshake,
+  kSctpEstablished,
+  kSctpClosing,
+  kOther,            // any other IP protocol
+};
+inline constexpr unsigned kFlowTimerCount = 13;
+
+/// Given up first when the table is full: nobody has answered.
+constexpr bool is_half_open(FlowTimer timer) noexcept {
+  return timer == FlowTimer::kTcpHandshake || timer == FlowTimer::kUdpOneShotShort || timer == FlowTimer::kUdpOneShot ||
+         timer == FlowTimer::kSctpHandshake;
+}
+
+struct Timeouts {
+  std::array<TickMs, kFlowTimerCount> ms = {
+      0, 60'000, 7'440'000, 240'000, 10'000, 30'000, 120'000, 300'000, 60'000, 60'000, 7'440'000, 60'000, 600'000};
+  TickMs of(FlowTimer timer) const noexcept { return ms[static_cast<unsigned>(timer)]; }
+};
+
+}  // namespace millrace::nat

@@ -13,7 +13,7 @@ def markdown(definitions):
              "Made from `net/drop.def` by `docs/make_drops.py`. `millrace counters` shows these names, for each port and worker,",
              "and only those that are not 0. A packet that the switch took is sent, answered, or counted under one of them.", ""]
     for line in definitions.splitlines():
-        section = re.fullmatch(r"// (\w+)", line)
+        section = re.fullmatch(r"// ([\w ]+)", line)
         drop = re.match(r'MILLRACE_DROP\(\w+, "(\w+)", "(.*)"\)', line)
         if section:
             lines += ["", f"## {section[1]}", "", "| name | meaning |", "|---|---|"]

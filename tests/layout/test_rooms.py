@@ -53,6 +53,12 @@ def test_a_room_includes_only_rooms_below_it():
     assert [problem for path in SOURCES for problem in layer_problems(path)] == []
 
 
+def test_nat_knows_only_bytes():
+    bad = [f"{path}: {name}" for path in SOURCES if room_of(path) == "nat" for name in includes(path)
+           if name.startswith('"') and room_of(name[1:-1]) not in ("nat", "net")]
+    assert bad == []
+
+
 def test_includes_name_the_room():
     """A quoted include is relative to the repository's top or of generated code, never `../x.h` or `x.h`."""
     bad = [f"{path}: {name}" for path in SOURCES for name in includes(path)
@@ -69,6 +75,7 @@ def test_dpdk_only_in_datapath_io():
 
 @pytest.mark.parametrize("room, headers", [
     ("net", ("grpc", "spdlog", "yaml-cpp", "sqlite3", "netlink/")),
+    ("nat", ("grpc", "spdlog", "yaml-cpp", "sqlite3", "netlink/")),
     ("datapath", ("grpc", "spdlog", "yaml-cpp", "sqlite3", "netlink/")),
 ])
 def test_packet_rooms_know_no_control_library(room, headers):

@@ -4,10 +4,14 @@
 #include <string>
 #include <utility>
 
-#include "datapath/exact_table.h"
+#include "net/exact_table.h"
 
 namespace millrace::datapath {
 namespace {
+
+using net::Key128;
+using Ipv4Table = net::ExactTable<std::uint32_t, net::PortId, 8, net::kNoPort>;
+using Ipv6Table = net::ExactTable<Key128, net::PortId, 3, net::kNoPort>;
 
 std::uint32_t key_of(net::Ipv4 address) noexcept { return address.value.host(); }
 

@@ -1,9 +1,11 @@
-/// ExactTable: address -> port, one cache line a probe.
+/// ExactTable: an address, or a key made of one, to a small value; one cache line a probe.
 ///
-/// Shape:   open addressing over buckets of one cache line: kSlots keys, their ports, and whether an insertion went on
-///          to the next bucket. Load is at most one half, so nearly every lookup ends in its first line. All slots of a
-///          bucket are compared without a branch; only "found here, or nobody spilled" is one.
+/// Shape:   open addressing over buckets of one cache line: kSlots keys, their values, and whether an insertion went on
+///          to the next bucket. kEmpty is the value of a free slot, and the answer for a key that is not there.
+///          Load is at most one half, so nearly every lookup ends in its first line. All slots of a bucket are compared
+///          without a branch; only "found here, or nobody spilled" is one.
 /// Size:    fixed when built; insert never grows the table.
+/// Key:     compares by value, a free slot holds Key{}; table_hash(key) spreads it over the top bits of 64.
 /// Thread:  insert: while building. find: any thread afterwards. find never allocates.
 #pragma once
 
@@ -17,9 +19,7 @@
 #include <emmintrin.h>
 #endif
 
-#include "net/packet.h"
-
-namespace millrace::datapath {
+namespace millrace::net {
 
 /// An IPv6 address in host order; family 4 uses a plain std::uint32_t.
 struct Key128 {
@@ -36,7 +36,7 @@ inline std::uint64_t table_hash(const Key128& key) noexcept {
   return (key.low ^ (key.high * 0x9e3779b97f4a7c15u)) * 0xbf58476d1ce4e5b9u;
 }
 
-template <typename Key, unsigned kSlots>
+template <typename Key, typename Value, unsigned kSlots, Value kEmpty>
 class ExactTable {
  public:
   /// Room for `capacity` keys.
@@ -47,16 +47,16 @@ class ExactTable {
     shift_ = 64u - static_cast<unsigned>(std::countr_zero(buckets));
   }
 
-  /// False: the key is there already, nothing changed. Precondition: fewer than `capacity` keys, port != kNoPort.
-  bool insert(const Key& key, net::PortId port) {
-    if (find(key) != net::kNoPort) return false;
+  /// False: the key is there already, nothing changed. Precondition: fewer than `capacity` keys, value != kEmpty.
+  bool insert(const Key& key, Value value) {
+    if (find(key) != kEmpty) return false;
     std::size_t index = table_hash(key) >> shift_;
     for (;; index = (index + 1) & mask_) {
       Bucket& bucket = buckets_[index];
       for (unsigned slot = 0; slot < kSlots; ++slot) {
-        if (bucket.ports[slot] != net::kNoPort) continue;
+        if (bucket.values[slot] != kEmpty) continue;
         bucket.keys[slot] = key;
-        bucket.ports[slot] = port;
+        bucket.values[slot] = value;
         ++size_;
         return true;
       }
@@ -64,13 +64,13 @@ class ExactTable {
     }
   }
 
-  /// kNoPort when the key is not there.
-  net::PortId find(const Key& key) const noexcept {
+  /// kEmpty when the key is not there.
+  Value find(const Key& key) const noexcept {
     std::size_t index = table_hash(key) >> shift_;
     for (;; index = (index + 1) & mask_) {
       const Bucket& bucket = buckets_[index];
-      const net::PortId found = find_in(bucket, key);
-      if (found != net::kNoPort || !bucket.spilled) [[likely]]
+      const Value found = find_in(bucket, key);
+      if (found != kEmpty || !bucket.spilled) [[likely]]
         return found;
     }
   }
@@ -80,18 +80,18 @@ class ExactTable {
  private:
   struct alignas(64) Bucket {
     std::array<Key, kSlots> keys{};
-    std::array<net::PortId, kSlots> ports = filled();
+    std::array<Value, kSlots> values = filled();
     bool spilled = false;
 
-    static constexpr std::array<net::PortId, kSlots> filled() noexcept {
-      std::array<net::PortId, kSlots> ports{};
-      ports.fill(net::kNoPort);
-      return ports;
+    static constexpr std::array<Value, kSlots> filled() noexcept {
+      std::array<Value, kSlots> values{};
+      values.fill(kEmpty);
+      return values;
     }
   };
   static_assert(sizeof(Bucket) == 64);
 
-  static net::PortId find_in(const Bucket& bucket, const Key& key) noexcept {
+  static Value find_in(const Bucket& bucket, const Key& key) noexcept {
 #ifdef __SSE2__
     if constexpr (sizeof(Key) == 4 && kSlots == 8) {
       // All eight keys at once: one bit a slot, and the lowest is the first that matches.
@@ -101,12 +101,12 @@ class ExactTable {
       const __m128i high = _mm_cmpeq_epi32(_mm_load_si128(keys + 1), wanted);
       const __m128i both = _mm_packs_epi16(_mm_packs_epi32(low, high), _mm_setzero_si128());
       const auto matches = static_cast<unsigned>(_mm_movemask_epi8(both));
-      return matches == 0 ? net::kNoPort : bucket.ports[static_cast<unsigned>(std::countr_zero(matches))];
+      return matches == 0 ? kEmpty : bucket.values[static_cast<unsigned>(std::countr_zero(matches))];
     }
 #endif
-    net::PortId found = net::kNoPort;
+    Value found = kEmpty;
     // Downwards: an empty slot also matches the key zero, and full slots come first.
-    for (unsigned slot = kSlots; slot-- > 0;) found = bucket.keys[slot] == key ? bucket.ports[slot] : found;
+    for (unsigned slot = kSlots; slot-- > 0;) found = bucket.keys[slot] == key ? bucket.values[slot] : found;
     return found;
   }
 
@@ -116,7 +116,4 @@ class ExactTable {
   std::size_t size_ = 0;
 };
 
-using Ipv4Table = ExactTable<std::uint32_t, 8>;
-using Ipv6Table = ExactTable<Key128, 3>;
-
-}  // namespace millrace::datapath
+}  // namespace millrace::net

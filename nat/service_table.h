@@ -1,12 +1,10 @@
 /// Services: frontends and the backends behind them, as workers read them.
 ///
-/// Shape:   a frontend is an address, a protocol and a port. For each kind of source (a pod, the node itself, anything
-///          from outside) it has a rule: balance over one of the service's backend sets, with or without masquerade, or
-///          reject, or drop. No rule knows Kubernetes: the agent compiles policies of traffic, terminating endpoints and
-///          the like into sets and rules.
-///          A set chooses by Maglev (Eisenbud et al., NSDI 2016): a table of at least kMaglevFactor entries a backend,
-///          a prime, indexed by a hash of the flow.
-///          Services are immutable and shared by the tables before and after a change: only what changed is built again.
+/// Shape:   what a service is stands in nat/service_spec.h; how it is compiled, in nat/service.h. The table finds a
+///          frontend by address, protocol and port (nat/frontend_table.h).
+///          A set chooses by Maglev (nat/maglev.h), indexed by a hash of the flow, or of the client's address alone for
+///          a service with affinity. Services are immutable and shared by the tables before and after a change: only
+///          what changed is built again, and the two tables of keys.
 /// Thread:  built by control, off the workers; then immutable, lookups from any worker. Lookups never allocate.
 #pragma once
 
@@ -16,105 +14,75 @@
 #include <string>
 #include <vector>
 
+#include "nat/frontend_table.h"
+#include "nat/service_spec.h"
 #include "net/address.h"
 #include "net/result.h"
 
 namespace millrace::nat {
 
-inline constexpr std::size_t kMaxServices = 65'536;
-inline constexpr std::size_t kMaxFrontends = 262'144;  // of all services
-inline constexpr std::size_t kMaxBackends = 1'000'000;  // of all services
-inline constexpr std::size_t kMaxBackendsPerSet = 5'000;
-inline constexpr std::size_t kMaxFrontendsPerService = 4'096;
-inline constexpr std::size_t kMaxSourceRanges = 64;
-inline constexpr std::uint32_t kMaxAffinitySeconds = 86'400;
-
-enum class SourceKind : std::uint8_t { kPod, kNode, kExternal };
-inline constexpr unsigned kSourceKinds = 3;
-
-enum class FrontendAction : std::uint8_t { kBalance, kReject, kDrop };
-
-struct Backend {
-  net::IpAddress address;
-  std::uint16_t port = 0;
-  friend bool operator==(const Backend&, const Backend&) = default;
-};
-
-// --- what control says ---
-
-struct FrontendRule {
-  FrontendAction action = FrontendAction::kReject;
-  std::uint16_t backend_set = 0;  // index into ServiceSpec::backend_sets, for kBalance; an empty set rejects
-  bool masquerade = false;
-};
-
-struct FrontendSpec {
-  net::IpAddress address;
-  std::uint8_t protocol = 0;  // TCP, UDP, SCTP
-  std::uint16_t port = 0;     // 1..65535
-  FrontendRule rules[kSourceKinds];
-  std::vector<net::Prefix> source_ranges;  // empty: all; others are dropped (Drop::kSourceRange)
-};
-
-struct ServiceSpec {
-  std::string name;  // unique; for people: "default/web:http"
-  std::uint32_t affinity_seconds = 0;  // 0: none; by client address
-  std::vector<std::vector<Backend>> backend_sets;  // of one family each; in the order given
-  std::vector<FrontendSpec> frontends;
-};
-
 /// A checked service with its Maglev tables. Immutable.
 class Service;
+struct Frontend;
 /// Error: kInvalidArgument or kResourceExhausted naming the field ("frontends[2].port") and the limit.
 net::Result<std::shared_ptr<const Service>> build_service(const ServiceSpec& spec);
 const std::string& name_of(const Service& service) noexcept;
 
-// --- what workers read ---
-
-/// A backend set as the dataplane sees it.
-class BackendSet;
-
 struct ServiceChoice {
   const Service* service = nullptr;
-  const Backend* backend = nullptr;  // nullptr: reject or drop
+  const Backend* backend = nullptr;  // nullptr: reject or drop; lives as long as the service
   FrontendAction action = FrontendAction::kReject;
   bool masquerade = false;
 };
 
 enum class FrontendMatch : std::uint8_t {
   kNone,        // the address is no frontend's
-  kNoPort,      // the address is a frontend's, the port is not: reject
-  kOutOfRange,  // the source is in none of the ranges: drop
+  kNoPort,      // the address is a frontend's, the port is not: reject, unless the address is the node's own as well
+  kOutOfRange,  // the source is in none of the ranges: drop; the choice names the service
   kFound,
 };
 
 class ServiceTable {
  public:
-  /// Error: kInvalidArgument for a frontend of two services (both named), kResourceExhausted naming the limit.
+  /// Error: kInvalidArgument for a frontend of two services (both named) or a name of two, kResourceExhausted naming
+  /// the limit. Precondition: no service is nullptr.
   static net::Result<std::shared_ptr<const ServiceTable>> build(std::vector<std::shared_ptr<const Service>> services);
   ~ServiceTable();
 
-  /// Which service a new flow is for, and its backend. `flow_hash` chooses; for a service with affinity the client's
-  /// address alone does. Ports host order.
+  /// Which service a new flow is for, and its backend. `flow_hash` chooses, every bit of it counts; for a service with
+  /// affinity the client's address alone does. Ports host order. `choice` is written for kOutOfRange and kFound.
   template <typename Address>
   FrontendMatch choose(const Address& source, const Address& destination, std::uint8_t protocol,
                        std::uint16_t destination_port, SourceKind from, std::uint64_t flow_hash,
                        ServiceChoice& choice) const noexcept;
-  /// Whether the backend is still one of those the frontend may choose for this kind of source.
+  /// Whether the backend is still one of those the frontend may choose for this kind of source. Source ranges are not
+  /// asked: they are about new flows.
   template <typename Address>
   bool has_backend(const Address& destination, std::uint8_t protocol, std::uint16_t destination_port, SourceKind from,
                    const Address& backend, std::uint16_t backend_port) const noexcept;
-  /// Seconds of affinity of a service; 0: none. And a number of it that stays the same across tables, for AffinityTable.
+  /// Seconds of affinity of a service; 0: none. And a number of it that stays the same across tables, for
+  /// AffinityTable.
   static std::uint32_t affinity_seconds(const Service& service) noexcept;
   static std::uint64_t affinity_id(const Service& service) noexcept;
 
-  std::size_t service_count() const noexcept;
-  std::size_t frontend_count() const noexcept;
-  std::size_t backend_count() const noexcept;
+  const std::vector<std::shared_ptr<const Service>>& services() const noexcept { return services_; }
+  std::size_t service_count() const noexcept { return services_.size(); }
+  std::size_t frontend_count() const noexcept { return frontend_count_; }
+  /// A backend counts once in each distinct set of each service.
+  std::size_t backend_count() const noexcept { return backend_count_; }
 
  private:
-  struct Tables;
-  std::unique_ptr<const Tables> tables_;  // contract sketch
+  ServiceTable(std::vector<std::shared_ptr<const Service>> services, std::size_t v4_frontends, std::size_t v6_frontends,
+               std::size_t backend_count);
+  net::Result<void> insert(const Service& service);
+  template <typename Address>
+  const FrontendTable<Address>& table() const noexcept;
+
+  FrontendTable<net::Ipv4> v4_;
+  FrontendTable<net::Ipv6> v6_;
+  std::vector<std::shared_ptr<const Service>> services_;
+  std::size_t frontend_count_ = 0;
+  std::size_t backend_count_ = 0;
 };
 
 }  // namespace millrace::nat

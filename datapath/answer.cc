@@ -6,6 +6,7 @@
 #include "net/arp.h"
 #include "net/icmp.h"
 #include "net/ndp.h"
+#include "net/tcp_reset.h"
 
 namespace millrace::datapath {
 namespace {
@@ -33,6 +34,8 @@ std::optional<net::IcmpError> error_for(const net::Packet& packet, const Snapsho
   switch (packet.drop) {
     case Drop::kTtlExceeded: return net::IcmpError{net::IcmpErrorKind::kTimeExceeded};
     case Drop::kNoRoute: return net::IcmpError{net::IcmpErrorKind::kNoRoute};
+    case Drop::kServiceNoBackend:
+    case Drop::kServiceNoPort: return net::IcmpError{net::IcmpErrorKind::kPortUnreachable};
     // The host routes its pods' prefix here; an address of it that no port has comes back by the default route.
     case Drop::kSameRoute: return net::IcmpError{net::IcmpErrorKind::kHostUnreachable};
     case Drop::kPacketTooBig:
@@ -79,6 +82,11 @@ ErrorAnswer answer_with_error(net::Packet& packet, const Snapshot& snapshot, Rat
   const auto error = error_for(packet, snapshot);
   if (!error || !net::may_answer_with_error(packet, error->kind)) return ErrorAnswer::kNone;
   if (!limiter.allow(now_ns)) return ErrorAnswer::kLimited;
+  const bool is_refused = error->kind == net::IcmpErrorKind::kPortUnreachable;
+  if (is_refused && net::make_tcp_reset(packet, snapshot.gateway.mac)) {
+    send_back(packet);
+    return ErrorAnswer::kSent;
+  }
   if (!net::make_icmp_error(packet, *error, error_source(snapshot.gateway))) return ErrorAnswer::kNone;
   send_back(packet);
   return ErrorAnswer::kSent;

@@ -24,7 +24,8 @@ class Counter {
     value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
   std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
-  void reset() noexcept { value_.store(0, std::memory_order_relaxed); }
+  void set(std::uint64_t n) noexcept { value_.store(n, std::memory_order_relaxed); }
+  void reset() noexcept { set(0); }
 
  private:
   std::atomic<std::uint64_t> value_{0};
@@ -38,6 +39,19 @@ struct alignas(64) PortCounters {
                      // which are dropped as such) and the fragments of a packet after its first
   std::array<Counter, net::kDropCount> drops;  // of packets that came in on this port, by reason
   void reset() noexcept;
+};
+
+/// Protocols whose ports a masquerade hands out, each counted apart. ICMP stands for the family's own.
+inline constexpr std::array<std::uint8_t, 4> kPortProtocols = {net::ip_protocol::kTcp, net::ip_protocol::kUdp,
+                                                               net::ip_protocol::kSctp, net::ip_protocol::kIcmp};
+
+/// What became of a worker's flows, and how full its tables are (of about a second ago).
+struct alignas(64) FlowCounters {
+  Counter created, ended;  // flows; created - ended are there
+  Counter evicted;         // of those ended: half open, given up because the table was nearly full
+  Counter flows_v4, flows_v6, limit;  // now, and the most there can be of each
+  std::array<Counter, kPortProtocols.size()> ports_v4, ports_v6;  // masquerade ports in use
+  Counter ports_limit;                                            // of each protocol and family
 };
 
 /// All rows of one worker.
@@ -55,6 +69,7 @@ class WorkerCounters {
   /// Where a drop of a packet is counted: kNoPort when the port it came in by is gone.
   PortCounters& row_of(net::PortId in_port) noexcept { return rows_[in_port == net::kNoPort ? port_limit_ : in_port]; }
 
+  FlowCounters flows;
   Counter loops;       // turns of the worker loop
   Counter busy_loops;  // of those, turns that moved at least one packet
   Counter sleeps;      // times the worker gave its core back

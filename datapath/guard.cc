@@ -71,4 +71,12 @@ Drop guard_ipv6_special(const net::Packet& packet, const PortEntry& in, const Ga
   return is_discovery ? guard_neighbor_discovery(packet, in) : Drop::kNone;
 }
 
+Drop guard_uplink(const net::Packet& packet, const PortEntry& in, const Gateway& gateway) noexcept {
+  if (packet.headers.l3 == net::L3::kIpv4) return guard_host_source(net::ipv4(packet).source);
+  if (packet.headers.l3 != net::L3::kIpv6) return Drop::kUnknownEtherType;
+  const net::Ipv6& source = net::ipv6(packet).source;
+  if (source.is_unspecified() || is_neighbor_discovery(packet.headers)) return Drop::kBadSource;
+  return guard_ipv6_special(packet, in, gateway);
+}
+
 }  // namespace millrace::datapath

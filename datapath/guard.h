@@ -43,7 +43,7 @@ net::Drop guard_ipv6_special(const net::Packet& packet, const PortEntry& in, con
 
 inline net::Drop guard_ipv4(const net::Packet& packet, const PortEntry& in) noexcept {
   const net::Ipv4 source = net::ipv4(packet).source;
-  if (in.kind == PortKind::kHost) return guard_host_source(source);
+  if (in.kind != PortKind::kPod) return guard_host_source(source);
   return owns(in, source) ? net::Drop::kNone : net::Drop::kSpoofedAddress;
 }
 
@@ -53,9 +53,13 @@ inline net::Drop guard_ipv6(const net::Packet& packet, const PortEntry& in, cons
   return guard_ipv6_special(packet, in, gateway);
 }
 
+/// What the uplink's filter took is for the switch: any MAC, any source that one host can have.
+net::Drop guard_uplink(const net::Packet& packet, const PortEntry& in, const Gateway& gateway) noexcept;
+
 /// kNone: the frame may enter. Precondition: the packet was parsed.
 inline net::Drop guard(const net::Packet& packet, const PortEntry& in, const Gateway& gateway) noexcept {
   const net::EthernetHeader& ethernet = net::ethernet(packet);
+  if (in.kind == PortKind::kUplink) return guard_uplink(packet, in, gateway);
   if (packet.headers.vlan_count != 0) return net::Drop::kVlanOnPod;
   if (ethernet.source != in.mac) return net::Drop::kSpoofedMac;
   if (ethernet.destination != gateway.mac && !ethernet.destination.is_multicast()) return net::Drop::kNotForGateway;

@@ -19,9 +19,17 @@
 
 namespace millrace::datapath {
 
+/// How far the packet has come.
+enum class HandoffStage : std::uint8_t {
+  kArrived,    // parsed and guarded; its flow lies with the worker it is handed to
+  kForwarded,  // tracked, translated and routed by the worker it comes from
+  kAnswer,     // made by the worker it comes from, ready to leave by its out port
+};
+
 struct Handoff {
   net::Packet* packet = nullptr;
   std::uint64_t generation = 0;
+  HandoffStage stage = HandoffStage::kForwarded;
 };
 
 class HandoffRings {

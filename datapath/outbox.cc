@@ -45,12 +45,7 @@ void Outbox::send_chain(net::PortId id) noexcept {
   Chain& chain = chains_[id];
   for (std::uint16_t index = chain.first; index != kEnd; index = next_[index]) packets[count++] = packets_[index];
   chain.first = kEnd;
-  const WorkerId to = owner(*snapshot_, id);
-  if (to == self_) {
-    transmit(id, {packets.data(), count});
-  } else {
-    hand_over(to, {packets.data(), count});
-  }
+  transmit(id, {packets.data(), count});
 }
 
 void Outbox::transmit(net::PortId id, std::span<net::Packet* const> packets) noexcept {
@@ -75,12 +70,12 @@ void Outbox::transmit(net::PortId id, std::span<net::Packet* const> packets) noe
   }
 }
 
-void Outbox::hand_over(WorkerId to, std::span<net::Packet* const> packets) noexcept {
-  std::array<Handoff, kOutboxSize> entries;
-  for (std::size_t i = 0; i < packets.size(); ++i) entries[i] = {packets[i], snapshot_->generation};
-  const unsigned taken = rings_.push(self_, to, {entries.data(), packets.size()});
+void Outbox::hand_over(net::Packet& packet, WorkerId to, HandoffStage stage) noexcept {
+  const Handoff entry{&packet, snapshot_->generation, stage};
   wake_mask_ |= 1u << to;
-  drop(packets.subspan(taken), net::Drop::kHandoffRingFull);
+  if (rings_.push(self_, to, {&entry, 1}) == 1) return;
+  net::Packet* const refused = &packet;
+  drop({&refused, 1}, net::Drop::kHandoffRingFull);
 }
 
 void Outbox::drop(std::span<net::Packet* const> packets, net::Drop reason) noexcept {

@@ -1,8 +1,8 @@
 /// Outbox: packets of one turn on their way out, sorted by out port so that a port gets them in few calls.
 ///
 /// Shape:   up to kOutboxSize packets in the order they were put, chained by out port; put() flushes when it is full.
-///          Packets of one port leave in the order they were put. Owned ports are transmitted to; packets for ports of
-///          other workers go into the hand-over ring.
+///          Packets of one port leave in the order they were put. What goes to another worker goes into its hand-over
+///          ring at once: the answer to a packet of that worker's port too.
 /// Errors:  what a port or ring does not take is dropped and counted on the row of the port it came in by: kTxRingFull,
 ///          kHandoffRingFull.
 /// Thread:  the worker. Never allocates after construction.
@@ -17,6 +17,7 @@
 #include "datapath/handoff.h"
 #include "datapath/packet_pool.h"
 #include "datapath/snapshot.h"
+#include "datapath/steer.h"
 #include "datapath/worker.h"
 
 namespace millrace::datapath {
@@ -31,9 +32,11 @@ class Outbox {
 
   /// Once at the top of a turn, with nothing queued.
   void begin(const Snapshot& snapshot) noexcept { snapshot_ = &snapshot; }
-  /// Takes the packet. Precondition: out_port is a port of the snapshot; in_port is one too, or kNoPort when it is
+  /// Takes a packet that is ready to leave. Precondition: out_port is a port of the snapshot; in_port is one too, or kNoPort when it is
   /// gone.
   void put(net::Packet& packet) noexcept;
+  /// Gives the packet to another worker, at once. Precondition: in_port as for put().
+  void hand_over(net::Packet& packet, WorkerId to, HandoffStage stage) noexcept;
   /// Sends what is queued.
   void flush() noexcept;
   /// Once at the end of a turn: sends what is queued, starts the ports that were written, wakes the workers that were
@@ -54,7 +57,6 @@ class Outbox {
   void prefetch_port(net::PortId id) noexcept;
   void send_chain(net::PortId id) noexcept;
   void transmit(net::PortId id, std::span<net::Packet* const> packets) noexcept;
-  void hand_over(WorkerId to, std::span<net::Packet* const> packets) noexcept;
   void drop(std::span<net::Packet* const> packets, net::Drop reason) noexcept;
 
   WorkerId self_;
@@ -75,6 +77,10 @@ class Outbox {
 };
 
 inline void Outbox::put(net::Packet& packet) noexcept {
+  if (const WorkerId to = owner(*snapshot_, packet.out_port); to != self_) [[unlikely]] {
+    hand_over(packet, to, HandoffStage::kAnswer);
+    return;
+  }
   if (queued_ == kOutboxSize) [[unlikely]]
     flush();
   const auto index = static_cast<std::uint16_t>(queued_++);

@@ -8,6 +8,7 @@
 #include "datapath/guard.h"
 #include "datapath/rewrite.h"
 #include "datapath/steer.h"
+#include "datapath/track.h"
 #include "net/fragment.h"
 #include "net/parser.h"
 
@@ -92,16 +93,18 @@ void parse_burst(Turn& turn, net::PortId in_port, std::span<net::Packet* const> 
   row.rx_bytes.add(bytes);
 }
 
-/// A forwarded packet leaves by its port's worker: rewritten here, or over there once that worker has it.
-inline void send_forwarded(Turn& turn, net::Packet& packet) noexcept {
-  if (owner(turn.snapshot, packet.out_port) == turn.self) [[likely]] {
+/// A tracked packet leaves by a port of this worker, or goes on to the worker that has the next word.
+inline void send_tracked(Turn& turn, net::Packet& packet, WorkerId next) noexcept {
+  if (next == turn.self) [[likely]] {
     rewrite(packet, turn.snapshot.ports[packet.out_port], turn.snapshot.gateway);
+    turn.outbox.put(packet);
+  } else {
+    turn.outbox.hand_over(packet, next, HandoffStage::kForwarded);
   }
-  turn.outbox.put(packet);
 }
 
 /// Cuts an IPv4 packet for its way out and sends the pieces. kNone: the packet itself is released.
-Drop send_fragments(Turn& turn, net::Packet& packet) noexcept {
+Drop send_fragments(Turn& turn, net::Packet& packet, WorkerId next) noexcept {
   complete_checksum(packet);  // over the whole packet: no fragment can
   const std::uint32_t mtu_bytes = turn.snapshot.ports[packet.out_port].mtu_bytes;
   const unsigned count = net::count_ipv4_fragments(packet, mtu_bytes);
@@ -114,26 +117,34 @@ Drop send_fragments(Turn& turn, net::Packet& packet) noexcept {
     turn.pool.release({fragments.data(), allocated});
     return has_all ? Drop::kPacketTooBig : Drop::kNoBuffers;
   }
-  turn.counters.port(packet.in_port).created.add(count - 1);
-  for (unsigned i = 0; i < count; ++i) send_forwarded(turn, *fragments[i]);
+  turn.counters.row_of(packet.in_port).created.add(count - 1);
+  for (unsigned i = 0; i < count; ++i) {
+    // A later fragment has no ports of its own: the next worker tracks it by those of the whole.
+    fragments[i]->headers.source_port = packet.headers.source_port;
+    fragments[i]->headers.destination_port = packet.headers.destination_port;
+    send_tracked(turn, *fragments[i], next);
+  }
   net::Packet* const whole = &packet;
   turn.pool.release({&whole, 1});
   return Drop::kNone;
 }
 
-/// Counts what was dropped, answers with ICMP errors where one is due, and gives the rest back.
-void finish_dropped(Turn& turn, net::PortId in_port, Burst& burst) noexcept {
+/// Counts what was dropped, answers with an error where one is due, and gives the rest back. About a packet that another
+/// worker has translated no error can be made: it would quote what nobody sent.
+void finish_dropped(Turn& turn, HandoffStage stage, Burst& burst) noexcept {
   if (burst.dropped_count == 0) [[likely]]
     return;
-  PortCounters& row = turn.counters.port(in_port);
-  const auto count_drop = [&row](Drop reason) { row.drops[static_cast<std::size_t>(reason)].add(1); };
+  const auto count_drop = [](PortCounters& row, Drop reason) { row.drops[static_cast<std::size_t>(reason)].add(1); };
   unsigned kept = 0;
   for (unsigned i = 0; i < burst.dropped_count; ++i) {
     net::Packet& packet = *burst.dropped[i];
-    count_drop(packet.drop);
-    const ErrorAnswer error = answer_with_error(packet, turn.snapshot, turn.icmp_errors, turn.now_ns);
+    PortCounters& row = turn.counters.row_of(packet.in_port);
+    count_drop(row, packet.drop);
+    const ErrorAnswer error = stage == HandoffStage::kArrived
+                                  ? answer_with_error(packet, turn.snapshot, turn.icmp_errors, turn.now_ns)
+                                  : ErrorAnswer::kNone;
     if (error != ErrorAnswer::kNone) row.created.add(1);
-    if (error == ErrorAnswer::kLimited) count_drop(Drop::kIcmpRateLimited);
+    if (error == ErrorAnswer::kLimited) count_drop(row, Drop::kIcmpRateLimited);
     if (error == ErrorAnswer::kSent) {
       row.answered.add(1);
       turn.outbox.put(packet);
@@ -142,6 +153,36 @@ void finish_dropped(Turn& turn, net::PortId in_port, Burst& burst) noexcept {
     }
   }
   if (kept > 0) turn.pool.release({burst.dropped.data(), kept});
+}
+
+/// Gives each packet to the worker that owns its flow. The ports of later fragments are found first.
+void steer_burst(Turn& turn, const PortEntry& in, Burst& burst) noexcept {
+  for_live(burst, [&](net::Packet& packet) {
+    if (packet.headers.is_fragment) [[unlikely]] {
+      if (!turn.flows.fragments().follow(packet, turn.now_ms())) return Verdict{Drop::kFragmentWithoutFirst};
+    }
+    const WorkerId to = steer(packet, in, turn.snapshot, turn.self);
+    if (to == turn.self) [[likely]]
+      return Verdict{};
+    turn.outbox.hand_over(packet, to, HandoffStage::kArrived);
+    return Verdict{Drop::kNone, Then::kIsGone};
+  });
+}
+
+/// Flow, translation and hop of every packet, and out.
+void track_burst(Turn& turn, HandoffStage stage, Burst& burst) noexcept {
+  std::array<Tracked, kBurst> tracked;
+  track(turn, {burst.live.data(), burst.live_count}, stage, tracked);
+  unsigned at = 0;
+  for_live(burst, [&](net::Packet& packet) {
+    const auto [drop, next] = tracked[at++];
+    if (drop != Drop::kNone) [[unlikely]]
+      return Verdict{drop};
+    if (needs_fragments(packet, turn.snapshot.ports[packet.out_port])) [[unlikely]]
+      return Verdict{send_fragments(turn, packet, next), Then::kIsGone};
+    send_tracked(turn, packet, next);
+    return Verdict{Drop::kNone, Then::kIsGone};
+  });
 }
 
 }  // namespace
@@ -164,22 +205,16 @@ void from_port(Turn& turn, net::PortId in_port, std::span<net::Packet* const> re
     return Verdict{drop, Then::kIsGone};
   });
 
-  for_live(burst, [&](net::Packet& packet) { return Verdict{forward(packet, snapshot)}; });
-
-  for_live(burst, [&](net::Packet& packet) {
-    if (needs_fragments(packet, snapshot.ports[packet.out_port])) [[unlikely]] {
-      return Verdict{send_fragments(turn, packet), Then::kIsGone};
-    }
-    send_forwarded(turn, packet);
-    return Verdict{Drop::kNone, Then::kIsGone};
-  });
-
-  finish_dropped(turn, in_port, burst);
+  steer_burst(turn, in, burst);
+  track_burst(turn, HandoffStage::kArrived, burst);
+  finish_dropped(turn, HandoffStage::kArrived, burst);
 }
 
-void to_port(Turn& turn, net::Packet& packet) noexcept {
-  rewrite(packet, turn.snapshot.ports[packet.out_port], turn.snapshot.gateway);
-  turn.outbox.put(packet);
+void from_worker(Turn& turn, HandoffStage stage, std::span<net::Packet* const> packets) noexcept {
+  Burst burst;
+  for (net::Packet* const packet : packets) burst.live[burst.live_count++] = packet;
+  track_burst(turn, stage, burst);
+  finish_dropped(turn, stage, burst);
 }
 
 }  // namespace millrace::datapath

@@ -7,24 +7,27 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "datapath/nat_rules.h"
 #include "datapath/port.h"
 #include "datapath/routes.h"
+#include "nat/service_table.h"
 #include "net/address.h"
 #include "net/packet.h"
 
 namespace millrace::datapath {
 
-using WorkerId = std::uint16_t;
 inline constexpr unsigned kMaxWorkers = 32;
 inline constexpr unsigned kMaxPorts = 4096;
 /// Addresses a pod port may have in each family.
 inline constexpr unsigned kMaxPortAddresses = 4;
 
 enum class PortKind : std::uint8_t {
-  kPod,   // guarded: only the port's own MAC and addresses may send
-  kHost,  // the node's own network: any source address
+  kPod,     // guarded: only the port's own MAC and addresses may send
+  kHost,    // the node's own network: any source address
+  kUplink,  // a device of the node: any source, nothing leaves by it
 };
 
 /// Two cache lines: what most packets need of their in port and out port lies in the first.
@@ -36,6 +39,7 @@ struct alignas(64) PortEntry {
   net::Mac mac;                 // of the other side (the pod's interface, the node's millrace0)
   std::uint8_t ipv4_count = 0;
   std::uint8_t ipv6_count = 0;
+  bool masquerade = false;  // what it sends to the outside leaves with the node's address
   std::array<net::Ipv4, kMaxPortAddresses> ipv4{};
   std::array<net::Ipv6, kMaxPortAddresses> ipv6{};
   /// First generation in which this port stands under this id. A packet that was handed over under an earlier
@@ -54,10 +58,14 @@ struct Gateway {
 
 struct Snapshot {
   std::uint64_t generation = 0;
+  /// Lines of flows carry the epoch under which their route, backend and policy were found (nat/flow_line.h).
+  std::uint32_t epoch = 0;
   Gateway gateway;
   std::vector<PortEntry> ports;                              // [port limit]
   std::array<std::vector<net::PortId>, kMaxWorkers> polled;  // ports of each worker, in the order they are polled
   RouteTable routes;  // host routes of local addresses, and prefixes that lead to the host port
+  NatRules nat;
+  std::shared_ptr<const nat::ServiceTable> services;  // never null
 };
 
 }  // namespace millrace::datapath

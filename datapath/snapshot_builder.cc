@@ -80,6 +80,10 @@ Result<void> fill_entry(const SnapshotSpec& spec, const PortSpec& port, PortEntr
   entry.kind = port.kind;
   entry.worker = port.worker;
   entry.mac = port.mac;
+  entry.masquerade = port.masquerade;
+  if (port.kind == PortKind::kUplink && !(port.addresses.empty() && port.prefixes.empty())) {
+    return net::invalid_argument(quoted(port) + " is an uplink and cannot have addresses or prefixes");
+  }
   for (const net::IpAddress& address : port.addresses) {
     if (Result<void> checked = check_address(port, address, spec.gateway); !checked) return checked.error();
     std::uint8_t& count = address.is_v4() ? entry.ipv4_count : entry.ipv6_count;
@@ -131,6 +135,48 @@ Result<std::vector<Route>> collect_routes(const SnapshotSpec& spec) {
   return routes;
 }
 
+std::string count_text(const char* what, std::size_t count, std::size_t limit) {
+  return std::to_string(count) + " " + what + " are more than the limit of " + std::to_string(limit);
+}
+
+Result<RouteTable> build_prefixes(const char* what, const std::vector<net::Prefix>& prefixes, std::size_t limit) {
+  if (prefixes.size() > limit) return net::resource_exhausted(count_text(what, prefixes.size(), limit));
+  std::vector<Route> routes;
+  constexpr net::PortId kAnyPort = 0;
+  for (const net::Prefix& prefix : prefixes) routes.push_back({prefix, kAnyPort});
+  return RouteTable::build(routes);
+}
+
+Result<NatRules> build_nat(const NatSpec& spec, unsigned worker_count) {
+  NatRules rules;
+  rules.masquerade_v4 = spec.masquerade_v4;
+  rules.masquerade_v6 = spec.masquerade_v6;
+  rules.ports_a_worker = ports_of_worker(spec.ports, worker_count, 0).count;
+  rules.ports = {spec.ports.first, rules.ports_a_worker * worker_count};
+  const bool masquerades = !spec.masquerade_v4.is_unspecified() || !spec.masquerade_v6.is_unspecified();
+  if (masquerades && rules.ports_a_worker == 0) {
+    return net::invalid_argument("masquerade: " + std::to_string(spec.ports.count) + " ports are fewer than the " +
+                                 std::to_string(worker_count) + " workers");
+  }
+  auto not_masqueraded = build_prefixes("not_masqueraded prefixes", spec.not_masqueraded, kMaxNotMasqueraded);
+  if (!not_masqueraded) return not_masqueraded.error();
+  rules.not_masqueraded = std::move(not_masqueraded).value();
+  auto service_prefixes = build_prefixes("service_prefixes", spec.service_prefixes, kMaxServicePrefixes);
+  if (!service_prefixes) return service_prefixes.error();
+  rules.service_prefixes = std::move(service_prefixes).value();
+  if (spec.node_addresses.size() > kMaxNodeAddresses) {
+    return net::resource_exhausted(count_text("node addresses", spec.node_addresses.size(), kMaxNodeAddresses));
+  }
+  for (const net::IpAddress& address : spec.node_addresses) {
+    if (address.is_v4()) {
+      rules.node_v4.push_back(address.v4());
+    } else {
+      rules.node_v6.push_back(address.v6());
+    }
+  }
+  return rules;
+}
+
 /// The port stays what it was when the same device stands under the id. The device of the snapshot before is alive
 /// while this one is built, so an equal pointer is the same device.
 std::uint64_t since(const SnapshotSpec& spec, const PortSpec& port, const Snapshot* previous) {
@@ -139,7 +185,17 @@ std::uint64_t since(const SnapshotSpec& spec, const PortSpec& port, const Snapsh
   return before.port == port.port ? before.since_generation : spec.generation;
 }
 
+const std::shared_ptr<const nat::ServiceTable>& no_services() {
+  static const std::shared_ptr<const nat::ServiceTable> kNone = nat::ServiceTable::build({}).value();
+  return kNone;
+}
+
 }  // namespace
+
+nat::PortRange ports_of_worker(nat::PortRange ports, unsigned worker_count, WorkerId worker) noexcept {
+  const std::uint32_t count = ports.count / worker_count;
+  return {static_cast<std::uint16_t>(ports.first + count * worker), count};
+}
 
 Result<std::unique_ptr<Snapshot>> build_snapshot(const SnapshotSpec& spec, const Snapshot* previous) {
   if (Result<void> checked = check_limits(spec); !checked) return checked.error();
@@ -170,6 +226,12 @@ Result<std::unique_ptr<Snapshot>> build_snapshot(const SnapshotSpec& spec, const
   Result<RouteTable> table = RouteTable::build(*routes);
   if (!table) return table.error();
   snapshot->routes = std::move(table).value();
+  Result<NatRules> nat = build_nat(spec.nat, spec.worker_count);
+  if (!nat) return nat.error();
+  snapshot->nat = std::move(nat).value();
+  snapshot->services = spec.services != nullptr ? spec.services : no_services();
+  // Any change may change a route, a backend or a verdict: each flow asks again, once.
+  snapshot->epoch = static_cast<std::uint32_t>(spec.generation);
   return snapshot;
 }
 

@@ -35,7 +35,25 @@ struct PortSpec {
   net::Mac mac;                           // of the other side: unicast, not zero
   std::vector<net::IpAddress> addresses;  // of the other side, at most kMaxPortAddresses a family
   std::vector<net::Prefix> prefixes;      // further prefixes that lead here (host port: 0.0.0.0/0, ::/0)
+  bool masquerade = false;                // pods only: what it sends to the outside leaves with the node's address
 };
+
+inline constexpr std::size_t kMaxNotMasqueraded = 1024;
+inline constexpr std::size_t kMaxServicePrefixes = 16;
+inline constexpr std::size_t kMaxNodeAddresses = 64;
+
+/// What the switch translates besides services (nat_rules.h).
+struct NatSpec {
+  net::Ipv4 masquerade_v4;                   // unspecified: the family leaves as it is
+  net::Ipv6 masquerade_v6;
+  nat::PortRange ports;                      // shared by the workers in equal blocks; may be empty without an address
+  std::vector<net::Prefix> not_masqueraded;  // at most kMaxNotMasqueraded, none twice
+  std::vector<net::Prefix> service_prefixes; // at most kMaxServicePrefixes, none twice
+  std::vector<net::IpAddress> node_addresses;  // at most kMaxNodeAddresses
+};
+
+/// The block of `ports` that is a worker's own.
+nat::PortRange ports_of_worker(nat::PortRange ports, unsigned worker_count, WorkerId worker) noexcept;
 
 struct SnapshotSpec {
   std::uint64_t generation = 0;  // greater than that of the snapshot before
@@ -43,6 +61,8 @@ struct SnapshotSpec {
   unsigned worker_count = 0;     // 1 .. kMaxWorkers
   Gateway gateway;               // mac must be set; an unspecified ipv4 or ipv6 is a gateway without that family
   std::vector<PortSpec> ports;
+  NatSpec nat;
+  std::shared_ptr<const nat::ServiceTable> services;  // nullptr: none
 };
 
 /// `previous` is the snapshot published before, nullptr for the first: a port that is already there under the same id

@@ -2,17 +2,49 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 
 #include "datapath/answer.h"
+#include "datapath/flow_scan.h"
 #include "datapath/handoff.h"
 #include "datapath/outbox.h"
 #include "datapath/pipeline.h"
 
 namespace millrace::datapath {
 
+namespace {
+
+/// Packets of one ring and one stage, on their way into the pipeline.
+class HandedBurst {
+ public:
+  void put(Turn& turn, net::Packet& packet, HandoffStage stage) noexcept {
+    if (count_ == kBurst || stage != stage_) flush(turn);
+    stage_ = stage;
+    packets_[count_++] = &packet;
+  }
+  void flush(Turn& turn) noexcept {
+    if (count_ > 0) from_worker(turn, stage_, {packets_.data(), count_});
+    count_ = 0;
+  }
+
+ private:
+  std::array<net::Packet*, kBurst> packets_;
+  unsigned count_ = 0;
+  HandoffStage stage_ = HandoffStage::kForwarded;
+};
+
+}  // namespace
+
 struct Worker::State {
-  State(WorkerId id, Publisher& p, PacketPool& packets, HandoffRings& r, WorkerCounters& c)
-      : self(id), publisher(p), pool(packets), rings(r), counters(c), outbox(id, packets, r, c) {}
+  State(WorkerId id, const FlowSettings& settings, Publisher& p, PacketPool& packets, HandoffRings& r,
+        WorkerCounters& c)
+      : self(id),
+        publisher(p),
+        pool(packets),
+        rings(r),
+        counters(c),
+        outbox(id, packets, r, c),
+        flows(settings, c.flows) {}
 
   WorkerId self;
   Publisher& publisher;
@@ -20,23 +52,38 @@ struct Worker::State {
   HandoffRings& rings;
   WorkerCounters& counters;
   Outbox outbox;
+  FlowState flows;
   RateLimiter icmp_errors{kIcmpErrorsPerSecond, kIcmpErrorBurst};
   const Snapshot* snapshot = nullptr;
+  std::atomic<FlowScan*> scan{nullptr};
 
+  void go_on_scanning(nat::TickMs now, WorkerStep& step) noexcept;
   void poll_ports(Turn& turn, WorkerStep& step) noexcept;
   void drain_rings(Turn& turn, WorkerStep& step) noexcept;
-  void take_handed_over(Turn& turn, const Handoff& entry) noexcept;
+  void take_handed_over(Turn& turn, const Handoff& entry, HandedBurst& burst) noexcept;
 };
 
 namespace {
 
 /// The port a packet meant under `generation`, or nullptr: ids are used again, and a port that came later is another.
 const PortEntry* same_port(const Snapshot& snapshot, net::PortId id, std::uint64_t generation) noexcept {
+  if (id == net::kNoPort) return nullptr;
   const PortEntry& entry = snapshot.ports[id];
   return entry.port != nullptr && entry.since_generation <= generation ? &entry : nullptr;
 }
 
 }  // namespace
+
+void Worker::State::go_on_scanning(nat::TickMs now, WorkerStep& step) noexcept {
+  FlowScan* const posted = scan.load(std::memory_order_acquire);
+  if (posted == nullptr) [[likely]]
+    return;
+  // Taken off before it is said to be done: control may post the next one at once.
+  scan.store(nullptr, std::memory_order_relaxed);
+  if (scan_slice(*posted, flows, now)) return;
+  scan.store(posted, std::memory_order_relaxed);
+  step.is_scanning = true;
+}
 
 void Worker::State::poll_ports(Turn& turn, WorkerStep& step) noexcept {
   std::array<net::Packet*, kBurst> received;
@@ -55,32 +102,42 @@ void Worker::State::drain_rings(Turn& turn, WorkerStep& step) noexcept {
     if (from == self) continue;
     const std::size_t ready = rings.ready(from, self);
     std::size_t taken = 0;
+    HandedBurst burst;
     for (; taken < std::min<std::size_t>(ready, kOutboxSize); ++taken) {
       const Handoff entry = rings.front(from, self);
       // From a worker that is ahead of us: its ports may not be ours yet. Our next turn knows them.
       if (entry.generation > turn.snapshot.generation) break;
       rings.pop(from, self);
-      take_handed_over(turn, entry);
+      take_handed_over(turn, entry, burst);
     }
+    burst.flush(turn);
     step.received += static_cast<unsigned>(taken);
     step.pending |= taken < ready;
   }
 }
 
-void Worker::State::take_handed_over(Turn& turn, const Handoff& entry) noexcept {
+/// Ids that mean another port by now mean none; a packet that is lost without its port ends here.
+void Worker::State::take_handed_over(Turn& turn, const Handoff& entry, HandedBurst& burst) noexcept {
   net::Packet& packet = *entry.packet;
   if (same_port(turn.snapshot, packet.in_port, entry.generation) == nullptr) packet.in_port = net::kNoPort;
   const PortEntry* out = same_port(turn.snapshot, packet.out_port, entry.generation);
-  if (out == nullptr || out->worker != self) {
+  if (out == nullptr) packet.out_port = net::kNoPort;
+  const bool is_lost = entry.stage == HandoffStage::kArrived ? packet.in_port == net::kNoPort
+                       : entry.stage == HandoffStage::kAnswer ? out == nullptr || out->worker != self
+                                                              : false;
+  if (is_lost) {
     counters.row_of(packet.in_port).drops[static_cast<std::size_t>(net::Drop::kPortGone)].add(1);
     pool.release({&entry.packet, 1});
-    return;
+  } else if (entry.stage == HandoffStage::kAnswer) {
+    outbox.put(packet);
+  } else {
+    burst.put(turn, packet, entry.stage);
   }
-  to_port(turn, packet);
 }
 
-Worker::Worker(WorkerId id, Publisher& publisher, PacketPool& pool, HandoffRings& rings, WorkerCounters& counters)
-    : state_(std::make_unique<State>(id, publisher, pool, rings, counters)) {}
+Worker::Worker(WorkerId id, const FlowSettings& settings, Publisher& publisher, PacketPool& pool, HandoffRings& rings,
+               WorkerCounters& counters)
+    : state_(std::make_unique<State>(id, settings, publisher, pool, rings, counters)) {}
 
 Worker::~Worker() = default;
 
@@ -93,14 +150,23 @@ WorkerStep Worker::step(std::uint64_t now_ns) noexcept {
   state.publisher.saw(state.self, snapshot->generation);
 
   state.outbox.begin(*snapshot);
-  Turn turn{*snapshot, now_ns, state.self, state.pool, state.icmp_errors, state.counters, state.outbox};
+  Turn turn{*snapshot,      now_ns,         state.self,   state.pool, state.icmp_errors,
+            state.counters, state.outbox, state.flows};
+  state.flows.sweep(turn.now_ms());
+  state.go_on_scanning(turn.now_ms(), step);
   state.drain_rings(turn, step);
   state.poll_ports(turn, step);
   state.outbox.finish();
 
   state.counters.loops.add(1);
   if (step.received > 0) state.counters.busy_loops.add(1);
+  step.has_flows = state.flows.has_flows();
   return step;
+}
+
+void Worker::post(FlowScan& scan) noexcept {
+  scan.state.store(FlowScan::State::kPosted, std::memory_order_relaxed);
+  state_->scan.store(&scan, std::memory_order_release);
 }
 
 const Snapshot* Worker::snapshot() const noexcept { return state_->snapshot; }

@@ -13,6 +13,7 @@
 #include <span>
 
 #include "datapath/counters.h"
+#include "datapath/flow_state.h"
 #include "datapath/packet_pool.h"
 #include "datapath/publisher.h"
 #include "datapath/snapshot.h"
@@ -24,21 +25,26 @@ inline constexpr unsigned kHandoffRingSize = 1024;
 
 /// Rings between all pairs of workers: bounded, single producer, single consumer.
 class HandoffRings;
+struct FlowScan;
 
 struct WorkerStep {
   unsigned received = 0;  // packets taken from ports and hand-over rings in this turn
   bool pending = false;   // something is queued that needs another turn soon
+  bool is_scanning = false;  // a FlowScan goes on
+  bool has_flows = false;  // some may be over in a while: a turn is due every kIdleSweepMs
 };
 
 class Worker {
  public:
   /// All references must outlive the worker.
-  Worker(WorkerId id, Publisher& publisher, PacketPool& pool, HandoffRings& rings, WorkerCounters& counters);
+  Worker(WorkerId id, const FlowSettings& settings, Publisher& publisher, PacketPool& pool, HandoffRings& rings, WorkerCounters& counters);
   ~Worker();
 
   /// One turn. `now_ns` is a monotonic clock.
   WorkerStep step(std::uint64_t now_ns) noexcept;
 
+  /// Has the worker fill in a scan (flow_scan.h), in its next turns: wake it. Any thread, one scan at a time.
+  void post(FlowScan& scan) noexcept;
   /// The snapshot of the last turn: for the thread that waits on its ports' descriptors. Valid until the next step.
   const Snapshot* snapshot() const noexcept;
   WorkerId id() const noexcept;

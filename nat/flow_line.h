@@ -56,7 +56,7 @@ struct alignas(64) FlowLine {
   std::uint16_t l3_delta = 0;    // what the translation adds to the IPv4 header's sum (memory order, RFC 1624 eq. 3)
   std::uint16_t l4_delta = 0;    // the same for a checksum over the pseudo header and ports
   net::PortId out_port = net::kNoPort;
-  std::uint16_t reserved = 0;
+  std::uint16_t worker = 0;      // that the packet goes to next: of out_port, or of the masquerade port it is sent to
   std::uint32_t epoch = 0;
   std::uint64_t packets = 0;     // in this direction
   std::uint64_t bytes = 0;       // of IP packets

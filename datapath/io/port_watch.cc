@@ -67,10 +67,10 @@ void PortWatch::watch(const Snapshot* snapshot, WorkerId worker) noexcept {
   }
 }
 
-bool PortWatch::wait() noexcept {
+PortWatch::Wake PortWatch::wait(int timeout_ms) noexcept {
   std::array<epoll_event, 16> events;
-  const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), -1);
-  bool port = false;
+  const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timeout_ms);
+  Wake wake = n > 0 ? Wake::kRing : Wake::kTimeout;
   for (int i = 0; i < n; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
     if (event.data.fd == eventfd_) {
@@ -78,11 +78,11 @@ bool PortWatch::wait() noexcept {
       [[maybe_unused]] const ssize_t got = ::read(eventfd_, &rings, sizeof rings);
       continue;
     }
-    port = true;
+    wake = Wake::kPort;
     // A socket whose interface is gone reports an error for ever; control removes its port in its own time.
     if ((event.events & EPOLLIN) == 0) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, event.data.fd, nullptr);
   }
-  return port;
+  return wake;
 }
 
 void PortWatch::ring() noexcept {

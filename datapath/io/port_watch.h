@@ -25,8 +25,9 @@ class PortWatch {
   void watch(const Snapshot* snapshot, WorkerId worker) noexcept;
   /// True when every port has a descriptor to wait on.
   bool complete() const noexcept { return complete_; }
-  /// Waits until a port has packets or somebody rings. True when it was a port.
-  bool wait() noexcept;
+  enum class Wake : std::uint8_t { kTimeout, kRing, kPort };
+  /// Waits until a port has packets, somebody rings, or `timeout_ms` passed (-1: without end).
+  Wake wait(int timeout_ms) noexcept;
   void ring() noexcept;
 
  private:

@@ -69,7 +69,7 @@ void WorkerThread::State::run() noexcept {
   while (!stop.load(std::memory_order_relaxed)) {
     const std::uint64_t now = now_ns();
     const WorkerStep step = worker.step(now);
-    if (step.received != 0) {
+    if (step.received != 0 || step.is_scanning) {
       last_busy_ns = now;
       next_nap = kFirstNap;
       continue;
@@ -102,15 +102,18 @@ bool WorkerThread::State::wait_for_work() noexcept {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   const WorkerStep last = worker.step(now_ns());
   const Snapshot* snapshot = worker.snapshot();
-  bool busy = last.received != 0 || stop.load(std::memory_order_relaxed);
+  bool busy = last.received != 0 || last.is_scanning || stop.load(std::memory_order_relaxed);
   if (!busy) {
     watch.watch(snapshot, worker.id());
     worker.counters().sleeps.add(1);
     if (last.pending || any_pending(snapshot, worker.id()) || !watch.complete()) {
       nap(kNapLimit);
     } else {
-      if (watch.wait()) worker.counters().wakeups.add(1);
-      busy = true;
+      // Flows end by themselves; nothing else has to be done without a packet or a ring.
+      const int timeout_ms = last.has_flows ? static_cast<int>(kIdleSweepMs) : -1;
+      const PortWatch::Wake wake = watch.wait(timeout_ms);
+      if (wake == PortWatch::Wake::kPort) worker.counters().wakeups.add(1);
+      busy = wake != PortWatch::Wake::kTimeout;
     }
   }
   resting.store(false, std::memory_order_relaxed);

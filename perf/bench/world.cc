@@ -43,7 +43,7 @@ World::World(const WorldShape& shape)
       counters_(shape.endpoints) {
   for (unsigned i = 0; i < shape.endpoints; ++i) ports_.push_back(std::make_unique<datapath::MemoryPort>());
   publish();
-  worker_ = std::make_unique<datapath::Worker>(datapath::WorkerId{0}, publisher_, pool_, *rings_, counters_);
+  worker_ = std::make_unique<datapath::Worker>(datapath::WorkerId{0}, shape.flows, publisher_, pool_, *rings_, counters_);
 
   std::mt19937 random(1);
   for (unsigned i = 0; i < shape.packet_count; ++i) {

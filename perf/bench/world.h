@@ -27,6 +27,7 @@ struct WorldShape {
   std::uint32_t frame_bytes = 64;  // without frame check sequence
   Family family = Family::kIpv4;
   bool checksum_left_to_offload = false;
+  datapath::FlowSettings flows{.limit = 65'536};
 };
 
 class World {

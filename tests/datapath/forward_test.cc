@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "datapath/track.h"
+
 #include "tests/datapath/test_switch.h"
 
 namespace millrace::datapath {
@@ -48,6 +50,18 @@ class Forward : public testing::Test {
         EXPECT_EQ(packet->headers.ttl, ttl - 1) << row.name;
       }
     }
+  }
+  /// The first packet of a flow at a worker of its own.
+  Drop forward(net::Packet& packet, const Snapshot& snapshot) {
+    FlowCounters counters;
+    FlowState flows({.limit = 1024}, counters);
+    RateLimiter limiter{1, 1};
+    Outbox outbox(0, world_.pool(), world_.rings(), world_.counters(0));
+    Turn turn{snapshot, world_.now_ns, 0, world_.pool(), limiter, world_.counters(0), outbox, flows};
+    Tracked tracked;
+    net::Packet* const pointer = &packet;
+    track(turn, {&pointer, 1}, HandoffStage::kArrived, {&tracked, 1});
+    return tracked.drop;
   }
   TestSwitch world_;
 };

@@ -40,7 +40,9 @@ TestSwitch::TestSwitch(const SwitchShape& shape)
           this)) {
   for (WorkerId id = 0; id < shape.workers; ++id) {
     counters_.push_back(std::make_unique<datapath::WorkerCounters>(shape.port_limit));
-    workers_.push_back(std::make_unique<datapath::Worker>(id, publisher_, pool_, *rings_, *counters_.back()));
+    datapath::FlowSettings flows = shape.flows;
+    flows.ports = datapath::ports_of_worker(kMasqueradePorts, shape.workers, id);
+    workers_.push_back(std::make_unique<datapath::Worker>(id, flows, publisher_, pool_, *rings_, *counters_.back()));
   }
 }
 
@@ -87,6 +89,11 @@ std::unique_ptr<datapath::Snapshot> TestSwitch::build(std::uint64_t generation) 
   spec.worker_count = shape_.workers;
   spec.gateway = test_gateway();
   for (const auto& [id, port] : specs_) spec.ports.push_back(port);
+  spec.nat = nat;
+  spec.nat.ports = kMasqueradePorts;
+  std::vector<std::shared_ptr<const millrace::nat::Service>> built_services;
+  for (const millrace::nat::ServiceSpec& service : services) built_services.push_back(millrace::nat::build_service(service).value());
+  spec.services = millrace::nat::ServiceTable::build(built_services).value();
   auto built = datapath::build_snapshot(spec, publisher_.current());
   EXPECT_TRUE(built.ok()) << built.error().message;
   return built.ok() ? std::move(built).value() : nullptr;

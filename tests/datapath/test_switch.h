@@ -33,11 +33,15 @@ std::string pod_mac(unsigned number);
 std::string pod_v4(unsigned number);
 std::string pod_v6(unsigned number);
 
+/// Shared by the workers in equal blocks.
+inline constexpr nat::PortRange kMasqueradePorts{40'000, 4'096};
+
 struct SwitchShape {
   unsigned workers = 1;
   std::size_t port_limit = 16;
   std::size_t packets = 2048;
   std::size_t ring_size = 1024;  // of each port, both directions
+  datapath::FlowSettings flows{.limit = 1024, .seed = 1};  // .ports follow from TestSwitch::nat
 };
 
 class TestSwitch {
@@ -79,6 +83,9 @@ class TestSwitch {
   datapath::MemoryPort& device(net::PortId id) { return *devices_.at(id); }
   std::uint64_t generation() const { return generation_; }
   std::uint64_t now_ns = 1'000'000'000;
+  /// What publish() brings into force besides ports. The ports of `nat` are kMasqueradePorts, whatever it says.
+  datapath::NatSpec nat;
+  std::vector<nat::ServiceSpec> services;
   /// How often each worker was woken by a hand-over.
   std::array<std::atomic<unsigned>, datapath::kMaxWorkers> wakes{};
 

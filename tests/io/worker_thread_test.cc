@@ -28,7 +28,7 @@ class Rig {
  public:
   Rig(PacketPool& pool, Port* port, PollMode poll = PollMode::kAdaptive) : port_(port) {
     rings_ = make_handoff_rings(1, nullptr, nullptr);
-    worker_ = std::make_unique<Worker>(WorkerId{0}, publisher_, pool, *rings_, counters_);
+    worker_ = std::make_unique<Worker>(WorkerId{0}, FlowSettings{.limit = 1024}, publisher_, pool, *rings_, counters_);
     publish();
     auto thread = WorkerThread::start(*worker_, {.cpu = -1, .poll = poll});
     if (!thread) throw std::runtime_error(thread.error().message);
@@ -195,7 +195,7 @@ TEST(WorkerThread, RestsBeforeTheFirstSnapshotAndSeesIt) {
   Publisher publisher(1);
   WorkerCounters counters(4);
   const auto rings = make_handoff_rings(1, nullptr, nullptr);
-  Worker worker(0, publisher, pool, *rings, counters);
+  Worker worker(0, FlowSettings{.limit = 1024}, publisher, pool, *rings, counters);
   auto thread = WorkerThread::start(worker, {});
   ASSERT_TRUE(thread.ok());
   ASSERT_TRUE(tests::step_until([] { std::this_thread::yield(); }, [&] { return counters.sleeps.get() >= 4; }));
@@ -214,7 +214,7 @@ TEST(WorkerThread, RefusesAProcessorThatIsNotThere) {
   Publisher publisher(1);
   WorkerCounters counters(4);
   const auto rings = make_handoff_rings(1, nullptr, nullptr);
-  Worker worker(0, publisher, pool, *rings, counters);
+  Worker worker(0, FlowSettings{.limit = 1024}, publisher, pool, *rings, counters);
   for (const int cpu : {1000, 5'000'000}) {
     const auto thread = WorkerThread::start(worker, {.cpu = cpu, .poll = PollMode::kAdaptive});
     ASSERT_FALSE(thread.ok());

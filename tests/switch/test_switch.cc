@@ -67,7 +67,7 @@ TestSwitch::TestSwitch(const TestSwitchOptions& options)
   access.ack_timeout = options.ack_timeout;
   for (unsigned i = 0; i < options.worker_count; ++i) {
     counters_.push_back(std::make_unique<datapath::WorkerCounters>(options.port_limit));
-    workers_.push_back(std::make_unique<datapath::Worker>(static_cast<datapath::WorkerId>(i), publisher, pool, *rings_,
+    workers_.push_back(std::make_unique<datapath::Worker>(static_cast<datapath::WorkerId>(i), datapath::FlowSettings{.limit = 1024}, publisher, pool, *rings_,
                                                           *counters_.back()));
     access.counters.push_back(counters_.back().get());
     access.cpus.push_back(i);

@@ -1,0 +1,318 @@
+#include "datapath/begin_flow.h"
+
+#include <utility>
+
+#include "datapath/forward.h"
+#include "datapath/steer.h"
+#include "nat/sctp_state.h"
+#include "nat/tcp_state.h"
+#include "nat/translate.h"
+
+namespace millrace::datapath {
+namespace {
+
+using nat::Inserted;
+using net::Drop;
+namespace flag = nat::line_flag;
+namespace ip_protocol = net::ip_protocol;
+
+/// What the first packet of a flow decides, until it is written down.
+template <typename Line>
+struct Plan {
+  typename Line::Key key;
+  nat::Translation<typename Line::Address> to;
+  std::uint8_t flags = 0;
+  bool masquerade = false;
+  bool picked_up = false;
+};
+
+template <typename Line>
+Plan<Line> identity(const typename Line::Key& key) noexcept {
+  return {key, {key.source, key.destination, key.source_port, key.destination_port}};
+}
+
+template <typename Key>
+Key reply_key(const Key&, const nat::Translation<decltype(Key::source)>& to, std::uint8_t protocol) noexcept {
+  return {to.destination, to.source, to.destination_port, to.source_port, protocol};
+}
+
+/// Protocols whose port or identifier a masquerade can change.
+bool has_ports(const net::Packet& packet) noexcept {
+  switch (packet.headers.l4_protocol) {
+    case ip_protocol::kTcp:
+    case ip_protocol::kUdp:
+    case ip_protocol::kSctp: return true;
+    case ip_protocol::kIcmp: return packet.headers.icmp_type == net::icmp_type::kEchoRequest;
+    case ip_protocol::kIcmpv6: return packet.headers.icmp_type == net::icmpv6_type::kEchoRequest;
+    default: return false;
+  }
+}
+
+net::Ipv4 address_of(const net::IpAddress& address, net::Ipv4) noexcept { return address.v4(); }
+net::Ipv6 address_of(const net::IpAddress& address, const net::Ipv6&) noexcept { return address.v6(); }
+
+nat::SourceKind source_kind(const PortEntry& in, const auto& source, const NatRules& rules) noexcept {
+  if (in.kind == PortKind::kPod) return nat::SourceKind::kPod;
+  return rules.is_node(source) ? nat::SourceKind::kNode : nat::SourceKind::kExternal;
+}
+
+nat::FlowTimer first_timer(const auto& key) noexcept {
+  constexpr std::uint16_t kFirstUnreservedPort = 1024;
+  switch (key.protocol) {
+    case ip_protocol::kTcp: return nat::FlowTimer::kTcpHandshake;
+    case ip_protocol::kUdp:
+      return key.destination_port < kFirstUnreservedPort ? nat::FlowTimer::kUdpOneShotShort
+                                                         : nat::FlowTimer::kUdpOneShot;
+    case ip_protocol::kSctp: return nat::FlowTimer::kSctpHandshake;
+    case ip_protocol::kIcmp:
+    case ip_protocol::kIcmpv6: return nat::FlowTimer::kIcmp;
+    default: break;
+  }
+  return nat::FlowTimer::kOther;
+}
+
+/// May this TCP packet begin a flow?
+template <typename Line>
+Drop check_tcp(const net::Packet& packet, bool may_pick_up, Plan<Line>& plan) noexcept {
+  if (plan.key.protocol != ip_protocol::kTcp || !packet.headers.has_l4) return Drop::kNone;
+  switch (nat::tcp_start(packet)) {
+    case nat::TcpStart::kNew: return Drop::kNone;
+    case nat::TcpStart::kPickUp: plan.picked_up = true; return may_pick_up ? Drop::kNone : Drop::kTcpInvalid;
+    case nat::TcpStart::kInvalid: break;
+  }
+  return Drop::kTcpInvalid;
+}
+
+/// The backend of a client that has been given one, while it may still be chosen; else what the table chose.
+template <typename Line>
+nat::Backend stick(Turn& turn, const Plan<Line>& plan, nat::SourceKind from, const nat::ServiceChoice& choice) noexcept {
+  const std::uint32_t seconds = nat::ServiceTable::affinity_seconds(*choice.service);
+  if (seconds == 0) return *choice.backend;
+  const std::uint64_t id = nat::ServiceTable::affinity_id(*choice.service);
+  const net::IpAddress client = net::IpAddress::from(plan.key.source);
+  nat::AffinityTable& table = turn.flows.affinity();
+  const auto known = table.find(id, client, seconds, turn.now_ms());
+  if (known && turn.snapshot.services->has_backend(plan.key.destination, plan.key.protocol, plan.key.destination_port,
+                                                   from, address_of(known->address, plan.key.destination),
+                                                   known->port)) {
+    return *known;
+  }
+  table.put(id, client, *choice.backend, turn.now_ms());
+  return *choice.backend;
+}
+
+/// Destination: a frontend becomes its backend.
+template <typename Line>
+Drop find_backend(Turn& turn, nat::SourceKind from, Plan<Line>& plan) noexcept {
+  const Snapshot& snapshot = turn.snapshot;
+  const auto& key = plan.key;
+  nat::ServiceChoice choice;
+  switch (snapshot.services->choose(key.source, key.destination, key.protocol, key.destination_port, from,
+                                    key.symmetric_hash(), choice)) {
+    case nat::FrontendMatch::kNone:
+      return snapshot.nat.service_prefixes.lookup(key.destination) == net::kNoPort ? Drop::kNone
+                                                                                   : Drop::kServiceNoFrontend;
+    case nat::FrontendMatch::kNoPort:
+      // The node's own addresses have frontends too; what is none of them is the node's own affair.
+      return snapshot.nat.is_node(key.destination) ? Drop::kNone : Drop::kServiceNoPort;
+    case nat::FrontendMatch::kOutOfRange: return Drop::kSourceRange;
+    case nat::FrontendMatch::kFound: break;
+  }
+  if (choice.action == nat::FrontendAction::kDrop) return Drop::kServiceDropped;
+  if (choice.backend == nullptr) return Drop::kServiceNoBackend;
+  const nat::Backend backend = stick(turn, plan, from, choice);
+  plan.to.destination = address_of(backend.address, key.destination);
+  plan.to.destination_port = backend.port;
+  plan.flags |= flag::kService;
+  plan.masquerade = choice.masquerade;
+  return Drop::kNone;
+}
+
+/// A packet to a masquerade port that no flow brought here: to the endpoint that has the port, where that is allowed.
+template <typename Line>
+Drop find_mapped(Turn& turn, bool is_allowed, Plan<Line>& plan) noexcept {
+  const auto inside =
+      turn.flows.ports(plan.key.destination).inside_of(plan.key.protocol, plan.key.destination_port);
+  if (!is_allowed || !inside) return Drop::kNoFlow;
+  plan.to.destination = inside->address;
+  plan.to.destination_port = inside->port;
+  return Drop::kNone;
+}
+
+/// Takes a port for the source. kNone: plan.to says it.
+template <typename Line>
+Drop masquerade(Turn& turn, const net::Packet& packet, Plan<Line>& plan) noexcept {
+  const auto address = turn.snapshot.nat.masquerade(plan.key.source);
+  if (address.is_unspecified()) return (plan.flags & flag::kHairpin) != 0 ? Drop::kSameRoute : Drop::kNone;
+  if (!has_ports(packet)) return Drop::kMasqueradeProtocol;
+  const auto port =
+      turn.flows.ports(plan.key.source).take({plan.key.source, plan.key.source_port, plan.key.protocol});
+  if (!port) return Drop::kSnatPortsExhausted;
+  plan.to.source = address;
+  plan.to.source_port = *port;
+  // An echo has one identifier for both ends.
+  const bool is_echo = plan.key.protocol == ip_protocol::kIcmp || plan.key.protocol == ip_protocol::kIcmpv6;
+  if (is_echo) plan.to.destination_port = *port;
+  plan.flags |= flag::kMasquerade;
+  return Drop::kNone;
+}
+
+/// Writes the flow down. The original line's route is left to renew_line().
+template <typename Line>
+Drop insert(Turn& turn, const net::Packet& packet, const Plan<Line>& plan, Line*& line) noexcept {
+  auto& table = turn.flows.table(static_cast<const Line*>(nullptr));
+  const auto reply = reply_key(plan.key, plan.to, plan.key.protocol);
+  const Inserted inserted = table.insert(plan.key, reply, first_timer(plan.key), turn.now_ms(), line);
+  if (inserted == Inserted::kFull) return Drop::kFlowTableFull;
+  if (inserted == Inserted::kTaken) return Drop::kFlowTaken;
+  Line& back = line->partner();
+  line->flags |= plan.flags;
+  back.flags |= plan.flags;
+  nat::set_translation(*line, plan.to);
+  nat::set_translation(back, {plan.key.destination, plan.key.source, plan.key.destination_port, plan.key.source_port});
+  line->epoch = back.epoch = turn.snapshot.epoch - 1;  // no route yet: renew_line() asks for it
+  if (plan.key.protocol == ip_protocol::kTcp && packet.headers.has_l4) {
+    table.set_timer(*line, nat::note_tcp(*line, packet, plan.picked_up));
+  }
+  if (plan.key.protocol == ip_protocol::kSctp && packet.headers.has_l4) {
+    table.set_timer(*line, nat::note_sctp(*line, table.timer(*line), packet));
+  }
+  turn.flows.counters().created.add(1);
+  return Drop::kNone;
+}
+
+template <typename Line>
+void release(Turn& turn, const Plan<Line>& plan) noexcept {
+  if ((plan.flags & flag::kMasquerade) == 0) return;
+  turn.flows.ports(plan.key.source).release(plan.key.protocol, plan.to.source_port);
+}
+
+/// A connection of which one tuple is another's already: a client that reaches one backend directly and through a
+/// service from one port of its own. The later one is told apart by a port of the node's.
+template <typename Line>
+Drop insert_apart(Turn& turn, const net::Packet& packet, Plan<Line>& plan, Line*& line) noexcept {
+  const bool was_masqueraded = (plan.flags & flag::kMasquerade) != 0;
+  Drop drop = insert(turn, packet, plan, line);
+  if (drop == Drop::kFlowTaken && !was_masqueraded) {
+    if (const Drop none = masquerade(turn, packet, plan); none != Drop::kNone) return drop;
+    drop = insert(turn, packet, plan, line);
+  }
+  if (drop != Drop::kNone) release(turn, plan);
+  return drop;
+}
+
+bool stays_on_link(net::Ipv4) noexcept { return false; }  // guard.h
+bool stays_on_link(const net::Ipv6& source) noexcept { return source.is_link_local(); }
+
+/// What forwarding asks of any packet: a destination that is routed, another way out than in, a hop left.
+template <typename Line>
+Drop check_way(const Turn& turn, const net::Packet& packet, Plan<Line>& plan) noexcept {
+  const Snapshot& snapshot = turn.snapshot;
+  if (const Drop drop = check_destination(plan.to.destination); drop != Drop::kNone) return drop;
+  if (net::ethernet(packet).destination.is_multicast()) return Drop::kMulticast;
+  if (stays_on_link(plan.key.source)) return Drop::kLinkLocal;
+  const net::PortId out = snapshot.routes.lookup(plan.to.destination);
+  if (out == net::kNoPort) return Drop::kNoRoute;
+  if (packet.headers.ttl <= 1) return Drop::kTtlExceeded;
+  const PortEntry& in = snapshot.ports[packet.in_port];
+  const bool is_translated = plan.to.destination != plan.key.destination;
+  if (out == packet.in_port) {
+    if (!is_translated) return Drop::kSameRoute;
+    if (in.kind == PortKind::kPod) plan.masquerade = true;
+    plan.flags |= flag::kHairpin;
+  }
+  const bool leaves = snapshot.ports[out].kind != PortKind::kPod;
+  if (leaves && in.kind == PortKind::kPod && in.masquerade &&
+      snapshot.nat.not_masqueraded.lookup(plan.to.destination) == net::kNoPort) {
+    plan.masquerade = true;
+  }
+  return Drop::kNone;
+}
+
+template <typename Line>
+Drop begin(Turn& turn, const net::Packet& packet, const typename Line::Key& key, Line*& line) noexcept {
+  const Snapshot& snapshot = turn.snapshot;
+  const PortEntry& in = snapshot.ports[packet.in_port];
+  Plan<Line> plan = identity<Line>(key);
+  if (const Drop drop = check_tcp(packet, turn.flows.settings().pick_up_tcp, plan); drop != Drop::kNone) return drop;
+
+  if (snapshot.nat.holds(key.destination, key.destination_port)) [[unlikely]] {
+    const bool is_pod = in.kind == PortKind::kPod;
+    plan.masquerade = is_pod;  // RFC 4787 REQ-9 a: the other end sees an outside port
+    if (snapshot.nat.worker_of(key.destination_port) == turn.self) {
+      const bool is_allowed = is_pod || turn.flows.settings().mapped_inbound;
+      if (const Drop drop = find_mapped(turn, is_allowed, plan); drop != Drop::kNone) return drop;
+    }
+  } else if (const Drop drop = find_backend(turn, source_kind(in, key.source, snapshot.nat), plan);
+             drop != Drop::kNone) {
+    return drop;
+  }
+  if (const Drop drop = check_way(turn, packet, plan); drop != Drop::kNone) return drop;
+  if (plan.masquerade) {
+    if (const Drop drop = masquerade(turn, packet, plan); drop != Drop::kNone) return drop;
+  }
+  return insert_apart(turn, packet, plan, line);
+}
+
+template <typename Line>
+Drop begin_after_forwarding(Turn& turn, const net::Packet& packet, const typename Line::Key& key,
+                            Line*& line) noexcept {
+  line = nullptr;
+  const Snapshot& snapshot = turn.snapshot;
+  Plan<Line> plan = identity<Line>(key);
+  plan.picked_up = key.protocol == ip_protocol::kTcp && packet.headers.has_l4 &&
+                   nat::tcp_start(packet) != nat::TcpStart::kNew;
+  if (snapshot.nat.holds(key.destination, key.destination_port)) {
+    if (const Drop drop = find_mapped(turn, true, plan); drop != Drop::kNone) return drop;
+  } else if (packet.out_port == net::kNoPort) {
+    return Drop::kPortGone;
+  } else if (snapshot.ports[packet.out_port].kind != PortKind::kPod) {
+    return Drop::kNone;
+  }
+  return insert(turn, packet, plan, line);
+}
+
+template <typename Line>
+Drop renew(Turn& turn, Line& line) noexcept {
+  const Snapshot& snapshot = turn.snapshot;
+  const Line& original = line.original();
+  const bool is_service_udp =
+      (line.flags & flag::kService) != 0 && original.key.protocol == ip_protocol::kUdp && !line.is_reply();
+  if (is_service_udp && line.packets > 0) {
+    const net::PortId in = snapshot.routes.lookup(original.key.source);
+    if (in == net::kNoPort) return Drop::kPortGone;
+    const nat::SourceKind from = source_kind(snapshot.ports[in], original.key.source, snapshot.nat);
+    if (!snapshot.services->has_backend(original.key.destination, original.key.protocol,
+                                        original.key.destination_port, from, original.to.destination,
+                                        original.to.destination_port)) {
+      return Drop::kPortGone;
+    }
+  }
+  const net::PortId out = snapshot.routes.lookup(line.to.destination);
+  if (out == net::kNoPort) return Drop::kNoRoute;
+  line.out_port = out;
+  line.worker = owner_of_destination(snapshot, line.to.destination, line.to.destination_port, out);
+  line.epoch = snapshot.epoch;
+  return Drop::kNone;
+}
+
+}  // namespace
+
+Drop begin_flow(Turn& turn, const net::Packet& packet, const net::FlowKeyV4& key, nat::FlowLineV4*& line) noexcept {
+  return begin(turn, packet, key, line);
+}
+Drop begin_flow(Turn& turn, const net::Packet& packet, const net::FlowKeyV6& key, nat::FlowLineV6*& line) noexcept {
+  return begin(turn, packet, key, line);
+}
+Drop begin_forwarded(Turn& turn, const net::Packet& packet, const net::FlowKeyV4& key,
+                     nat::FlowLineV4*& line) noexcept {
+  return begin_after_forwarding(turn, packet, key, line);
+}
+Drop begin_forwarded(Turn& turn, const net::Packet& packet, const net::FlowKeyV6& key,
+                     nat::FlowLineV6*& line) noexcept {
+  return begin_after_forwarding(turn, packet, key, line);
+}
+Drop renew_line(Turn& turn, nat::FlowLineV4& line) noexcept { return renew(turn, line); }
+Drop renew_line(Turn& turn, nat::FlowLineV6& line) noexcept { return renew(turn, line); }
+
+}  // namespace millrace::datapath

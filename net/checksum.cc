@@ -63,7 +63,34 @@ consteval std::array<std::uint32_t, 256> make_crc32c_table() {
   return table;
 }
 
+/// Product of two polynomials over GF(2) modulo that of CRC32c, both with the highest power in the lowest bit, as the
+/// register has them.
+constexpr std::uint32_t multiply_crc32c(std::uint32_t a, std::uint32_t b) noexcept {
+  std::uint32_t product = 0;
+  for (; a != 0; a <<= 1) {
+    product ^= b & (0u - (a >> 31));
+    b = (b >> 1) ^ (0x82f63b78u & (0u - (b & 1)));
+  }
+  return product;
+}
+
+/// [k]: x to the power of 8 * 2^k: what 2^k zero bytes do to the register.
+consteval std::array<std::uint32_t, 16> make_crc32c_powers() {
+  std::array<std::uint32_t, 16> powers{};
+  powers[0] = 1u << (31 - 8);
+  for (unsigned k = 1; k < powers.size(); ++k) powers[k] = multiply_crc32c(powers[k - 1], powers[k - 1]);
+  return powers;
+}
+
 }  // namespace
+
+Sum difference(const Ipv6& from, const Ipv6& to) noexcept {
+  Sum sum = 0;
+  for (unsigned at = 0; at < sizeof(Ipv6); at += 4) {
+    sum += Sum{~load<std::uint32_t>(from.bytes.data() + at)} + load<std::uint32_t>(to.bytes.data() + at);
+  }
+  return sum;
+}
 
 Sum sum_bytes(std::span<const std::uint8_t> bytes) noexcept {
   const std::uint8_t* at = bytes.data();
@@ -127,6 +154,17 @@ Be32 sctp_checksum(std::span<const std::uint8_t> sctp) noexcept {
   crc = crc32c(kZero, crc);
   crc = crc32c(sctp.subspan(sizeof(SctpHeader)), crc);
   return Be32(byte_swap(crc));
+}
+
+Be32 update_sctp_checksum(Be32 old_checksum, Be32 old_ports, Be32 new_ports, std::uint32_t sctp_bytes) noexcept {
+  static constexpr auto kPowers = make_crc32c_powers();
+  const auto change = std::bit_cast<std::array<std::uint8_t, 4>>(old_ports.raw() ^ new_ports.raw());
+  std::uint32_t crc = ~crc32c(change, 0xffffffff);  // from an empty register, not complemented: the linear part alone
+  std::uint32_t behind = sctp_bytes - 4;
+  for (unsigned k = 0; behind != 0 && k < kPowers.size(); ++k, behind >>= 1) {
+    if ((behind & 1) != 0) crc = multiply_crc32c(kPowers[k], crc);
+  }
+  return Be32(old_checksum.host() ^ byte_swap(crc));
 }
 
 bool l4_checksum_is_partial(std::span<const std::uint8_t> head, const Headers& headers) noexcept {

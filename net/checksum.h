@@ -64,6 +64,32 @@ inline Be16 update_checksum(Be16 old_checksum, Ipv4 from, Ipv4 to) noexcept {
   return update_checksum(old_checksum, from.value, to.value);
 }
 
+/// What replacing words adds to a sum they are part of: ~from + to (RFC 1624 eq. 3). Differences add up.
+constexpr Sum difference(Be16 from, Be16 to) noexcept {
+  return Sum{static_cast<std::uint16_t>(~from.raw())} + to.raw();
+}
+constexpr Sum difference(Be32 from, Be32 to) noexcept { return Sum{~from.raw()} + to.raw(); }
+constexpr Sum difference(Ipv4 from, Ipv4 to) noexcept { return difference(from.value, to.value); }
+Sum difference(const Ipv6& from, const Ipv6& to) noexcept;
+
+/// Differences as 16 bits in memory order; 0 when nothing changes, never 0xffff.
+constexpr std::uint16_t fold_difference(Sum differences) noexcept {
+  const std::uint16_t folded = fold(differences);
+  return folded == 0xffff ? std::uint16_t{0} : folded;
+}
+
+/// One's-complement sum of two words in memory order: a sum left to offload after what it covers has changed.
+constexpr std::uint16_t add_words(std::uint16_t a, std::uint16_t b) noexcept {
+  const std::uint32_t sum = std::uint32_t{a} + b;
+  return static_cast<std::uint16_t>(sum + (sum >> 16));
+}
+
+/// The checksum after what it covers has changed by `delta`, from fold_difference(). The rules of update_checksum().
+constexpr Be16 add_difference(Be16 old_checksum, std::uint16_t delta) noexcept {
+  const auto not_old = static_cast<std::uint16_t>(~old_checksum.raw());
+  return Be16::from_raw(static_cast<std::uint16_t>(~add_words(not_old, delta)));
+}
+
 /// The sum over an IPv4 header without options, its checksum field included: folds to 0xffff when that is right.
 inline Sum plain_ipv4_header_sum(const Ipv4Header& header) noexcept {
   std::uint32_t words[5];
@@ -81,6 +107,11 @@ std::uint32_t crc32c(std::span<const std::uint8_t> bytes, std::uint32_t crc = 0)
 std::uint32_t crc32c_portable(std::span<const std::uint8_t> bytes, std::uint32_t crc = 0) noexcept;
 /// The checksum field of an SCTP packet (common header and chunks), its field taken as zero.
 Be32 sctp_checksum(std::span<const std::uint8_t> sctp) noexcept;
+
+/// The checksum field of an SCTP packet after its ports, the first four bytes, have changed. CRC32c is linear: the
+/// bytes behind them are not read, their number is enough, and damage to them stays visible to the receiver.
+/// `sctp_bytes`: common header and chunks, 4..65535.
+Be32 update_sctp_checksum(Be32 old_checksum, Be32 old_ports, Be32 new_ports, std::uint32_t sctp_bytes) noexcept;
 
 /// Whether the L4 checksum was left to offload (see above). False for fragments, for headers without L4, and for
 /// protocols other than TCP, UDP and SCTP. `head` is what was given to parse().

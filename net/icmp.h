@@ -16,6 +16,16 @@
 
 namespace millrace::net {
 
+/// ICMP or ICMPv6 echo, request or reply: the messages whose identifier stands for a port.
+inline bool is_echo(const Headers& headers) noexcept {
+  if (headers.l3 == L3::kIpv4) {
+    return headers.l4_protocol == ip_protocol::kIcmp &&
+           (headers.icmp_type == icmp_type::kEchoRequest || headers.icmp_type == icmp_type::kEchoReply);
+  }
+  return headers.l4_protocol == ip_protocol::kIcmpv6 &&
+         (headers.icmp_type == icmpv6_type::kEchoRequest || headers.icmp_type == icmpv6_type::kEchoReply);
+}
+
 /// An ICMP or ICMPv6 echo request, not a fragment, to and from unicast addresses.
 bool is_echo_request(const Packet& packet) noexcept;
 

@@ -59,7 +59,9 @@ Drop parse_extension(Frame frame, std::uint32_t end, bool seen_fragment, Headers
   return Drop::kNone;
 }
 
-Drop parse_extensions(Frame frame, std::uint32_t end, Headers& headers) noexcept {
+}  // namespace
+
+Drop parse_ipv6_extensions(Frame frame, std::uint32_t end, Headers& headers) noexcept {
   bool seen_fragment = false;
   for (unsigned count = 0; is_extension(headers.l4_protocol); ++count) {
     const std::uint8_t kind = headers.l4_protocol;
@@ -75,8 +77,6 @@ Drop parse_extensions(Frame frame, std::uint32_t end, Headers& headers) noexcept
   return Drop::kNone;
 }
 
-}  // namespace
-
 Drop parse_ipv6(Frame frame, std::uint32_t total_length, Headers& headers) noexcept {
   headers.l3 = L3::kIpv6;
   if (frame.size() - headers.l3_offset < sizeof(Ipv6Header)) return Drop::kIpv6Truncated;
@@ -91,7 +91,7 @@ Drop parse_ipv6(Frame frame, std::uint32_t total_length, Headers& headers) noexc
   headers.l4_offset = static_cast<std::uint16_t>(headers.l3_offset + sizeof(Ipv6Header));
   const std::uint32_t end = readable_end(frame, headers);
   if (is_extension(headers.l4_protocol)) [[unlikely]] {
-    if (const Drop drop = parse_extensions(frame, end, headers); drop != Drop::kNone) return drop;
+    if (const Drop drop = parse_ipv6_extensions(frame, end, headers); drop != Drop::kNone) return drop;
     headers.payload_offset = headers.l4_offset;
     if (headers.is_fragment && !headers.is_first_fragment) return Drop::kNone;
   }

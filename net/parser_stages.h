@@ -1,4 +1,5 @@
-/// The stages of parse() that both IP families share or that lie in their own file. Included by parser*.cc only.
+/// The stages of parse() that both IP families share or that lie in their own file. Included by parser*.cc and
+/// quote.cc only.
 ///
 /// Shape:   `end` is the first byte behind what may be read of the IP packet: inside the frame's first segment, and not
 ///          in the Ethernet padding. Every stage needs headers.l3_offset and l3_length set.
@@ -16,6 +17,10 @@ namespace millrace::net::parser {
 
 /// IPv6 from headers.l3_offset on, extension headers and L4 included.
 Drop parse_ipv6(std::span<const std::uint8_t> frame, std::uint32_t total_length, Headers& headers) noexcept;
+
+/// The IPv6 extension headers from headers.l4_offset on, the first of kind l4_protocol; moves both to what follows
+/// them. Stops behind the fragment header of a fragment that is not the first.
+Drop parse_ipv6_extensions(std::span<const std::uint8_t> frame, std::uint32_t end, Headers& headers) noexcept;
 
 inline std::uint32_t readable_end(std::span<const std::uint8_t> frame, const Headers& headers) noexcept {
   return std::min(static_cast<std::uint32_t>(frame.size()), headers.l3_offset + headers.l3_length);

@@ -121,6 +121,41 @@ TEST(Crc32c, ProcessorAndPortableAgreeAndPartsJoin) {
   }
 }
 
+TEST(Crc32c, ChangedPortsGiveTheCrcOfTheChangedPacketWhateverItsLength) {
+  std::mt19937 random(4);
+  for (const std::size_t length : {12, 13, 16, 20, 63, 1000, 1452, 9000, 65515, 65535}) {
+    Bytes sctp = random_bytes(random, length);
+    const Be32 right = sctp_checksum(sctp);
+    const Be32 before = view<Be32>(sctp.data());
+    const Be32 after(static_cast<std::uint32_t>(random()));
+    view<Be32>(sctp.data()) = after;
+    EXPECT_EQ(update_sctp_checksum(right, before, after, static_cast<std::uint32_t>(length)), sctp_checksum(sctp))
+        << length;
+    EXPECT_EQ(update_sctp_checksum(right, before, before, static_cast<std::uint32_t>(length)), right) << length;
+  }
+}
+
+TEST(Difference, AddedToAChecksumGivesThatOfTheChangedData) {
+  std::mt19937 random(6);
+  for (unsigned round = 0; round < 2000; ++round) {
+    Bytes data = random_bytes(random, 64);
+    const Be16 old = checksum(data);
+    const Ipv6 from = view<Ipv6>(&data[0]), to = view<Ipv6>(random_bytes(random, 16).data());
+    const Be16 port_from = view<Be16>(&data[20]), port_to(static_cast<std::uint16_t>(random()));
+    const Ipv4 v4_from = view<Ipv4>(&data[24]), v4_to = Ipv4::from_host(static_cast<std::uint32_t>(random()));
+    view<Ipv6>(&data[0]) = to;
+    view<Be16>(&data[20]) = port_to;
+    view<Ipv4>(&data[24]) = v4_to;
+    const Sum all = difference(from, to) + difference(port_from, port_to) + difference(v4_from, v4_to);
+    ASSERT_EQ(add_difference(old, fold_difference(all)).host(), checksum(data).host()) << round;
+    const auto sum = static_cast<std::uint16_t>(~old.raw());
+    ASSERT_EQ(add_words(sum, fold_difference(all)), static_cast<std::uint16_t>(~checksum(data).raw())) << round;
+  }
+  EXPECT_EQ(fold_difference(difference(Be16(7), Be16(7))), 0);
+  EXPECT_EQ(add_difference(Be16(0), 0), Be16(0));
+  EXPECT_EQ(add_difference(Be16(0xffff), 0), Be16(0xffff));
+}
+
 struct OffloadRow {
   std::string name;
   PacketBuilder packet;

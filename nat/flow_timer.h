@@ -1,7 +1,9 @@
 /// Flow timers: how long a flow that sees no packet is kept, by what it is.
 ///
-/// Shape:   each flow has one FlowTimer at a time; Timeouts gives its milliseconds, from configuration, fixed at start.
-/// Source:  RFC 5382 REQ-5 (TCP established 2 h 4 min, transitory 4 min), RFC 4787 REQ-5 (UDP 2 min, less for well-known
+/// Shape:   each flow has one FlowTimer at a time; Timeouts gives its milliseconds, from configuration, fixed at
+///          start; 1..kMaxTimeoutMs.
+/// Source:  RFC 5382 REQ-5 (TCP established 2 h 4 min, transitory 4 min), RFC 4787 REQ-5 (UDP 2 min, less for
+/// well-known
 ///          destination ports: REQ-5 a), RFC 5508 REQ-1 (ICMP query 60 s), RFC 9260.
 #pragma once
 
@@ -13,8 +15,8 @@
 namespace millrace::nat {
 
 enum class FlowTimer : std::uint8_t {
-  kFree,             // no flow in this slot
-  kTcpHandshake,     // half open: SYN without the handshake's end
+  kFree,          // no flow in this slot
+  kTcpHandshake,  // half open: SYN without the handshake's end
   kTcpEstablished,
   kTcpClosing,       // a FIN was seen
   kTcpClosed,        // both FINs acknowledged, or reset
@@ -25,7 +27,7 @@ enum class FlowTimer : std::uint8_t {
   kSctpHandshake,
   kSctpEstablished,
   kSctpClosing,
-  kOther,            // any other IP protocol
+  kOther,  // any other IP protocol
 };
 inline constexpr unsigned kFlowTimerCount = 13;
 
@@ -35,9 +37,18 @@ constexpr bool is_half_open(FlowTimer timer) noexcept {
          timer == FlowTimer::kSctpHandshake;
 }
 
+/// A data packet leaves the timer as it is; what may change it shows in the packet's own header (FIN, RST, SHUTDOWN).
+constexpr bool is_steady(FlowTimer timer) noexcept {
+  return timer == FlowTimer::kTcpEstablished || timer == FlowTimer::kUdpStream || timer == FlowTimer::kIcmp ||
+         timer == FlowTimer::kSctpEstablished || timer == FlowTimer::kOther;
+}
+
+/// Longest time of a timer: a difference of 32-bit ticks has to hold it, an eighth more, and the time of a sweep.
+inline constexpr TickMs kMaxTimeoutMs = 30u * 24 * 3600 * 1000;
+
 struct Timeouts {
-  std::array<TickMs, kFlowTimerCount> ms = {
-      0, 60'000, 7'440'000, 240'000, 10'000, 30'000, 120'000, 300'000, 60'000, 60'000, 7'440'000, 60'000, 600'000};
+  std::array<TickMs, kFlowTimerCount> ms = {0,       60'000, 7'440'000, 240'000,   10'000, 30'000, 120'000,
+                                            300'000, 60'000, 60'000,    7'440'000, 60'000, 600'000};
   TickMs of(FlowTimer timer) const noexcept { return ms[static_cast<unsigned>(timer)]; }
 };
 

@@ -1,0 +1,238 @@
+// Services and masquerade, packet in -> packet out, over the whole pipeline; each row says what leaves and by which port.
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+
+#include "net/ip_header.h"
+#include "tests/datapath/test_switch.h"
+
+namespace millrace::datapath {
+namespace {
+
+using namespace tests;
+using net::Drop;
+
+constexpr net::PortId kClient = 1, kServer = 2, kOther = 3, kHost = 4;
+constexpr const char* kClusterIp = "10.96.0.10";
+constexpr const char* kClusterIp6 = "fd00:10:96::10";
+
+std::string endpoint(const auto& address, std::uint16_t port) { return fmt::format("{}:{}", address.to_string(), port); }
+
+/// "udp 10.0.0.1:1 > 10.0.0.2:2", and "bad checksum" where it is.
+std::string tuple_of(const Bytes& frame) {
+  TestPacket packet(frame);
+  if (packet.parse() != Drop::kNone) return "does not parse";
+  const net::Headers& headers = packet->headers;
+  const char* name = headers.l4_protocol == net::ip_protocol::kTcp    ? "tcp"
+                     : headers.l4_protocol == net::ip_protocol::kUdp  ? "udp"
+                     : headers.l4_protocol == net::ip_protocol::kSctp ? "sctp"
+                                                                      : "icmp";
+  std::string text;
+  if (headers.l3 == net::L3::kIpv4) {
+    const net::Ipv4Header& ip = net::ipv4(*packet);
+    text = fmt::format("{} {} > {}", name, endpoint(ip.source, headers.source_port),
+                       endpoint(ip.destination, headers.destination_port));
+    if (!net::ipv4_checksum_is_right(ip)) text += " bad header checksum";
+  } else {
+    const net::Ipv6Header& ip = net::ipv6(*packet);
+    text = fmt::format("{} {} > {}", name, endpoint(ip.source, headers.source_port),
+                       endpoint(ip.destination, headers.destination_port));
+  }
+  if (headers.has_l4 && !headers.is_fragment && !net::l4_checksum_is_right(packet->head(), headers)) {
+    text += " bad checksum";
+  }
+  return text;
+}
+
+nat::FrontendRule balance(std::uint16_t set, bool masquerade = false) {
+  return {nat::FrontendAction::kBalance, set, masquerade};
+}
+
+nat::ServiceSpec service(const char* address, std::uint8_t protocol, std::uint16_t port,
+                         std::vector<nat::Backend> backends) {
+  nat::ServiceSpec spec;
+  spec.name = fmt::format("{}:{}/{}", address, port, protocol);
+  spec.backend_sets = {std::move(backends)};
+  nat::FrontendSpec frontend;
+  frontend.address = net::IpAddress::parse(address).value();
+  frontend.protocol = protocol;
+  frontend.port = port;
+  frontend.rules[0] = balance(0);
+  frontend.rules[1] = frontend.rules[2] = balance(0, true);
+  spec.frontends = {frontend};
+  return spec;
+}
+
+nat::Backend backend(const std::string& address, std::uint16_t port) {
+  return {net::IpAddress::parse(address).value(), port};
+}
+
+class Nat : public testing::TestWithParam<unsigned> {
+ protected:
+  /// Pods 3 (client), 4 (server), 5 and the host, spread over the workers.
+  void SetUp() override {
+    const unsigned workers = GetParam();
+    const auto worker = [&](unsigned n) { return static_cast<WorkerId>(n % workers); };
+    world_.add_pod(kClient, 3, worker(0)).masquerade = true;
+    world_.add_pod(kServer, 4, worker(1)).masquerade = true;
+    world_.add_pod(kOther, 5, worker(2)).masquerade = true;
+    world_.add_host(kHost, worker(3));
+    world_.nat.masquerade_v4 = v4(kNodeV4);
+    world_.nat.masquerade_v6 = v6(kNodeV6);
+    world_.nat.not_masqueraded = {net::Prefix::parse("10.244.0.0/16").value(), net::Prefix::parse("192.0.2.1/32").value()};
+    world_.nat.service_prefixes = {net::Prefix::parse("10.96.0.0/12").value()};
+    world_.nat.node_addresses = {net::IpAddress::parse(kNodeV4).value(), net::IpAddress::parse(kNodeV6).value()};
+    world_.services = {service(kClusterIp, net::ip_protocol::kUdp, 53, {backend(pod_v4(4), 5353)}),
+                       service(kClusterIp, net::ip_protocol::kTcp, 80, {backend(pod_v4(4), 8080)}),
+                       service(kClusterIp, net::ip_protocol::kTcp, 81, {}),
+                       service(kClusterIp, net::ip_protocol::kTcp, 82, {backend(pod_v4(3), 8082)}),
+                       service(kClusterIp6, net::ip_protocol::kUdp, 53, {backend(pod_v6(4), 5353)}),
+                       service(kNodeV4, net::ip_protocol::kTcp, 30500, {backend(pod_v4(4), 8080)})};
+    world_.publish();
+  }
+
+  /// Sends the frame and returns what left: "PORT: tuple".
+  std::vector<std::string> pass(net::PortId in, const Bytes& frame) {
+    EXPECT_TRUE(world_.send(in, frame));
+    world_.run();
+    std::vector<std::string> out;
+    for (net::PortId id = kClient; id <= kHost; ++id) {
+      last_ = id == kClient ? Bytes{} : last_;
+      for (const Bytes& sent : world_.receive(id)) {
+        out.push_back(fmt::format("{}: {}", id, tuple_of(sent)));
+        last_ = sent;
+      }
+    }
+    world_.check_law();
+    return out;
+  }
+  std::string one(net::PortId in, const Bytes& frame) {
+    const auto out = pass(in, frame);
+    return out.empty() ? "dropped: " + world_.drop_text() : out.front();
+  }
+  /// The source port of the last packet that left.
+  std::uint16_t last_source_port() {
+    TestPacket packet(last_);
+    EXPECT_EQ(packet.parse(), Drop::kNone);
+    return packet->headers.source_port;
+  }
+
+  TestSwitch world_{SwitchShape{.workers = GetParam()}};
+  Bytes last_;
+};
+
+PacketBuilder from_pod(unsigned number) { return eth(pod_mac(number), kGatewayMac); }
+PacketBuilder from_host() { return eth(pod_mac(0xff), kGatewayMac); }
+constexpr std::uint8_t kSyn = net::TcpHeader::kSyn, kAck = net::TcpHeader::kAck, kSynAck = kSyn | kAck;
+
+TEST_P(Nat, ClusterIpBecomesTheBackendAndTheReplyTheService) {
+  EXPECT_EQ(one(kClient, from_pod(3).ipv4(pod_v4(3), kClusterIp).udp(40000, 53).payload("q").bytes()),
+            "2: udp 10.244.0.3:40000 > 10.244.0.4:5353");
+  EXPECT_EQ(one(kServer, from_pod(4).ipv4(pod_v4(4), pod_v4(3)).udp(5353, 40000).payload("a").bytes()),
+            "1: udp 10.96.0.10:53 > 10.244.0.3:40000");
+  EXPECT_EQ(one(kClient, from_pod(3).ipv6(pod_v6(3), kClusterIp6).udp(40000, 53).payload("q").bytes()),
+            "2: udp fd00:10:244::3:40000 > fd00:10:244::4:5353");
+  EXPECT_EQ(one(kServer, from_pod(4).ipv6(pod_v6(4), pod_v6(3)).udp(5353, 40000).payload("a").bytes()),
+            "1: udp fd00:10:96::10:53 > fd00:10:244::3:40000");
+}
+
+TEST_P(Nat, ChecksumsLeftToOffloadAreCompleteWhenTheyLeave) {
+  EXPECT_EQ(one(kClient, from_pod(3).ipv4(pod_v4(3), kClusterIp).tcp(40000, 80, kSyn).partial_checksum().bytes()),
+            "2: tcp 10.244.0.3:40000 > 10.244.0.4:8080");
+  EXPECT_EQ(one(kServer, from_pod(4).ipv4(pod_v4(4), pod_v4(3)).tcp(8080, 40000, kSynAck).partial_checksum().bytes()),
+            "1: tcp 10.96.0.10:80 > 10.244.0.3:40000");
+}
+
+TEST_P(Nat, WithoutABackendTheClientIsTold) {
+  EXPECT_EQ(one(kClient, from_pod(3).ipv4(pod_v4(3), kClusterIp).tcp(40000, 81, kSyn).bytes()),
+            "1: tcp 10.96.0.10:81 > 10.244.0.3:40000");
+  EXPECT_EQ(world_.drops(Drop::kServiceNoBackend), 1u);
+  EXPECT_EQ(one(kClient, from_pod(3).ipv4(pod_v4(3), kClusterIp).udp(40000, 99).payload("q").bytes()),
+            "1: icmp 192.0.2.1:0 > 10.244.0.3:0");
+  EXPECT_EQ(world_.drops(Drop::kServiceNoPort), 1u);
+  EXPECT_EQ(pass(kClient, from_pod(3).ipv4(pod_v4(3), "10.96.7.7").udp(40000, 53).bytes()).size(), 0u);
+  EXPECT_EQ(world_.drops(Drop::kServiceNoFrontend), 1u);
+}
+
+TEST_P(Nat, APodReachesItselfThroughAService) {
+  const std::string there = one(kClient, from_pod(3).ipv4(pod_v4(3), kClusterIp).tcp(40000, 82, kSyn).bytes());
+  const std::uint16_t port = last_source_port();
+  EXPECT_EQ(there, fmt::format("1: tcp 192.0.2.1:{} > 10.244.0.3:8082", port));
+  EXPECT_TRUE(kMasqueradePorts.holds(port));
+  EXPECT_EQ(one(kClient, from_pod(3).ipv4(pod_v4(3), kNodeV4).tcp(8082, port, kSynAck).bytes()),
+            "1: tcp 10.96.0.10:82 > 10.244.0.3:40000");
+}
+
+TEST_P(Nat, PodsReachTheWorldAsTheNode) {
+  const std::string there = one(kClient, from_pod(3).ipv4(pod_v4(3), "198.51.100.1").udp(40000, 53).bytes());
+  const std::uint16_t port = last_source_port();
+  EXPECT_EQ(there, fmt::format("4: udp 192.0.2.1:{} > 198.51.100.1:53", port));
+  EXPECT_EQ(one(kHost, from_host().ipv4("198.51.100.1", kNodeV4).udp(53, port).bytes()),
+            "1: udp 198.51.100.1:53 > 10.244.0.3:40000");
+  // One outside port for all destinations (RFC 4787 REQ-1).
+  EXPECT_EQ(one(kClient, from_pod(3).ipv4(pod_v4(3), "198.51.100.2").udp(40000, 99).bytes()),
+            fmt::format("4: udp 192.0.2.1:{} > 198.51.100.2:99", port));
+  // Nobody else may use it.
+  EXPECT_EQ(pass(kHost, from_host().ipv4("203.0.113.9", kNodeV4).udp(53, port).bytes()).size(), 0u);
+  EXPECT_EQ(world_.drops(Drop::kNoFlow), 1u);
+  // Another pod has another port.
+  one(kOther, from_pod(5).ipv4(pod_v4(5), "198.51.100.1").udp(40000, 53).bytes());
+  EXPECT_NE(last_source_port(), port);
+  // The node itself sees the pod.
+  EXPECT_EQ(one(kClient, from_pod(3).ipv4(pod_v4(3), kNodeV4).udp(40000, 53).bytes()),
+            "4: udp 10.244.0.3:40000 > 192.0.2.1:53");
+}
+
+TEST_P(Nat, AnEchoIsMasqueradedByItsIdentifier) {
+  const std::string there = one(kClient, from_pod(3).ipv4(pod_v4(3), "198.51.100.1").icmp(8, 0, 77, 1).bytes());
+  const std::uint16_t id = last_source_port();
+  EXPECT_EQ(there, fmt::format("4: icmp 192.0.2.1:{} > 198.51.100.1:{}", id, id));
+  EXPECT_EQ(one(kHost, from_host().ipv4("198.51.100.1", kNodeV4).icmp(0, 0, id, 1).bytes()),
+            "1: icmp 198.51.100.1:77 > 10.244.0.3:77");
+}
+
+TEST_P(Nat, OutsideReachesANodePortAndTheBackendSeesTheNode) {
+  const std::string there =
+      one(kHost, from_host().ipv4("198.51.100.1", kNodeV4).tcp(50000, 30500, kSyn).bytes());
+  const std::uint16_t port = last_source_port();
+  EXPECT_EQ(there, fmt::format("2: tcp 192.0.2.1:{} > 10.244.0.4:8080", port));
+  EXPECT_EQ(one(kServer, from_pod(4).ipv4(pod_v4(4), kNodeV4).tcp(8080, port, kSynAck).bytes()),
+            "4: tcp 192.0.2.1:30500 > 198.51.100.1:50000");
+}
+
+TEST_P(Nat, APodReachesANodePort) {
+  EXPECT_EQ(one(kClient, from_pod(3).ipv4(pod_v4(3), kNodeV4).tcp(40000, 30500, kSyn).bytes()),
+            "2: tcp 10.244.0.3:40000 > 10.244.0.4:8080");
+  EXPECT_EQ(one(kServer, from_pod(4).ipv4(pod_v4(4), pod_v4(3)).tcp(8080, 40000, kSynAck).bytes()),
+            "1: tcp 192.0.2.1:30500 > 10.244.0.3:40000");
+}
+
+TEST_P(Nat, AnIcmpErrorComesBackInTheTermsOfItsFlow) {
+  one(kClient, from_pod(3).ipv4(pod_v4(3), kClusterIp).udp(40000, 53).payload("q").bytes());
+  const Bytes quoted = last_;
+  const Bytes error = from_pod(4).ipv4(pod_v4(4), pod_v4(3)).icmp(3, 3).payload(Bytes(quoted.begin() + 14, quoted.end())).bytes();
+  EXPECT_EQ(one(kServer, error), "1: icmp 10.96.0.10:0 > 10.244.0.3:0");
+  // The quoted packet is the one the client sent.
+  TestPacket inner(Bytes(last_.begin(), last_.end()));
+  ASSERT_EQ(inner.parse(), Drop::kNone);
+  const auto& ip = net::view<net::Ipv4Header>(last_.data() + 14 + 20 + 8);
+  EXPECT_EQ(ip.source.to_string(), "10.244.0.3");
+  EXPECT_EQ(ip.destination.to_string(), kClusterIp);
+}
+
+TEST_P(Nat, TwoConnectionsToOneBackendAreToldApart) {
+  EXPECT_EQ(one(kClient, from_pod(3).ipv4(pod_v4(3), pod_v4(4)).tcp(40000, 8080, kSyn).bytes()),
+            "2: tcp 10.244.0.3:40000 > 10.244.0.4:8080");
+  const std::string there = one(kClient, from_pod(3).ipv4(pod_v4(3), kClusterIp).tcp(40000, 80, kSyn).bytes());
+  const std::uint16_t port = last_source_port();
+  EXPECT_EQ(there, fmt::format("2: tcp 192.0.2.1:{} > 10.244.0.4:8080", port));
+  EXPECT_EQ(one(kServer, from_pod(4).ipv4(pod_v4(4), kNodeV4).tcp(8080, port, kSynAck).bytes()),
+            "1: tcp 10.96.0.10:80 > 10.244.0.3:40000");
+  EXPECT_EQ(one(kServer, from_pod(4).ipv4(pod_v4(4), pod_v4(3)).tcp(8080, 40000, kSynAck).bytes()),
+            "1: tcp 10.244.0.4:8080 > 10.244.0.3:40000");
+}
+
+INSTANTIATE_TEST_SUITE_P(Workers, Nat, testing::Values(1u, 2u, 4u));
+
+}  // namespace
+}  // namespace millrace::datapath

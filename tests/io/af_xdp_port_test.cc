@@ -1,6 +1,7 @@
 // AfXdpPort between real pods: veth pairs, kernel sockets at both ends.
 #include "datapath/io/af_xdp_port.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 
@@ -169,6 +170,34 @@ TEST(AfXdpPort, GenericModeServesWhereNativeIsNotPossible) {
   EXPECT_EQ(there.receive(), numbered_frame(1, 1514));
   ASSERT_TRUE(there.send(numbered_frame(2, 300)));
   EXPECT_EQ(here.receive(), numbered_frame(2, 300));
+}
+
+/// The numbers of the two interfaces are in different slots of the program's map, or in the same one.
+TEST(AfXdpPort, PortsThatShareAProgramEachGetTheirOwnPackets) {
+  MILLRACE_NEEDS_ROOT();
+  const auto pool = make_pool(2048);
+  for (const unsigned distance : {1u, 65536u}) {
+    SCOPED_TRACE(distance);
+    const Pod left("h0", "index 1000"), right("h1", fmt::format("index {}", 1000 + distance));
+    const auto program = XdpProgram::load();
+    ASSERT_TRUE(program.ok()) << program.error().message;
+    const auto shared_port = [&](const char* interface) {
+      return AfXdpPort::open(*pool, {.interface = interface, .program = *program});
+    };
+    const auto in = shared_port("h0");
+    ASSERT_TRUE(in.ok()) << in.error().message;
+    for (std::uint32_t round = 0; round < 2; ++round) {  // the second time after a port has left the program
+      const auto out = shared_port("h1");
+      ASSERT_TRUE(out.ok()) << out.error().message;
+      const tests::Forwarder forwarder(*pool, **in, **out);
+      const RawSocket here(left), there(right);
+      ASSERT_TRUE(here.send(numbered_frame(round, 1514)));
+      EXPECT_EQ(there.receive(), numbered_frame(round, 1514));
+      ASSERT_TRUE(there.send(numbered_frame(100 + round, 300)));
+      EXPECT_EQ(here.receive(), numbered_frame(100 + round, 300));
+    }
+  }
+  EXPECT_EQ(pool->free_count(), 2048u);
 }
 
 struct Refusal {

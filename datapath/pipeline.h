@@ -1,9 +1,8 @@
 /// The pipeline: the way of a packet through the switch, one file to be read from top to bottom (DESIGN.md section 4).
 ///
 /// Shape:   from_port() is what the worker of the in port does, to_port() what the worker of the out port does; when
-/// both
-///          are one worker, the second follows the first. Each stage is a loop over the live packets of a burst around
-///          one small function that stands, and is tested, by itself (guard.h, answer.h, forward.h, rewrite.h).
+///          both are one worker, the second follows the first. Each stage is a loop over the live packets of a burst
+///          around one small function that stands, and is tested, by itself (guard.h, answer.h, forward.h, rewrite.h).
 /// Errors:  a packet a stage drops leaves the burst at once and is counted, by its reason, on the row of its in port.
 /// Thread:  the worker. Never allocates, locks, logs, throws or calls the system.
 #pragma once

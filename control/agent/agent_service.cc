@@ -27,6 +27,9 @@ grpc::Status AgentService::AddPod(grpc::ServerContext*, const api::AddPodRequest
     said.set_destination(to_bytes(route.destination.address));
     said.set_prefix_length(route.destination.length_bits);
     if (route.gateway) said.set_gateway(to_bytes(*route.gateway));
+    said.set_mtu(route.mtu_bytes);
+    said.set_advmss(route.advmss_bytes);
+    said.set_priority(route.priority);
   }
   reply->set_generation(added->generation);
   return grpc::Status::OK;

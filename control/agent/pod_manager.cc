@@ -9,7 +9,19 @@
 
 namespace millrace::control::agent {
 
-Attachment PodManager::plan(const PodRequest& request) const {
+RouteContext PodManager::route_context(const PodRequest& request, std::uint32_t mtu) const {
+  RouteContext context{.gateway_ipv4 = net::IpAddress::from(host_.gateway_ipv4),
+                       .gateway_ipv6 = net::IpAddress::from(host_.gateway_ipv6),
+                       .delegated_gateways = request.delegated_gateways,
+                       .mtu = mtu};
+  const auto note = [&](bool is_v4) { (is_v4 ? context.has_ipv4 : context.has_ipv6) = true; };
+  for (const net::IpAddress& address : request.delegated) note(address.is_v4());
+  if (!request.delegated.empty()) return context;
+  for (const AddressBlock& block : host_.blocks) note(block.family() == 4);
+  return context;
+}
+
+net::Result<Attachment> PodManager::plan(const PodRequest& request) const {
   Attachment attachment;
   attachment.key = request.key;
   attachment.netns = request.netns;
@@ -20,6 +32,9 @@ Attachment PodManager::plan(const PodRequest& request) const {
   attachment.host_mac = mac_of(host_.name, request.key, "host");
   attachment.mac = request.mac.value_or(mac_of(host_.name, request.key, "pod"));
   attachment.mtu = request.mtu != 0 ? request.mtu : host_.mtu;
+  auto routes = plan_routes(request.routes, route_context(request, attachment.mtu));
+  if (!routes) return routes.error();
+  attachment.routes = *std::move(routes);
   return attachment;
 }
 
@@ -28,6 +43,7 @@ PodLink PodManager::link_of(const Attachment& attachment) const {
           .pod = {attachment.key.ifname, attachment.mac},
           .mtu = attachment.mtu,
           .addresses = attachment.addresses,
+          .routes = attachment.routes,
           .gateway_ipv4 = host_.gateway_ipv4,
           .gateway_ipv6 = host_.gateway_ipv6};
 }
@@ -48,8 +64,10 @@ net::Result<AddedPod> PodManager::add(const PodRequest& request) {
     // What an earlier ADD or DEL could not take away: it can be tried again now.
     if (auto gone = tear_down(**existing, true); !gone) return gone.error();
   }
+  auto planned = plan(request);
+  if (!planned) return planned.error();
   auto attachment = store_.begin_add(
-      plan(request), {.blocks = &host_.blocks, .wanted = request.wanted, .delegated = request.delegated});
+      *std::move(planned), {.blocks = &host_.blocks, .wanted = request.wanted, .delegated = request.delegated});
   if (!attachment) return attachment.error();
 
   bool link_made = false;

@@ -44,7 +44,8 @@ class PodManager {
   net::Result<std::uint32_t> gc(const std::string& network, const std::vector<AttachmentKey>& valid);
 
  private:
-  Attachment plan(const PodRequest& request) const;
+  net::Result<Attachment> plan(const PodRequest& request) const;
+  RouteContext route_context(const PodRequest& request, std::uint32_t mtu) const;
   PodLink link_of(const Attachment& attachment) const;
   net::Result<std::uint64_t> connect(const Netns& netns, const Attachment& attachment, bool& link_made);
   /// Takes away whatever exists of the attachment and then its row. `link_made` false: the interface is not ours.

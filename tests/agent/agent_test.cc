@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "control/agent/netlink.h"
+#include "control/agent/netns.h"
 #include "control/api/agent.grpc.pb.h"
 #include "tests/agent/recording_switch.h"
 #include "tests/agent/scratch.h"
@@ -246,6 +247,46 @@ TEST_F(AgentTest, takes_delegated_addresses_as_they_are) {
   *twice.add_delegated() = delegated;
   EXPECT_EQ(add(twice).error_code(), StatusCode::ALREADY_EXISTS);
   EXPECT_TRUE(del("a").ok());
+}
+
+TEST_F(AgentTest, sets_the_routes_it_is_asked_for_and_checks_them_after_a_restart) {
+  auto request = add_request("a");
+  auto& delegated = *request.add_delegated();
+  delegated.set_address(std::string("\xc0\0\2\7", 4));
+  delegated.set_prefix_length(24);
+  delegated.set_gateway(std::string("\xc0\0\2\1", 4));
+  auto& route = *request.add_routes();
+  route.set_destination(std::string("\x0a\x08\0\0", 4));
+  route.set_prefix_length(16);
+  route.set_gateway(delegated.gateway());
+  route.set_mtu(1300);
+  route.set_advmss(1200);
+  route.set_priority(9);
+  request.add_routes()->set_destination(std::string("\x0a\x09\0\0", 4));  // 10.9.0.0/0: bits behind the prefix
+  const auto refused = add(request);
+  EXPECT_EQ(refused.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_TRUE(refused.error_message().starts_with("routes[1].destination: ")) << refused.error_message();
+  EXPECT_EQ(status().pod_count(), 0u);
+
+  request.mutable_routes()->RemoveLast();
+  api::AddPodReply reply;
+  const auto added = add(request, &reply);
+  ASSERT_TRUE(added.ok()) << added.error_message();
+  ASSERT_EQ(reply.routes_size(), 3) << "the gateway's, the default route, and the one that was asked for";
+  EXPECT_EQ(reply.routes(2).gateway(), std::string("\xa9\xfe\1\1", 4)) << "the pod's own gateway";
+  EXPECT_EQ(reply.routes(2).mtu(), 1300u);
+  start_agent();
+  EXPECT_TRUE(check("a").ok()) << check("a").error_message();
+  const auto gone = Netns::open(netns("a"))->run([] {
+    auto netlink = Netlink::open();
+    return netlink->remove_route(netlink->link("eth0")->index, {.destination = *net::Prefix::parse("10.8.0.0/16"),
+                                                                .gateway = net::IpAddress::parse("169.254.1.1").value(),
+                                                                .source = {},
+                                                                .priority = 9});
+  });
+  ASSERT_TRUE(gone.ok()) << gone.error().message;
+  EXPECT_EQ(check("a").error_code(), StatusCode::FAILED_PRECONDITION);
+  EXPECT_NE(check("a").error_message().find("10.8.0.0/16"), std::string::npos) << check("a").error_message();
 }
 
 TEST_F(AgentTest, sixteen_pods_at_the_same_moment) {

@@ -1,5 +1,6 @@
 #include "control/agent/agent_service.h"
 
+#include <net/if.h>
 #include <unistd.h>
 
 #include "control/agent/requests.h"
@@ -100,7 +101,9 @@ grpc::Status AgentService::ListPods(grpc::ServerContext*, const api::ListPodsReq
   for (const Attachment& attachment : *attachments) {
     if (attachment.state != AttachmentState::kActive) continue;
     const auto object = objects->find({attachment.pod_namespace, attachment.pod_name});
-    to_message(attachment, object == objects->end() ? nullptr : &object->second, *reply->add_pods());
+    api::Pod& pod = *reply->add_pods();
+    to_message(attachment, object == objects->end() ? nullptr : &object->second, pod);
+    pod.set_interface_gone(if_nametoindex(attachment.host_interface.c_str()) == 0);
   }
   return grpc::Status::OK;
 }

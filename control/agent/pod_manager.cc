@@ -1,5 +1,6 @@
 #include "control/agent/pod_manager.h"
 
+#include <net/if.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -168,6 +169,25 @@ net::Result<void> PodManager::check(const AttachmentKey& key, const std::string&
   if (!netns) return netns.error();
   if (auto checked = check_pod_link(*netns, link_of(**existing)); !checked) return checked;
   return switch_.check_port((*existing)->host_interface);
+}
+
+void PodManager::note_gone(const std::optional<std::string>& name) {
+  // What a DEL takes away it has told the switch before.
+  if (name && !switch_.has_port(*name)) return;
+  auto attachments = store_.list();
+  if (!attachments) return spdlog::error("interfaces that went: {}", attachments.error().message);
+  for (const Attachment& attachment : *attachments) {
+    const std::string& interface = attachment.host_interface;
+    if (name && interface != *name) continue;
+    const KeyLocks::Guard guard(locks_, attachment.key);
+    // Behind the lock: a DEL and an ADD may have come since, and the name is the same each time.
+    if (!switch_.has_port(interface) || if_nametoindex(interface.c_str()) != 0) continue;
+    spdlog::warn("{}: {} went without a DEL: its port goes, its addresses are kept", attachment.key.to_string(),
+                 interface);
+    if (auto removed = switch_.remove_port(interface); !removed) {
+      spdlog::debug("{}: {}", interface, removed.error().message);
+    }
+  }
 }
 
 net::Result<std::uint32_t> PodManager::gc(const std::string& network, const std::vector<AttachmentKey>& valid) {

@@ -192,6 +192,11 @@ net::Result<void> SwitchClient::remove_port(const std::string& name) {
   return {};
 }
 
+bool SwitchClient::has_port(const std::string& name) const {
+  const std::lock_guard guard(mutex_);
+  return ports_.contains(name);
+}
+
 net::Result<void> SwitchClient::check_port(const std::string& name) {
   if (auto in_sync = check_in_sync(); !in_sync) return in_sync;
   api::PortSpec wanted;

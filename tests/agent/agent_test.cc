@@ -154,6 +154,28 @@ TEST_F(AgentTest, del_succeeds_when_namespace_or_interface_are_gone) {
   EXPECT_EQ(status().pod_count(), 0u);
 }
 
+TEST_F(AgentTest, a_pod_that_goes_without_del_frees_its_port_and_keeps_its_address) {
+  ASSERT_TRUE(add("a").ok());
+  ASSERT_TRUE(add("b").ok());
+  const std::string gone = list().pods(0).host_interface();
+  const std::string stays = list().pods(1).host_interface();
+  pods_["a"]->remove();
+  ASSERT_TRUE(switch_->wait_until([&](const auto& ports) { return !ports.contains(gone); }));
+  EXPECT_EQ(switch_->names(), (std::vector<std::string>{"millrace9", stays}));
+  ASSERT_EQ(list().pods_size(), 2);
+  EXPECT_TRUE(list().pods(0).interface_gone());
+  EXPECT_FALSE(list().pods(1).interface_gone());
+  EXPECT_EQ(status().pools(0).used(), 2u) << "the address is the attachment's until DEL or GC";
+  start_switch("two");
+  ASSERT_TRUE(switch_->wait_until([&](const auto& ports) { return ports.contains(stays); }));
+  EXPECT_EQ(switch_->names(), (std::vector<std::string>{"millrace9", stays})) << "nor does a new switch get it";
+  EXPECT_TRUE(check("b").ok());
+  EXPECT_TRUE(del("a").ok());
+  EXPECT_EQ(status().pools(0).used(), 1u);
+  pods_.erase("a");
+  EXPECT_TRUE(add("a").ok()) << "the same name again, in a new namespace";
+}
+
 TEST_F(AgentTest, an_add_that_fails_leaves_nothing) {
   struct Row {
     const char* name;

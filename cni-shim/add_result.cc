@@ -38,9 +38,13 @@ Json to_json(const AssignedAddress& assigned, SpecVersion version, std::size_t i
   return entry;
 }
 
-Json to_json(const PodRoute& route) {
+Json to_json(const PodRoute& route, SpecVersion version) {
   Json entry = {{"dst", route.destination.to_string()}};
   if (route.gateway) entry["gw"] = route.gateway->to_string();
+  if (!has_route_metrics(version)) return entry;
+  if (route.mtu != 0) entry["mtu"] = route.mtu;
+  if (route.advmss != 0) entry["advmss"] = route.advmss;
+  if (route.priority != 0) entry["priority"] = route.priority;
   return entry;
 }
 
@@ -59,7 +63,7 @@ std::string render_add_result(const Request& request, const PodInterface& pod, c
   for (const AssignedAddress& address : pod.addresses) ips.push_back(to_json(address, config.version, pod_index));
 
   Json& routes = take_list(result, "routes");
-  for (const PodRoute& route : pod.routes) routes.push_back(to_json(route));
+  for (const PodRoute& route : pod.routes) routes.push_back(to_json(route, config.version));
   if (routes.empty()) result.erase("routes");
 
   const Dns& dns = config.dns.empty() ? ipam_dns : config.dns;

@@ -36,7 +36,7 @@ void set_key(const Request& request, api::AttachmentKey& key) {
   key.set_ifname(request.environment.ifname);
 }
 
-api::AddPodRequest add_request(const Request& request, const std::vector<AssignedAddress>& delegated) {
+api::AddPodRequest add_request(const Request& request, const IpamResult& delegated) {
   const NetworkConfig& config = request.config;
   const CniArgs& args = request.args;
   api::AddPodRequest message;
@@ -49,14 +49,23 @@ api::AddPodRequest add_request(const Request& request, const std::vector<Assigne
   if (const auto& mac = config.mac ? config.mac : args.mac) {
     message.set_mac(std::string(mac->bytes.begin(), mac->bytes.end()));
   }
-  for (const AssignedAddress& assigned : delegated) {
+  for (const AssignedAddress& assigned : delegated.addresses) {
     api::DelegatedAddress& entry = *message.add_delegated();
     entry.set_address(bytes_of(assigned.address));
     entry.set_prefix_length(assigned.prefix_bits);
     if (assigned.gateway) entry.set_gateway(bytes_of(*assigned.gateway));
   }
+  for (const PodRoute& route : delegated.routes) {
+    api::PodRoute& entry = *message.add_routes();
+    entry.set_destination(bytes_of(route.destination.address));
+    entry.set_prefix_length(route.destination.length_bits);
+    if (route.gateway) entry.set_gateway(bytes_of(*route.gateway));
+    entry.set_mtu(route.mtu);
+    entry.set_advmss(route.advmss);
+    entry.set_priority(route.priority);
+  }
   // Wishes go to whoever assigns: a delegated plugin has read them itself.
-  if (delegated.empty()) {
+  if (delegated.addresses.empty()) {
     for (const auto& address : config.addresses.empty() ? args.addresses : config.addresses) {
       message.add_addresses(bytes_of(address));
     }
@@ -64,12 +73,15 @@ api::AddPodRequest add_request(const Request& request, const std::vector<Assigne
   return message;
 }
 
-/// The reply names no prefix length: a delegated address keeps its own, the built-in IPAM gives host addresses.
-std::uint8_t prefix_bits_of(const net::IpAddress& address, const std::vector<AssignedAddress>& delegated) {
+/// A delegated address keeps its prefix length and its gateway, though the pod's next hop is `gateway`: the CHECK of
+/// `static` compares both with what it gave. The built-in IPAM gives host addresses.
+AssignedAddress assigned_address(const net::IpAddress& address, const std::optional<net::IpAddress>& gateway,
+                                 const std::vector<AssignedAddress>& delegated) {
   for (const AssignedAddress& assigned : delegated) {
-    if (assigned.address == address) return assigned.prefix_bits;
+    if (assigned.address != address) continue;
+    return {address, assigned.prefix_bits, assigned.gateway ? assigned.gateway : gateway};
   }
-  return static_cast<std::uint8_t>(address.bits());
+  return {address, static_cast<std::uint8_t>(address.bits()), gateway};
 }
 
 CallResult<PodInterface> pod_of(const api::AddPodReply& reply, const std::vector<AssignedAddress>& delegated) {
@@ -84,14 +96,19 @@ CallResult<PodInterface> pod_of(const api::AddPodReply& reply, const std::vector
     const std::string& gateway_bytes = i < reply.gateways_size() ? reply.gateways(i) : std::string();
     const auto gateway = address_of(gateway_bytes);
     if (!gateway && !gateway_bytes.empty()) return bad_reply("gateway");
-    pod.addresses.push_back({*address, prefix_bits_of(*address, delegated), gateway});
+    pod.addresses.push_back(assigned_address(*address, gateway, delegated));
   }
   for (const api::PodRoute& route : reply.routes()) {
     const auto destination = address_of(route.destination());
     const auto gateway = address_of(route.gateway());
     if (!destination || route.prefix_length() > destination->bits()) return bad_reply("route");
     if (!gateway && !route.gateway().empty()) return bad_reply("route gateway");
-    pod.routes.push_back({net::Prefix::of(*destination, static_cast<std::uint8_t>(route.prefix_length())), gateway});
+    pod.routes.push_back(
+        {.destination = net::Prefix::of(*destination, static_cast<std::uint8_t>(route.prefix_length())),
+         .gateway = gateway,
+         .mtu = route.mtu(),
+         .advmss = route.advmss(),
+         .priority = route.priority()});
   }
   return pod;
 }
@@ -110,12 +127,11 @@ CallResult<void> AgentClient::call(std::string_view method, const google::protob
   return {};
 }
 
-CallResult<PodInterface> AgentClient::add_pod(const Request& request,
-                                              const std::vector<AssignedAddress>& delegated) const {
+CallResult<PodInterface> AgentClient::add_pod(const Request& request, const IpamResult& delegated) const {
   api::AddPodReply reply;
   const auto done = call("AddPod", add_request(request, delegated), reply);
   if (!done) return done.error();
-  return pod_of(reply, delegated);
+  return pod_of(reply, delegated.addresses);
 }
 
 CallResult<void> AgentClient::del_pod(const Request& request) const {

@@ -33,8 +33,8 @@ class AgentClient {
   explicit AgentClient(std::string socket_path, std::chrono::milliseconds timeout = kAgentTimeout)
       : socket_path_(std::move(socket_path)), timeout_(timeout) {}
 
-  /// `delegated` holds the addresses of a delegated IPAM plugin; empty: the agent's own IPAM chooses.
-  CallResult<PodInterface> add_pod(const Request& request, const std::vector<AssignedAddress>& delegated) const;
+  /// `delegated` is what a delegated IPAM plugin gave; without addresses: the agent's own IPAM chooses.
+  CallResult<PodInterface> add_pod(const Request& request, const IpamResult& delegated) const;
   CallResult<void> del_pod(const Request& request) const;
   CallResult<void> check_pod(const Request& request, const std::vector<net::IpAddress>& addresses) const;
   CallResult<void> gc_pods(const Request& request) const;

@@ -55,6 +55,7 @@ int spawn(const std::string& program, const std::vector<std::string>& environmen
   std::array<char*, 2> arguments = {name.data(), nullptr};
   std::vector<std::string> variables = environment;
   std::vector<char*> pointers;
+  pointers.reserve(variables.size() + 1);
   for (std::string& variable : variables) pointers.push_back(variable.data());
   pointers.push_back(nullptr);
   const int error = posix_spawn(&pid, program.c_str(), &actions, &attributes, arguments.data(), pointers.data());

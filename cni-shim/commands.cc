@@ -16,10 +16,13 @@ class Commands {
   Commands(const Request& request, std::string_view stdin_text, const std::vector<std::string>& variables)
       : request_(request), agent_(request.config.agent_socket) {
     const std::string& plugin = request.config.ipam_plugin;
-    if (!plugin.empty()) ipam_.emplace(plugin, request.environment.path, variables, stdin_text);
+    // One that no ADD was ever done with holds nothing: DEL and GC go without it, or a pod could not be deleted.
+    refusal_ = refusal_of_ipam(plugin);
+    if (!plugin.empty() && !refusal_) ipam_.emplace(plugin, request.environment.path, variables, stdin_text);
   }
 
   CniResult<std::string> add() {
+    if (refusal_) return *refusal_;
     const auto netns = check_netns_file(request_.environment.netns);
     if (!netns) return netns.error();
     IpamResult assigned;
@@ -28,7 +31,7 @@ class Commands {
       if (!result) return result.error();
       assigned = *std::move(result);
     }
-    const auto pod = agent_.add_pod(request_, assigned.addresses);
+    const auto pod = agent_.add_pod(request_, assigned);
     if (pod) return render_add_result(request_, *pod, assigned.dns);
     // Of an agent that may have gone through with it the addresses are left to the DEL that follows a failed ADD:
     // given back now, another pod could get what this one still uses.
@@ -58,6 +61,7 @@ class Commands {
   }
 
   CniResult<std::string> status() {
+    if (refusal_) return CniError{CniCode::kNotAvailable, refusal_->message, ""};
     const auto readiness = agent_.get_status();
     if (!readiness) return status_error_of(readiness.error());
     if (!readiness->ready) return not_ready_error(*readiness);
@@ -74,6 +78,7 @@ class Commands {
 
   const Request& request_;
   AgentClient agent_;
+  std::optional<CniError> refusal_;
   std::optional<IpamDelegate> ipam_;
 };
 

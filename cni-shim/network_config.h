@@ -1,8 +1,7 @@
 /// The network configuration a runtime writes to stdin: one plugin of a conflist, with what libcni adds to it.
 ///
 /// Shape:   cniVersion, name, type, ipam{type}, dns, args, runtimeConfig, prevResult, cni.dev/valid-attachments (GC),
-/// and
-///          our own keys:
+///          and our own keys:
 ///            agentSocket  path of millrace-agent's socket, default kDefaultAgentSocket
 ///            mtu          bytes of an IP packet for the pod's interface, 0 or absent: the node's configured one
 ///          Keys nobody here reads are allowed: libcni leaves "capabilities" in, chained plugins have their own.

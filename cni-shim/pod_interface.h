@@ -22,6 +22,9 @@ struct AssignedAddress {
 struct PodRoute {
   net::Prefix destination;
   std::optional<net::IpAddress> gateway;
+  std::uint32_t mtu = 0;       // bytes of an IP packet; 0: not told
+  std::uint32_t advmss = 0;    // bytes of a TCP segment; 0: not told
+  std::uint32_t priority = 0;  // 0: not told
 };
 
 struct PodInterface {
@@ -33,9 +36,10 @@ struct PodInterface {
   std::vector<PodRoute> routes;
 };
 
-/// The result of a delegated IPAM plugin. Its routes stay with it: the pod's routes are the agent's.
+/// The result of a delegated IPAM plugin. The agent sets its routes by way of the pod's gateway.
 struct IpamResult {
   std::vector<AssignedAddress> addresses;
+  std::vector<PodRoute> routes;
   Dns dns;
 };
 

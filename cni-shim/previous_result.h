@@ -13,8 +13,7 @@ namespace millrace::cni_shim {
 
 /// The addresses prevResult gives to the interface this call names, in its order.
 /// Errors: kInvalidConfig when there is no prevResult or an address does not parse; kDiffers when prevResult has no
-/// such
-///         interface, or has it in another network namespace.
+///         such interface, or has it in another network namespace.
 CniResult<std::vector<net::IpAddress>> addresses_to_check(const Request& request);
 
 }  // namespace millrace::cni_shim

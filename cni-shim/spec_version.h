@@ -41,5 +41,7 @@ constexpr bool has_gc_and_status(SpecVersion version) noexcept { return version 
 constexpr bool names_family_of_ips(SpecVersion version) noexcept { return version < SpecVersion::k1_0_0; }
 /// 1.1.0 adds "mtu", "socketPath" and "pciID" to an interface.
 constexpr bool has_interface_mtu(SpecVersion version) noexcept { return version >= SpecVersion::k1_1_0; }
+/// 1.1.0 adds "mtu", "advmss", "priority", "table" and "scope" to a route.
+constexpr bool has_route_metrics(SpecVersion version) noexcept { return version >= SpecVersion::k1_1_0; }
 
 }  // namespace millrace::cni_shim

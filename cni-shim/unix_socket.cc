@@ -26,7 +26,7 @@ CallResult<UniqueFd> connect_unix(const std::string& path, const Deadline& deadl
   if (!fd) return failure(GrpcCode::kInternal, std::strerror(errno));
   // A full listen queue makes connect(2) wait for as long as SO_SNDTIMEO says; 0 would mean for ever.
   const int wait_ms = std::max(1, deadline.remaining_ms());
-  const timeval timeout{wait_ms / 1000, wait_ms % 1000 * 1000};
+  const timeval timeout{.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000L};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     const int error = errno;

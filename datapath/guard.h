@@ -4,9 +4,11 @@
 /// its own MAC and any address a single host can have: it carries what the node routes. Frames go to the gateway's MAC
 /// or to a group. No port carries VLAN tags. IPv6 link-local sources stay on the link: only ICMPv6 to the gateway or to
 /// link-local multicast, and neighbour discovery, which answer.h consumes (RFC 4291 2.5.6). IPv4 link-local addresses
-/// are forwarded where a route says so: clusters serve node-local DNS and cloud metadata on 169.254.0.0/16. Thread:
-/// pure functions on the packet's owner. Never allocate. Source:  RFC 2827 (ingress filtering), RFC 1122 3.2.1.3, RFC
-/// 4291 2.5, RFC 4862 5.4.2 (unspecified source), RFC 5227.
+/// are forwarded where a route says so: clusters serve node-local DNS and cloud metadata on 169.254.0.0/16.
+///
+/// Thread:  pure functions on the packet's owner. Never allocate.
+/// Source:  RFC 2827 (ingress filtering), RFC 1122 3.2.1.3, RFC 4291 2.5, RFC 4862 5.4.2 (unspecified source),
+///          RFC 5227.
 #pragma once
 
 #include "datapath/snapshot.h"

@@ -1,8 +1,7 @@
 /// RateLimiter: at most so many events a second, with a burst.
 ///
 /// Shape:   generic cell rate algorithm: one time stamp, no refill. Equal to a token bucket that holds `burst` tokens
-/// and
-///          gains `rate` of them a second.
+///          and gains `rate` of them a second.
 /// Thread:  one owner.
 /// Source:  ITU-T I.371 annex A (virtual scheduling); used for RFC 1812 4.3.2.8 and RFC 4443 2.4 (f).
 #pragma once

@@ -98,7 +98,8 @@ void Worker::State::poll_ports(Turn& turn, WorkerStep& step) noexcept {
 
 /// At most one outbox full from each worker in a turn, so that ports are polled in between.
 void Worker::State::drain_rings(Turn& turn, WorkerStep& step) noexcept {
-  for (WorkerId from = 0; from < rings.worker_count(); ++from) {
+  const auto worker_count = static_cast<WorkerId>(rings.worker_count());  // at most kMaxWorkers
+  for (WorkerId from = 0; from < worker_count; ++from) {
     if (from == self) continue;
     const std::size_t ready = rings.ready(from, self);
     std::size_t taken = 0;

@@ -55,7 +55,7 @@ Result<Mac> Mac::parse(std::string_view text) {
   };
   Mac mac;
   if (text.size() != 17) return error();
-  for (unsigned i = 0; i < 6; ++i) {
+  for (std::size_t i = 0; i < 6; ++i) {
     const int high = hex_digit(text[i * 3]);
     const int low = hex_digit(text[i * 3 + 1]);
     if (high < 0 || low < 0 || (i < 5 && text[i * 3 + 2] != ':')) return error();

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string_view>
 
 namespace millrace::net {
@@ -17,11 +18,14 @@ enum class Drop : std::uint8_t {
 };
 
 /// Number of values, kNone included: the length of an array indexed by Drop.
-inline constexpr std::size_t kDropCount = 1
-#define MILLRACE_DROP(name, metric, text) +1
+inline constexpr std::size_t kDropCount =
+    std::initializer_list<Drop>{
+        Drop::kNone,
+#define MILLRACE_DROP(name, metric, text) Drop::k##name,
 #include "net/drop.def"
 #undef MILLRACE_DROP
-    ;
+    }
+        .size();
 
 /// "none", or the metric name of drop.def.
 std::string_view drop_name(Drop drop) noexcept;

@@ -11,6 +11,7 @@
 #include <compare>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "net/ip_header.h"
 #include "net/packet.h"
@@ -24,43 +25,16 @@ constexpr std::uint64_t mix64(std::uint64_t v) noexcept {
   return v ^ (v >> 31);
 }
 
-struct FlowKeyV4 {
-  Ipv4 source;
-  Ipv4 destination;
-  std::uint16_t source_port = 0;
-  std::uint16_t destination_port = 0;
-  std::uint8_t protocol = 0;
-
-  /// Precondition: the packet was parsed and is IPv4.
-  static FlowKeyV4 of(const Packet& packet) noexcept {
-    const Ipv4Header& ip = ipv4(packet);
-    const Headers& headers = packet.headers;
-    return {ip.source, ip.destination, headers.source_port, headers.destination_port, headers.l4_protocol};
-  }
-  FlowKeyV4 reversed() const noexcept { return {destination, source, destination_port, source_port, protocol}; }
-  std::uint64_t symmetric_hash() const noexcept;
-  friend auto operator<=>(const FlowKeyV4&, const FlowKeyV4&) = default;
-};
-
-struct FlowKeyV6 {
-  Ipv6 source;
-  Ipv6 destination;
-  std::uint16_t source_port = 0;
-  std::uint16_t destination_port = 0;
-  std::uint8_t protocol = 0;
-
-  /// Precondition: the packet was parsed and is IPv6.
-  static FlowKeyV6 of(const Packet& packet) noexcept {
-    const Ipv6Header& ip = ipv6(packet);
-    const Headers& headers = packet.headers;
-    return {ip.source, ip.destination, headers.source_port, headers.destination_port, headers.l4_protocol};
-  }
-  FlowKeyV6 reversed() const noexcept { return {destination, source, destination_port, source_port, protocol}; }
-  std::uint64_t symmetric_hash() const noexcept;
-  friend auto operator<=>(const FlowKeyV6&, const FlowKeyV6&) = default;
-};
-
 namespace internal {
+
+template <class Address>
+const auto& ip_header(const Packet& packet) noexcept {
+  if constexpr (std::is_same_v<Address, Ipv4>) {
+    return ipv4(packet);
+  } else {
+    return ipv6(packet);
+  }
+}
 
 /// Same value for (a, b) and (b, a).
 constexpr std::uint64_t hash_unordered(std::uint64_t a, std::uint64_t b, std::uint8_t protocol) noexcept {
@@ -75,16 +49,37 @@ inline std::uint64_t hash_endpoint(const Ipv6& address, std::uint16_t port) noex
   return mix64(mix64(halves[0] + 0x9e3779b97f4a7c15) ^ halves[1]) + port;
 }
 
+/// The shorter address leaves room for the port beside it.
+inline std::uint64_t hash_endpoint(Ipv4 address, std::uint16_t port) noexcept {
+  return std::uint64_t{address.value.raw()} << 16 | port;
+}
+
 }  // namespace internal
 
-inline std::uint64_t FlowKeyV4::symmetric_hash() const noexcept {
-  return internal::hash_unordered(std::uint64_t{source.value.raw()} << 16 | source_port,
-                                  std::uint64_t{destination.value.raw()} << 16 | destination_port, protocol);
-}
+/// `Address` is Ipv4 or Ipv6.
+template <class Address>
+struct FlowKey {
+  Address source;
+  Address destination;
+  std::uint16_t source_port = 0;
+  std::uint16_t destination_port = 0;
+  std::uint8_t protocol = 0;
 
-inline std::uint64_t FlowKeyV6::symmetric_hash() const noexcept {
-  return internal::hash_unordered(internal::hash_endpoint(source, source_port),
-                                  internal::hash_endpoint(destination, destination_port), protocol);
-}
+  /// Precondition: the packet was parsed and is of the address's family.
+  static FlowKey of(const Packet& packet) noexcept {
+    const auto& ip = internal::ip_header<Address>(packet);
+    const Headers& headers = packet.headers;
+    return {ip.source, ip.destination, headers.source_port, headers.destination_port, headers.l4_protocol};
+  }
+  FlowKey reversed() const noexcept { return {destination, source, destination_port, source_port, protocol}; }
+  std::uint64_t symmetric_hash() const noexcept {
+    return internal::hash_unordered(internal::hash_endpoint(source, source_port),
+                                    internal::hash_endpoint(destination, destination_port), protocol);
+  }
+  friend auto operator<=>(const FlowKey&, const FlowKey&) = default;
+};
+
+using FlowKeyV4 = FlowKey<Ipv4>;
+using FlowKeyV6 = FlowKey<Ipv6>;
 
 }  // namespace millrace::net

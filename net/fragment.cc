@@ -62,7 +62,7 @@ Plan make_plan(const Packet& packet, std::uint32_t mtu_bytes) noexcept {
   make_other_header(packet, plan);
   plan.first_payload_bytes = payload_room(mtu_bytes, plan.first_header_bytes);
   plan.other_payload_bytes = payload_room(mtu_bytes, plan.other_header_bytes);
-  if (plan.first_payload_bytes == 0) return plan;
+  if (plan.first_payload_bytes == 0 || plan.other_payload_bytes == 0) return plan;
   const std::uint32_t left = plan.payload_bytes - plan.first_payload_bytes;
   plan.count = 1 + (left + plan.other_payload_bytes - 1) / plan.other_payload_bytes;
   return plan;

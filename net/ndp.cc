@@ -23,7 +23,7 @@ bool is_solicited_node(const Ipv6& address) noexcept {
 bool read_options(std::span<const std::uint8_t> options, std::optional<Mac>& source_mac) noexcept {
   while (!options.empty()) {
     if (options.size() < 2) return false;
-    const std::size_t size = options[1] * 8u;
+    const std::size_t size = options[1] * std::size_t{8};
     if (size == 0 || size > options.size()) return false;
     if (options[0] == LinkLayerOption::kSource && size == sizeof(LinkLayerOption)) {
       source_mac = view<LinkLayerOption>(options.data()).mac;

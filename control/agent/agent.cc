@@ -5,6 +5,7 @@
 #include "control/agent/agent_service.h"
 #include "control/agent/host_forwarding.h"
 #include "control/agent/host_port.h"
+#include "control/agent/link_watch.h"
 #include "control/agent/netlink.h"
 #include "control/agent/pod_manager.h"
 #include "control/agent/port_specs.h"
@@ -54,6 +55,7 @@ struct Agent::Parts {
   std::unique_ptr<PodManager> pods;
   std::unique_ptr<AgentService> service;
   std::unique_ptr<api::UnixServer> server;
+  std::unique_ptr<LinkWatch> watch;
 };
 
 Agent::Agent(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -61,6 +63,7 @@ Agent::Agent(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Agent::~Agent() { stop(); }
 
 void Agent::stop() {
+  parts_->watch.reset();
   if (parts_->server) parts_->server->stop(kStopGrace);
   if (parts_->the_switch) parts_->the_switch->stop();
 }
@@ -95,6 +98,9 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
   if (!parts->the_switch->wait_for(true, kFirstSync)) {
     spdlog::warn("{}; pods can be added when it is there", parts->the_switch->status().message);
   }
+  auto watch = LinkWatch::start([pods = parts->pods.get()](const auto& name) { pods->note_gone(name); });
+  if (!watch) return watch.error();
+  parts->watch = *std::move(watch);
   spdlog::info("ready: node {}, {} pods, socket {}", config.node_name, kept->size(), config.agent_socket());
   return std::unique_ptr<Agent>(new Agent(std::move(parts)));
 }

@@ -1,5 +1,6 @@
 #include "control/agent/agent_service.h"
 
+#include <net/if.h>
 #include <unistd.h>
 
 #include "control/agent/requests.h"
@@ -27,6 +28,9 @@ grpc::Status AgentService::AddPod(grpc::ServerContext*, const api::AddPodRequest
     said.set_destination(to_bytes(route.destination.address));
     said.set_prefix_length(route.destination.length_bits);
     if (route.gateway) said.set_gateway(to_bytes(*route.gateway));
+    said.set_mtu(route.mtu_bytes);
+    said.set_advmss(route.advmss_bytes);
+    said.set_priority(route.priority);
   }
   reply->set_generation(added->generation);
   return grpc::Status::OK;
@@ -97,7 +101,9 @@ grpc::Status AgentService::ListPods(grpc::ServerContext*, const api::ListPodsReq
   for (const Attachment& attachment : *attachments) {
     if (attachment.state != AttachmentState::kActive) continue;
     const auto object = objects->find({attachment.pod_namespace, attachment.pod_name});
-    to_message(attachment, object == objects->end() ? nullptr : &object->second, *reply->add_pods());
+    api::Pod& pod = *reply->add_pods();
+    to_message(attachment, object == objects->end() ? nullptr : &object->second, pod);
+    pod.set_interface_gone(if_nametoindex(attachment.host_interface.c_str()) == 0);
   }
   return grpc::Status::OK;
 }

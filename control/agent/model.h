@@ -29,6 +29,15 @@ struct AttachmentKey {
 /// at any moment reconcile() knows what may exist: kAdding is rolled back, kDeleting is finished.
 enum class AttachmentState : std::uint8_t { kAdding = 1, kActive = 2, kDeleting = 3 };
 
+/// A route of a pod besides its default ones, by way of the pod's gateway: it has no other neighbour.
+struct ExtraRoute {
+  net::Prefix destination;
+  std::uint32_t mtu_bytes = 0;     // 0: the interface's
+  std::uint32_t advmss_bytes = 0;  // 0: what follows from the MTU
+  std::uint32_t priority = 0;      // the lower, the sooner; 0: the kernel's
+  friend bool operator==(const ExtraRoute&, const ExtraRoute&) = default;
+};
+
 struct Attachment {
   std::int64_t id = 0;  // of the row; 0 before it is stored
   AttachmentKey key;
@@ -44,6 +53,7 @@ struct Attachment {
   bool delegated_ipam = false;
   std::uint64_t created_unix_ms = 0;
   std::vector<net::IpAddress> addresses;  // IPv4 before IPv6
+  std::vector<ExtraRoute> routes;         // in the order they were asked for
 };
 
 struct ContainerPort {

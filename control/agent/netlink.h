@@ -35,12 +35,18 @@ struct VethEnd {
   net::Mac mac;
 };
 
+/// What the kernel makes of priority 0 of an IPv6 route (IP6_RT_PRIO_USER); read back as 0.
+inline constexpr std::uint32_t kKernelPriorityIpv6 = 1024;
+
 /// A route out of one link, in the main table.
 struct LinkRoute {
   net::Prefix destination;
   std::optional<net::IpAddress> gateway;  // none: the destination is on the link
   std::optional<net::IpAddress> source;   // of packets the node itself sends
   bool gateway_on_link = false;           // take the gateway to be on the link without a route to it
+  std::uint32_t mtu_bytes = 0;            // RTAX_MTU; 0: the link's
+  std::uint32_t advmss_bytes = 0;         // RTAX_ADVMSS; 0: what follows from the MTU
+  std::uint32_t priority = 0;             // 0: the kernel's, of IPv6 kKernelPriorityIpv6
   friend bool operator==(const LinkRoute&, const LinkRoute&) = default;
 };
 
@@ -64,7 +70,7 @@ class Netlink {
   /// Without IPv6 link-local ones.
   net::Result<std::vector<net::IpAddress>> addresses(int index);
 
-  /// Adds the route, or puts it in the place of the one with the same destination.
+  /// Adds the route, or puts it in the place of the one with the same destination and priority.
   net::Result<void> set_route(int index, const LinkRoute& route);
   net::Result<void> remove_route(int index, const LinkRoute& route);
   /// Unicast routes of the main table with `index` as their only link. `source` is left out.

@@ -44,6 +44,14 @@ net::Result<NlPtr<rtnl_route>> make_route(int index, const LinkRoute& route) {
     if (source) rtnl_route_set_pref_src(made.get(), source.get());
   }
   rtnl_route_add_nexthop(made.get(), hop);
+  if (route.priority != 0) rtnl_route_set_priority(made.get(), route.priority);
+  for (const auto& [metric, value] :
+       {std::pair{RTAX_MTU, route.mtu_bytes}, std::pair{RTAX_ADVMSS, route.advmss_bytes}}) {
+    if (value == 0) continue;
+    if (const int code = rtnl_route_set_metric(made.get(), metric, value); code < 0) {
+      return nl_error("route " + route.destination.to_string(), code);
+    }
+  }
   return made;
 }
 
@@ -61,6 +69,11 @@ std::optional<LinkRoute> describe(rtnl_route* route, int index, std::uint8_t fam
     if (auto address = from_nl(gateway, family)) found.gateway = address->address;
   }
   found.gateway_on_link = (rtnl_route_nh_get_flags(hop) & RTNH_F_ONLINK) != 0;
+  // A metric that is not there leaves the value as it is.
+  static_cast<void>(rtnl_route_get_metric(route, RTAX_MTU, &found.mtu_bytes));
+  static_cast<void>(rtnl_route_get_metric(route, RTAX_ADVMSS, &found.advmss_bytes));
+  found.priority = rtnl_route_get_priority(route);
+  if (family == 6 && found.priority == kKernelPriorityIpv6) found.priority = 0;
   return found;
 }
 

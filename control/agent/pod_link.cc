@@ -104,7 +104,20 @@ std::vector<LinkRoute> pod_routes(const PodLink& link) {
     // IPv6 takes a link-local next hop as it is (RFC 4861 s.5.2: link-local prefixes are always on the link).
     const bool needs_route = address.is_v4() || !gateway.v6().is_link_local();
     if (needs_route) routes.push_back({.destination = host_prefix(gateway), .gateway = {}, .source = {}});
-    routes.push_back({.destination = default_prefix(address.family), .gateway = gateway, .source = {}});
+    const net::Prefix everything = default_prefix(address.family);
+    const auto replaces = [&](const ExtraRoute& extra) {
+      return extra.destination == everything && extra.priority == 0;
+    };
+    if (std::any_of(link.routes.begin(), link.routes.end(), replaces)) continue;
+    routes.push_back({.destination = everything, .gateway = gateway, .source = {}});
+  }
+  for (const ExtraRoute& extra : link.routes) {
+    routes.push_back({.destination = extra.destination,
+                      .gateway = link.gateway_for(extra.destination.address),
+                      .source = {},
+                      .mtu_bytes = extra.mtu_bytes,
+                      .advmss_bytes = extra.advmss_bytes,
+                      .priority = extra.priority});
   }
   return routes;
 }

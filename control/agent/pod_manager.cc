@@ -1,5 +1,6 @@
 #include "control/agent/pod_manager.h"
 
+#include <net/if.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -9,7 +10,19 @@
 
 namespace millrace::control::agent {
 
-Attachment PodManager::plan(const PodRequest& request) const {
+RouteContext PodManager::route_context(const PodRequest& request, std::uint32_t mtu) const {
+  RouteContext context{.gateway_ipv4 = net::IpAddress::from(host_.gateway_ipv4),
+                       .gateway_ipv6 = net::IpAddress::from(host_.gateway_ipv6),
+                       .delegated_gateways = request.delegated_gateways,
+                       .mtu = mtu};
+  const auto note = [&](bool is_v4) { (is_v4 ? context.has_ipv4 : context.has_ipv6) = true; };
+  for (const net::IpAddress& address : request.delegated) note(address.is_v4());
+  if (!request.delegated.empty()) return context;
+  for (const AddressBlock& block : host_.blocks) note(block.family() == 4);
+  return context;
+}
+
+net::Result<Attachment> PodManager::plan(const PodRequest& request) const {
   Attachment attachment;
   attachment.key = request.key;
   attachment.netns = request.netns;
@@ -20,6 +33,9 @@ Attachment PodManager::plan(const PodRequest& request) const {
   attachment.host_mac = mac_of(host_.name, request.key, "host");
   attachment.mac = request.mac.value_or(mac_of(host_.name, request.key, "pod"));
   attachment.mtu = request.mtu != 0 ? request.mtu : host_.mtu;
+  auto routes = plan_routes(request.routes, route_context(request, attachment.mtu));
+  if (!routes) return routes.error();
+  attachment.routes = *std::move(routes);
   return attachment;
 }
 
@@ -28,6 +44,7 @@ PodLink PodManager::link_of(const Attachment& attachment) const {
           .pod = {attachment.key.ifname, attachment.mac},
           .mtu = attachment.mtu,
           .addresses = attachment.addresses,
+          .routes = attachment.routes,
           .gateway_ipv4 = host_.gateway_ipv4,
           .gateway_ipv6 = host_.gateway_ipv6};
 }
@@ -48,8 +65,10 @@ net::Result<AddedPod> PodManager::add(const PodRequest& request) {
     // What an earlier ADD or DEL could not take away: it can be tried again now.
     if (auto gone = tear_down(**existing, true); !gone) return gone.error();
   }
+  auto planned = plan(request);
+  if (!planned) return planned.error();
   auto attachment = store_.begin_add(
-      plan(request), {.blocks = &host_.blocks, .wanted = request.wanted, .delegated = request.delegated});
+      *std::move(planned), {.blocks = &host_.blocks, .wanted = request.wanted, .delegated = request.delegated});
   if (!attachment) return attachment.error();
 
   bool link_made = false;
@@ -150,6 +169,25 @@ net::Result<void> PodManager::check(const AttachmentKey& key, const std::string&
   if (!netns) return netns.error();
   if (auto checked = check_pod_link(*netns, link_of(**existing)); !checked) return checked;
   return switch_.check_port((*existing)->host_interface);
+}
+
+void PodManager::note_gone(const std::optional<std::string>& name) {
+  // What a DEL takes away it has told the switch before.
+  if (name && !switch_.has_port(*name)) return;
+  auto attachments = store_.list();
+  if (!attachments) return spdlog::error("interfaces that went: {}", attachments.error().message);
+  for (const Attachment& attachment : *attachments) {
+    const std::string& interface = attachment.host_interface;
+    if (name && interface != *name) continue;
+    const KeyLocks::Guard guard(locks_, attachment.key);
+    // Behind the lock: a DEL and an ADD may have come since, and the name is the same each time.
+    if (!switch_.has_port(interface) || if_nametoindex(interface.c_str()) != 0) continue;
+    spdlog::warn("{}: {} went without a DEL: its port goes, its addresses are kept", attachment.key.to_string(),
+                 interface);
+    if (auto removed = switch_.remove_port(interface); !removed) {
+      spdlog::debug("{}: {}", interface, removed.error().message);
+    }
+  }
 }
 
 net::Result<std::uint32_t> PodManager::gc(const std::string& network, const std::vector<AttachmentKey>& valid) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,11 +41,15 @@ class PodManager {
   net::Result<void> del(const AttachmentKey& key);
   net::Result<void> check(const AttachmentKey& key, const std::string& netns,
                           const std::vector<net::IpAddress>& addresses);
+  /// Interfaces of the node have gone, `name` or any: a pod's that went without a DEL frees its port in the switch.
+  /// The attachment and its addresses stay until DEL or GC, whose words these are (CNI spec 1.1.0, DEL).
+  void note_gone(const std::optional<std::string>& name);
   /// Removes the attachments of `network` that are not in `valid`; returns how many.
   net::Result<std::uint32_t> gc(const std::string& network, const std::vector<AttachmentKey>& valid);
 
  private:
-  Attachment plan(const PodRequest& request) const;
+  net::Result<Attachment> plan(const PodRequest& request) const;
+  RouteContext route_context(const PodRequest& request, std::uint32_t mtu) const;
   PodLink link_of(const Attachment& attachment) const;
   net::Result<std::uint64_t> connect(const Netns& netns, const Attachment& attachment, bool& link_made);
   /// Takes away whatever exists of the attachment and then its row. `link_made` false: the interface is not ours.

@@ -155,7 +155,9 @@ net::Result<PodRequest> to_pod_request(const api::AddPodRequest& message) {
                      .mac = *mac,
                      .mtu = message.mtu(),
                      .wanted = {},
-                     .delegated = {}};
+                     .delegated = {},
+                     .delegated_gateways = {},
+                     .routes = {}};
   for (const std::string& bytes : message.addresses()) {
     auto address = to_address("addresses", bytes);
     if (!address) return address.error();
@@ -169,11 +171,18 @@ net::Result<PodRequest> to_pod_request(const api::AddPodRequest& message) {
                                    "; allowed: 0.." + std::to_string(address->bits()));
     }
     request.delegated.push_back(*address);
+    if (delegated.gateway().empty()) continue;
+    auto gateway = to_address("delegated.gateway", delegated.gateway());
+    if (!gateway) return gateway.error();
+    request.delegated_gateways.push_back(*gateway);
   }
   if (auto checked = check_addresses("addresses", request.wanted, 1); !checked) return checked.error();
   auto delegated_checked = check_addresses("delegated", request.delegated, kMaxAddressesPerFamily);
   if (!delegated_checked) return delegated_checked.error();
   if (auto checked = check_mtu(request.mtu); !checked) return checked.error();
+  auto routes = to_route_requests(message.routes());
+  if (!routes) return routes.error();
+  request.routes = *std::move(routes);
   return request;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "control/agent/model.h"
+#include "control/agent/route_request.h"
 #include "control/api/agent.pb.h"
 #include "net/result.h"
 
@@ -33,6 +34,8 @@ struct PodRequest {
   std::uint32_t mtu = 0;  // 0: the node's
   std::vector<net::IpAddress> wanted;
   std::vector<net::IpAddress> delegated;
+  std::vector<net::IpAddress> delegated_gateways;  // of those that have one
+  std::vector<RouteRequest> routes;
 };
 
 net::Result<AttachmentKey> to_key(const api::AttachmentKey& message);

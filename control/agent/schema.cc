@@ -70,6 +70,19 @@ constexpr std::array kMigrations = {
       value TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     )sql",
+    // Routes of a pod besides its default ones, as its IPAM plugin asked for them.
+    R"sql(
+    CREATE TABLE attachment_routes (
+      attachment  INTEGER NOT NULL REFERENCES attachments (id) ON DELETE CASCADE,
+      position    INTEGER NOT NULL,
+      destination BLOB NOT NULL CHECK (length(destination) IN (4, 16)),
+      prefix_bits INTEGER NOT NULL CHECK (prefix_bits BETWEEN 0 AND 8 * length(destination)),
+      mtu         INTEGER NOT NULL,
+      advmss      INTEGER NOT NULL,
+      priority    INTEGER NOT NULL,
+      PRIMARY KEY (attachment, position)
+    ) STRICT, WITHOUT ROWID;
+    )sql",
 };
 
 }  // namespace

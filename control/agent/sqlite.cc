@@ -5,7 +5,7 @@
 namespace millrace::control::agent {
 namespace {
 
-constexpr int kBusyTimeout_ms = 5000;
+constexpr int kBusyTimeoutMs = 5000;
 
 net::Error sqlite_error(sqlite3* handle, int code) {
   std::string message = std::string("database: ") + (handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code));
@@ -86,7 +86,7 @@ net::Result<Database> Database::open(const std::string& path) {
   database.handle_.reset(handle);
   if (code != SQLITE_OK) return sqlite_error(handle, code);
   sqlite3_extended_result_codes(handle, 1);
-  sqlite3_busy_timeout(handle, kBusyTimeout_ms);
+  sqlite3_busy_timeout(handle, kBusyTimeoutMs);
   // The first read is what finds a file that is no database, before anything is written to it.
   if (auto version = database.query_integer("PRAGMA schema_version"); !version) return version.error();
   return database;

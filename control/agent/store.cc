@@ -7,6 +7,7 @@
 #include "control/agent/schema.h"
 #include "control/agent/store_addresses.h"
 #include "control/agent/store_pod_objects.h"
+#include "control/agent/store_routes.h"
 
 namespace millrace::control::agent {
 namespace {
@@ -44,6 +45,9 @@ net::Result<Attachment> read_attachment(Database& database, const Statement& row
   auto addresses = addresses_of(database, a.id);
   if (!addresses) return addresses.error();
   a.addresses = *std::move(addresses);
+  auto routes = routes_of(database, a.id);
+  if (!routes) return routes.error();
+  a.routes = *std::move(routes);
   return a;
 }
 
@@ -145,6 +149,7 @@ net::Result<Attachment> Store::begin_add(Attachment attachment, const AddressReq
   auto id = insert_attachment(database_, attachment);
   if (!id) return id.error();
   if (auto assigned = assign_addresses(database_, *id, request); !assigned) return assigned.error();
+  if (auto inserted = insert_routes(database_, *id, attachment.routes); !inserted) return inserted.error();
   auto addresses = addresses_of(database_, *id);
   if (!addresses) return addresses.error();
   if (auto committed = transaction->commit(); !committed) return committed.error();

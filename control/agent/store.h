@@ -37,7 +37,7 @@ class Store {
     std::vector<net::IpAddress> delegated;              // not empty: exactly these, and no block is asked
   };
 
-  /// Records `attachment` as kAdding with its addresses, and returns it with id and addresses.
+  /// Records `attachment` as kAdding with its addresses and routes, and returns it with id and addresses.
   /// Error:  kAlreadyExists for its key, for its host interface or for a wanted or delegated address that another has;
   ///         kResourceExhausted naming pool, block and count; kInvalidArgument for a wanted address of no block.
   net::Result<Attachment> begin_add(Attachment attachment, const AddressRequest& request);

@@ -1,6 +1,7 @@
 #include "control/agent/store_addresses.h"
 
 #include <algorithm>
+#include <string_view>
 
 namespace millrace::control::agent {
 namespace {
@@ -43,15 +44,23 @@ net::Result<std::optional<net::IpAddress>> next_never_used(Database& database, c
   return std::optional(block.at(index));
 }
 
-net::Result<std::optional<net::IpAddress>> longest_released(Database& database, const AddressBlock& block) {
-  // Blobs compare by bytes; the length keeps the families apart.
-  auto statement = database.prepare(
-      "SELECT address FROM addresses WHERE released_seq IS NOT NULL AND address BETWEEN ?1 AND ?2 "
-      "AND length(address) = ?3 ORDER BY released_seq LIMIT 1");
+/// A statement over the pods' addresses of a block: ?1 is bound to the first, ?2 to the last, ?3 to their length. Blobs
+/// compare by bytes; the length keeps the families apart.
+net::Result<Statement> prepare_for_block(Database& database, const AddressBlock& block, std::string_view sql) {
+  auto statement = database.prepare(sql);
   if (!statement) return statement.error();
   const net::IpAddress first = block.first_pod();
   const net::IpAddress last = block.last_pod();
   statement->bind(1, first.raw()).bind(2, last.raw()).bind(3, static_cast<std::int64_t>(first.bits() / 8));
+  return statement;
+}
+
+net::Result<std::optional<net::IpAddress>> longest_released(Database& database, const AddressBlock& block) {
+  auto statement =
+      prepare_for_block(database, block,
+                        "SELECT address FROM addresses WHERE released_seq IS NOT NULL AND address BETWEEN ?1 AND ?2 "
+                        "AND length(address) = ?3 ORDER BY released_seq LIMIT 1");
+  if (!statement) return statement.error();
   auto row = statement->step();
   if (!row) return row.error();
   if (!*row) return std::optional<net::IpAddress>();
@@ -122,13 +131,11 @@ net::Result<std::vector<net::IpAddress>> addresses_of(Database& database, std::i
 }
 
 net::Result<std::uint32_t> used_addresses(Database& database, const AddressBlock& block) {
-  auto statement = database.prepare(
-      "SELECT count(*) FROM addresses WHERE attachment IS NOT NULL AND address BETWEEN ?1 AND ?2 "
-      "AND length(address) = ?3");
+  auto statement =
+      prepare_for_block(database, block,
+                        "SELECT count(*) FROM addresses WHERE attachment IS NOT NULL AND address BETWEEN ?1 AND ?2 "
+                        "AND length(address) = ?3");
   if (!statement) return statement.error();
-  const net::IpAddress first = block.first_pod();
-  const net::IpAddress last = block.last_pod();
-  statement->bind(1, first.raw()).bind(2, last.raw()).bind(3, static_cast<std::int64_t>(first.bits() / 8));
   auto row = statement->step();
   if (!row) return row.error();
   return static_cast<std::uint32_t>(statement->integer(0));

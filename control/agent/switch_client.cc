@@ -16,8 +16,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int kReconnectMin_ms = 20;
-constexpr int kReconnectMax_ms = 200;
+constexpr int kReconnectMinMs = 20;
+constexpr int kReconnectMaxMs = 200;
 constexpr milliseconds kOnePort{5000};
 constexpr milliseconds kEverything{30000};  // opening an AF_XDP port takes the kernel milliseconds; there may be 250
 constexpr milliseconds kAfterRefusal{1000};
@@ -25,9 +25,9 @@ constexpr int kRetries = 6;  // 100 ms doubling: about 6 s in all
 
 std::shared_ptr<grpc::Channel> open_restless_channel(const std::string& socket_path) {
   grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMin_ms);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectMin_ms);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMax_ms);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMinMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectMinMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMaxMs);
   return grpc::CreateCustomChannel("unix:" + socket_path, grpc::InsecureChannelCredentials(), arguments);
 }
 
@@ -77,7 +77,7 @@ void SwitchClient::run() {
       watching_ = nullptr;
       instance_id_.clear();
     }
-    if (!sleep(was_in_sync ? milliseconds(kReconnectMin_ms) : kAfterRefusal)) return;
+    if (!sleep(was_in_sync ? milliseconds(kReconnectMinMs) : kAfterRefusal)) return;
   }
 }
 
@@ -190,6 +190,11 @@ net::Result<void> SwitchClient::remove_port(const std::string& name) {
   request.add_remove_ports(name);
   if (auto reply = apply(request, kOnePort); !reply) return reply.error();
   return {};
+}
+
+bool SwitchClient::has_port(const std::string& name) const {
+  const std::lock_guard guard(mutex_);
+  return ports_.contains(name);
 }
 
 net::Result<void> SwitchClient::check_port(const std::string& name) {

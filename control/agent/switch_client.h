@@ -50,6 +50,8 @@ class SwitchClient {
   /// Takes the port out of the desired state in any case. An error says only that the switch may still have it, until
   /// the next resync.
   net::Result<void> remove_port(const std::string& name);
+  /// Is the port part of the desired state?
+  bool has_port(const std::string& name) const;
   /// Does the switch have the port as it is desired?
   net::Result<void> check_port(const std::string& name);
 

@@ -1,8 +1,7 @@
 /// The daemons as the CLI sees them: one call each, with errors a person can act on.
 ///
 /// Errors:  kUnavailable "millraced is not running at PATH; start it with: millrace up"; kPermissionDenied when the
-/// socket
-///          may not be opened; else the daemon's own sentence behind its name.
+///          socket may not be opened; else the daemon's own sentence behind its name.
 /// Thread:  one owner.
 #pragma once
 

@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <ranges>
 #include <set>
 
 #include <fmt/format.h>
@@ -131,8 +130,9 @@ net::Result<void> CniNetwork::remove(const CniAttachment& attachment, const Json
                                      const Json& result) const {
   net::Result<void> outcome;
   const Json previous = version_ >= kFirstVersionWithDelResult ? result : Json();
-  for (const Json& plugin : list_["plugins"] | std::views::reverse) {
-    auto answer = run_plugin("DEL", attachment, plugin_config(plugin, capability_arguments, previous));
+  const Json& plugins = list_["plugins"];
+  for (auto plugin = plugins.rbegin(); plugin != plugins.rend(); ++plugin) {
+    auto answer = run_plugin("DEL", attachment, plugin_config(*plugin, capability_arguments, previous));
     if (!answer && outcome.ok()) outcome = answer.error();
   }
   return outcome;

@@ -1,9 +1,9 @@
 /// A CNI network: the list of plugins that make an attachment, run as libcni runs them.
 ///
 /// Shape:   a conflist, or the configuration of a single plugin (a list of one). ADD runs the plugins in order, each
-/// with
-///          the result of the one before as prevResult; DEL runs them in reverse, each with the result of the whole ADD
-///          (from cniVersion 0.4.0). Of the capability arguments a plugin gets those it declares, as runtimeConfig.
+///          with the result of the one before as prevResult; DEL runs them in reverse, each with the result of the
+///          whole ADD (from cniVersion 0.4.0). Of the capability arguments a plugin gets those it declares, as
+///          runtimeConfig.
 /// Errors:  kInvalidArgument with the file and the key; else the plugin's.
 /// Thread:  plain values.
 /// Source:  CNI specification 1.1.0, sections 1, 3 and "Deriving execution configuration"; libcni api.go, conf.go.

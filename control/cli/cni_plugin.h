@@ -1,11 +1,9 @@
 /// One run of one CNI plugin.
 ///
 /// Shape:   stdin and stdout are JSON; the plugin gets the environment variables of the specification, PATH, and
-/// nothing
-///          else. It has kPluginTimeout; then it is killed.
+///          nothing else. It has kPluginTimeout; then it is killed.
 /// Errors:  kNotFound when it lies in no directory of the path; else kFailedPrecondition "TYPE COMMAND: what it said
-/// (CNI
-///          error CODE)"; kUnavailable for CNI error 11, try again later.
+///          (CNI error CODE)"; kUnavailable for CNI error 11, try again later.
 /// Thread:  any.
 /// Source:  CNI specification 1.1.0, sections 2 and 5.
 #pragma once

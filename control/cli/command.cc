@@ -27,7 +27,8 @@ std::string unknown_command(const CLI::App& app) {
 CLI::App* add_command(CLI::App& parent, Context& context, const std::string& name, const std::string& text,
                       std::function<net::Result<int>(Context&)> action) {
   CLI::App* command = parent.add_subcommand(name, text);
-  command->callback([&context, action] { context.action = [&context, action] { return action(context); }; });
+  command->callback(
+      [&context, action = std::move(action)] { context.action = [&context, action] { return action(context); }; });
   return command;
 }
 

@@ -2,8 +2,7 @@
 /// read.
 ///
 /// Shape:   add_NAME(app, context) adds a subcommand; its callback only sets context.action, so a mistake in the words
-/// is
-///          told before anything happens. An action returns the exit status.
+///          is told before anything happens. An action returns the exit status.
 /// Errors:  an action's error is printed as "millrace: SENTENCE" and the status is 1; mistakes in the words: 2.
 /// Thread:  the main thread.
 #pragma once

@@ -1,8 +1,7 @@
 /// The tables of `millrace counters`.
 ///
 /// Shape:   ports summed over the workers, with a row "(removed)" for those that are gone; drops by port and reason,
-/// with
-///          the sentence that explains them; workers with how busy they were.
+///          with the sentence that explains them; workers with how busy they were.
 /// Thread:  pure functions.
 #pragma once
 

@@ -51,7 +51,7 @@ std::optional<pid_t> listener_of(const std::string& path) {
 std::string unit_of(pid_t pid) {
   std::ifstream file(fmt::format("/proc/{}/cgroup", pid));
   for (std::string line; std::getline(file, line);) {
-    const std::string unit = line.substr(line.rfind('/') + 1);
+    std::string unit = line.substr(line.rfind('/') + 1);
     if (unit.starts_with("millrace") && unit.ends_with(".service")) return unit;
   }
   return "";

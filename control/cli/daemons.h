@@ -1,8 +1,7 @@
 /// The two daemons of an instance as processes: found, started, ended.
 ///
 /// Shape:   a daemon is found by its pid file, else by who listens on its socket (SO_PEERCRED), so one that systemd or
-/// a
-///          person started by hand is seen, too. Logs: RUNTIME_DIR/PROGRAM.log; pid files: RUNTIME_DIR/PROGRAM.pid.
+///          a person started by hand is seen, too. Logs: RUNTIME_DIR/PROGRAM.log; pid files: RUNTIME_DIR/PROGRAM.pid.
 /// Errors:  sentences for a person. Nothing that another instance or systemd owns is ended.
 /// Thread:  one at a time in an instance: InstanceLock.
 #pragma once

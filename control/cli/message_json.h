@@ -1,9 +1,9 @@
 /// A reply of a daemon as JSON: what `-o json` prints.
 ///
 /// Shape:   the names of the proto's fields; every field is there, also one that is 0 or empty (a message that is not
-/// set
-///          is null); numbers are numbers; addresses and MACs are text; an enumerator is its name in lower case without
-///          its type's prefix ("pod" of PORT_KIND_POD). So the .proto files describe the output, and it is as stable.
+///          set is null); numbers are numbers; addresses and MACs are text; an enumerator is its name in lower case
+///          without its type's prefix ("pod" of PORT_KIND_POD). So the .proto files describe the output, and it is as
+///          stable.
 /// Thread:  pure functions.
 #pragma once
 

@@ -1,79 +1,38 @@
 #include "control/cli/pod_spec.h"
 
-#include <algorithm>
 #include <charconv>
 #include <set>
 #include <string_view>
 
 #include <fmt/format.h>
 
+#include "control/names/syntax.h"
 #include "net/address.h"
 
 namespace millrace::control::cli {
 
 namespace {
 
-constexpr std::size_t kLabelBytes = 63;
-constexpr std::size_t kSubdomainBytes = 253;
-constexpr std::size_t kPortNameBytes = 15;  // RFC 6335 section 5.1
-
 constexpr std::string_view kPodNameRule =
     "lower-case letters, digits, '-' and '.', a letter or digit at both ends of each part, at most 253 characters";
 constexpr std::string_view kNamespaceRule = "1..63 lower-case letters, digits and '-', a letter or digit at both ends";
 constexpr std::string_view kLabelRule =
     "KEY=VALUE; KEY is [PREFIX/]NAME with a DNS name as PREFIX; NAME has 1..63 and VALUE 0..63 letters, digits, '-', "
-    "'_' "
-    "and '.', a letter or digit at both ends";
+    "'_' and '.', a letter or digit at both ends";
 constexpr std::string_view kPortRule =
     "[NAME:]PORT[/tcp|udp|sctp]; PORT 1..65535; NAME has 1..15 lower-case letters, digits and '-', a letter among "
-    "them, no '-' "
-    "at an end or twice in a row";
-
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_alnum(char c) { return is_lower(c) || is_digit(c) || (c >= 'A' && c <= 'Z'); }
+    "them, no '-' at an end or twice in a row";
 
 net::Error refuse(std::string_view option, std::string_view value, std::string_view wrong, std::string_view rule) {
   return net::invalid_argument(fmt::format("{}: \"{}\" {}; allowed: {}", option, value, wrong, rule));
-}
-
-bool is_dns_label(std::string_view text) {
-  return !text.empty() && text.size() <= kLabelBytes && text.front() != '-' && text.back() != '-' &&
-         std::ranges::all_of(text, [](char c) { return is_lower(c) || is_digit(c) || c == '-'; });
-}
-
-bool is_dns_subdomain(std::string_view text) {
-  if (text.size() > kSubdomainBytes) return false;
-  while (true) {
-    const std::size_t dot = text.find('.');
-    if (!is_dns_label(text.substr(0, dot))) return false;
-    if (dot == std::string_view::npos) return true;
-    text.remove_prefix(dot + 1);
-  }
-}
-
-bool is_label_name(std::string_view text) {
-  return !text.empty() && text.size() <= kLabelBytes && is_alnum(text.front()) && is_alnum(text.back()) &&
-         std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '-' || c == '_' || c == '.'; });
-}
-
-bool is_label_key(std::string_view key) {
-  const std::size_t slash = key.find('/');
-  if (slash == std::string_view::npos) return is_label_name(key);
-  return is_dns_subdomain(key.substr(0, slash)) && is_label_name(key.substr(slash + 1));
-}
-
-bool is_port_name(std::string_view text) {
-  return is_dns_label(text) && text.size() <= kPortNameBytes && text.find("--") == std::string_view::npos &&
-         std::ranges::any_of(text, is_lower);
 }
 
 net::Result<void> add_label(const std::string& word, api::PodObject& object) {
   const std::size_t equals = word.find('=');
   if (equals == std::string::npos) return refuse("--label", word, "has no '='", kLabelRule);
   const std::string key = word.substr(0, equals), value = word.substr(equals + 1);
-  if (!is_label_key(key)) return refuse("--label", word, "has a key that Kubernetes does not allow", kLabelRule);
-  if (!value.empty() && !is_label_name(value)) {
+  if (!names::is_label_key(key)) return refuse("--label", word, "has a key that Kubernetes does not allow", kLabelRule);
+  if (!names::is_label_value(value)) {
     return refuse("--label", word, "has a value that Kubernetes does not allow", kLabelRule);
   }
   if (!object.mutable_labels()->insert({key, value}).second) {
@@ -87,7 +46,9 @@ net::Result<api::ContainerPort> parse_port(const std::string& word) {
   api::ContainerPort port;
   if (const std::size_t colon = rest.find(':'); colon != std::string_view::npos) {
     const std::string_view name = rest.substr(0, colon);
-    if (!is_port_name(name)) return refuse("--port", word, "has a name that Kubernetes does not allow", kPortRule);
+    if (!names::is_port_name(name)) {
+      return refuse("--port", word, "has a name that Kubernetes does not allow", kPortRule);
+    }
     port.set_name(std::string(name));
     rest.remove_prefix(colon + 1);
   }
@@ -95,7 +56,7 @@ net::Result<api::ContainerPort> parse_port(const std::string& word) {
   if (const std::size_t slash = rest.find('/'); slash != std::string_view::npos) {
     std::string protocol(rest.substr(slash + 1));
     for (char& c : protocol) {
-      if (is_lower(c)) c = static_cast<char>(c - 'a' + 'A');
+      if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
     }
     if (protocol != "TCP" && protocol != "UDP" && protocol != "SCTP") {
       return refuse("--port", word, "has a protocol that is not known", kPortRule);
@@ -146,12 +107,14 @@ net::Result<void> add_addresses(const std::vector<std::string>& words, PodSpec& 
 std::string pod_text(const std::string& name_space, const std::string& name) { return name_space + "/" + name; }
 
 net::Result<void> check_pod_name(const std::string& name) {
-  if (!is_dns_subdomain(name)) return refuse("NAME", name, "is not a pod's name", kPodNameRule);
+  if (!names::is_dns_subdomain(name)) return refuse("NAME", name, "is not a pod's name", kPodNameRule);
   return {};
 }
 
 net::Result<void> check_pod_namespace(const std::string& name_space) {
-  if (!is_dns_label(name_space)) return refuse("--namespace", name_space, "is not a namespace's name", kNamespaceRule);
+  if (!names::is_dns_label(name_space)) {
+    return refuse("--namespace", name_space, "is not a namespace's name", kNamespaceRule);
+  }
   return {};
 }
 

@@ -2,7 +2,7 @@
 ///
 /// Errors:  kInvalidArgument "OPTION: \"VALUE\": what is wrong; allowed: ...".
 /// Thread:  pure functions.
-/// Source:  k8s.io/apimachinery/pkg/util/validation (RFC 1123 names, label syntax), validation of container ports.
+/// Source:  control/names/syntax.h for names and labels; Kubernetes' validation of container ports.
 #pragma once
 
 #include <map>

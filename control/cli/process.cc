@@ -15,8 +15,6 @@
 
 #include <fmt/format.h>
 
-extern char** environ;
-
 namespace millrace::control::cli {
 
 namespace {
@@ -25,6 +23,7 @@ int pidfd_open(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pi
 
 std::vector<char*> pointers(const std::vector<std::string>& words) {
   std::vector<char*> out;
+  out.reserve(words.size() + 1);
   for (const std::string& word : words) out.push_back(const_cast<char*>(word.c_str()));
   out.push_back(nullptr);
   return out;

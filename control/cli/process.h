@@ -1,8 +1,7 @@
 /// Process: a process held by a pidfd, so that nothing here can meet another process that was given the same id later.
 ///
-/// Shape:   start_ticks is when the process began, in clock ticks since boot (proc(5), stat field 22): with the boot id
-/// it
-///          names a process for good, which an id alone does not.
+/// Shape:   start_ticks is when the process began, in clock ticks since boot (proc(5), stat field 22): with the boot
+///          id it names a process for good, which an id alone does not.
 /// Errors:  kNotFound when there is no such process or program; kFailedPrecondition with the system's reason.
 /// Thread:  one owner.
 /// Source:  pidfd_open(2), pidfd_send_signal(2), posix_spawn(3).

@@ -14,7 +14,7 @@ constexpr std::uint32_t kIpv6MinimumMtu = 1280;  // RFC 8200 section 5
 constexpr std::uint32_t kPacketsPerPort = 128;
 
 struct Family {
-  const std::optional<Config::Pool>& pool;
+  const std::optional<AddressPool>& pool;
   net::IpAddress gateway;
   unsigned number;
   unsigned min_block_bits, max_block_bits;
@@ -23,7 +23,7 @@ struct Family {
 
 void check_family(const Family& family, std::uint32_t block_index, std::vector<Violation>& out) {
   if (!family.pool) return;
-  const Config::Pool& pool = *family.pool;
+  const AddressPool& pool = *family.pool;
   if (pool.prefix.contains(family.gateway)) {
     out.push_back({{family.gateway_key, family.pool_key},
                    fmt::format("the gateway {} is in the pool {}", family.gateway.to_string(), pool.prefix.to_string()),

@@ -26,6 +26,11 @@ inline constexpr std::size_t kErrorLimit = 20;           // errors of one file t
 enum class Poll { kAdaptive, kAlways };
 enum class Hugepages { kAuto, k2M, k1G, kOff };
 
+struct AddressPool {
+  net::Prefix prefix;
+  std::uint8_t block_bits = 0;  // prefix length of a node's block
+};
+
 struct Config {
   std::string file;  // where it came from; "" for defaults
 
@@ -58,14 +63,10 @@ struct Config {
     net::Mac mac;    // gateway.mac: 02:4d:52:00:00:01
   } gateway;
 
-  struct Pool {
-    net::Prefix prefix;
-    std::uint8_t block_bits = 0;  // prefix length of a node's block
-  };
   struct Ipam {
-    std::optional<Pool> ipv4;       // ipam.ipv4.pool 10.244.0.0/16, ipam.ipv4.blockLength 24; "pool: none" switches off
-    std::optional<Pool> ipv6;       // ipam.ipv6.pool fd00:10:244::/112, ipam.ipv6.blockLength 120
-    std::uint32_t block_index = 0;  // ipam.block: which block of the pool is this node's, counted from 0
+    std::optional<AddressPool> ipv4;  // ipam.ipv4.pool 10.244.0.0/16, blockLength 24; "pool: none" switches off
+    std::optional<AddressPool> ipv6;  // ipam.ipv6.pool fd00:10:244::/112, blockLength 120
+    std::uint32_t block_index = 0;    // ipam.block: which block of the pool is this node's, counted from 0
   } ipam;
 
   std::string switch_socket() const { return runtime_dir + "/switch.sock"; }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "control/config/values.h"
+#include "control/names/syntax.h"
 
 namespace millrace::control::config {
 
@@ -40,23 +41,25 @@ Key text(std::string_view path, std::string_view fallback, std::string allowed, 
 
 Key integer(std::string_view path, std::string_view fallback, Range range, std::string_view about,
             std::function<void(std::uint32_t, Config&)> store) {
-  return {path, "integer", fallback, range.to_string(), about, [range, store](const YAML::Node& node, Config& config) {
-            std::uint32_t value = 0;
-            std::string wrong = read_integer(node, range, value);
-            if (wrong.empty()) store(value, config);
-            return wrong;
-          }};
+  auto read = [range, store = std::move(store)](const YAML::Node& node, Config& config) {
+    std::uint32_t value = 0;
+    std::string wrong = read_integer(node, range, value);
+    if (wrong.empty()) store(value, config);
+    return wrong;
+  };
+  return {path, "integer", fallback, range.to_string(), about, std::move(read)};
 }
 
 Key choice(std::string_view path, std::string_view fallback, Names names, std::string_view about,
            std::function<void(std::size_t, Config&)> store) {
   std::string allowed = joined(names, " | ");
-  return {path, "choice", fallback, std::move(allowed), about, [names, store](const YAML::Node& node, Config& config) {
-            std::size_t index = 0;
-            std::string wrong = read_choice(node, names, index);
-            if (wrong.empty()) store(index, config);
-            return wrong;
-          }};
+  auto read = [names = std::move(names), store = std::move(store)](const YAML::Node& node, Config& config) {
+    std::size_t index = 0;
+    std::string wrong = read_choice(node, names, index);
+    if (wrong.empty()) store(index, config);
+    return wrong;
+  };
+  return {path, "choice", fallback, std::move(allowed), about, std::move(read)};
 }
 
 std::vector<Key> general_keys() {
@@ -141,7 +144,7 @@ std::vector<Key> network_keys() {
   };
 }
 
-template <std::optional<Config::Pool> Config::Ipam::*pool>
+template <std::optional<AddressPool> Config::Ipam::*pool>
 Key pool_key(std::string_view path, std::string_view fallback, std::uint8_t family, Range lengths,
              std::string_view about) {
   return {path,
@@ -152,7 +155,7 @@ Key pool_key(std::string_view path, std::string_view fallback, std::uint8_t fami
           [=](const YAML::Node& node, Config& config) { return read_pool(node, family, lengths, config.ipam.*pool); }};
 }
 
-template <std::optional<Config::Pool> Config::Ipam::*pool>
+template <std::optional<AddressPool> Config::Ipam::*pool>
 Key block_key(std::string_view path, std::string_view fallback, Range range, std::string_view about) {
   return integer(path, fallback, range, about, [](std::uint32_t value, Config& config) {
     if (config.ipam.*pool) (config.ipam.*pool)->block_bits = static_cast<std::uint8_t>(value);
@@ -201,7 +204,7 @@ std::string default_node_name() {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
     if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.')) c = '-';
   }
-  return is_node_name(name) ? name : "node";
+  return names::is_dns_subdomain(name) ? name : "node";
 }
 
 }  // namespace millrace::control::config

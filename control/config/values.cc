@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "control/names/syntax.h"
+
 namespace millrace::control::config {
 
 namespace {
@@ -184,21 +186,10 @@ std::string read_interface(const YAML::Node& node, std::size_t limit, bool may_b
   return "";
 }
 
-bool is_node_name(std::string_view name) {
-  if (name.empty() || name.size() > 253) return false;
-  while (true) {
-    const std::string_view label = name.substr(0, name.find('.'));
-    const bool fits = std::ranges::all_of(label, [](char c) { return is_lower_alnum(c) || c == '-'; });
-    if (label.empty() || label.size() > 63 || !fits || label.front() == '-' || label.back() == '-') return false;
-    if (label.size() == name.size()) return true;
-    name.remove_prefix(label.size() + 1);
-  }
-}
-
 std::string read_node_name(const YAML::Node& node, std::string& out) {
   std::string name;
   if (auto wrong = read_text(node, name); !wrong.empty()) return wrong;
-  if (!is_node_name(name)) return fmt::format("{} is not a node name", shown(name));
+  if (!names::is_dns_subdomain(name)) return fmt::format("{} is not a node name", shown(name));
   out = name;
   return "";
 }
@@ -231,7 +222,7 @@ std::string read_gateway_mac(const YAML::Node& node, net::Mac& out) {
   return "";
 }
 
-std::string read_pool(const YAML::Node& node, std::uint8_t family, Range lengths, std::optional<Config::Pool>& out) {
+std::string read_pool(const YAML::Node& node, std::uint8_t family, Range lengths, std::optional<AddressPool>& out) {
   const std::string wanted = fmt::format("an IPv{} prefix or none", family);
   if (auto wrong = want_scalar(node, wanted); !wrong.empty()) return wrong;
   const std::string& text = node.Scalar();

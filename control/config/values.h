@@ -43,15 +43,14 @@ std::string read_socket_dir(const YAML::Node& node, std::string& out);
 std::string read_path(const YAML::Node& node, std::string& out);
 /// A kernel interface name of at most `limit` characters.
 std::string read_interface(const YAML::Node& node, std::size_t limit, bool may_be_empty, std::string& out);
-/// RFC 1123 subdomain of at most 253 characters.
+/// An RFC 1123 subdomain (control/names/syntax.h).
 std::string read_node_name(const YAML::Node& node, std::string& out);
-bool is_node_name(std::string_view name);
 
 std::string read_gateway_ipv4(const YAML::Node& node, net::Ipv4& out);
 std::string read_gateway_ipv6(const YAML::Node& node, net::Ipv6& out);
 std::string read_gateway_mac(const YAML::Node& node, net::Mac& out);
 
 /// A pool of `family` (4 or 6) whose length lies in `lengths`, or `none`. Keeps the block length that `out` has.
-std::string read_pool(const YAML::Node& node, std::uint8_t family, Range lengths, std::optional<Config::Pool>& out);
+std::string read_pool(const YAML::Node& node, std::uint8_t family, Range lengths, std::optional<AddressPool>& out);
 
 }  // namespace millrace::control::config

@@ -1,28 +1,68 @@
 #include "control/switch/af_xdp_opener.h"
 
 #include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <utility>
 
 #include "datapath/io/af_xdp_port.h"
 
 namespace millrace::control::switchd {
+namespace {
+
+const datapath::io::AfXdpPort& port_of(const OpenPort& open) {
+  return static_cast<const datapath::io::AfXdpPort&>(*open.port);
+}
+
+}  // namespace
+
+AfXdpOpener::AfXdpOpener(datapath::io::MbufPool& pool)
+    : pool_(pool), socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {}
+
+AfXdpOpener::~AfXdpOpener() {
+  if (socket_ >= 0) ::close(socket_);
+}
+
+unsigned AfXdpOpener::number_of(const std::string& interface) const noexcept {
+  if (socket_ < 0) return ::if_nametoindex(interface.c_str());
+  ifreq request{};
+  interface.copy(request.ifr_name, IFNAMSIZ - 1);
+  return ::ioctl(socket_, SIOCGIFINDEX, &request) == 0 ? static_cast<unsigned>(request.ifr_ifindex) : 0;
+}
+
+net::Result<std::shared_ptr<const datapath::io::XdpProgram>> AfXdpOpener::program() {
+  const std::lock_guard lock(mutex_);
+  if (program_ == nullptr) {
+    auto loaded = datapath::io::XdpProgram::load();
+    if (!loaded) return loaded;
+    program_ = std::move(loaded).value();
+  }
+  return program_;
+}
 
 net::Result<OpenPort> AfXdpOpener::open(const std::string& interface) {
   // Before opening: should the name change hands in between, the port is taken for dead, not for another's.
-  const unsigned number = ::if_nametoindex(interface.c_str());
+  const unsigned number = number_of(interface);
+  auto shared = program();
+  if (!shared) return shared.error();
   datapath::io::AfXdpOptions options;
   options.interface = interface;
+  options.program = std::move(shared).value();
   auto port = datapath::io::AfXdpPort::open(pool_, options);
   if (!port) return port.error();
   return OpenPort{std::move(port).value(), interface, number};
 }
 
 DeviceStatus AfXdpOpener::inspect(const OpenPort& open) const {
-  const auto& port = static_cast<const datapath::io::AfXdpPort&>(*open.port);
-  const bool replaced = ::if_nametoindex(open.interface.c_str()) != open.interface_number;
-  return {port.mode() == datapath::io::XdpMode::kNative ? "native" : "generic", replaced || port.dead(),
+  const datapath::io::AfXdpPort& port = port_of(open);
+  return {port.mode() == datapath::io::XdpMode::kNative ? "native" : "generic", is_dead(open),
           port.statistics().rx_dropped};
+}
+
+bool AfXdpOpener::is_dead(const OpenPort& open) const {
+  return number_of(open.interface) != open.interface_number || port_of(open).dead();
 }
 
 }  // namespace millrace::control::switchd

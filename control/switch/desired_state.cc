@@ -26,7 +26,8 @@ struct PrefixHash {
   std::size_t operator()(const net::Prefix& prefix) const noexcept {
     const std::string_view bytes(reinterpret_cast<const char*>(prefix.address.bytes.data()),
                                  prefix.address.bytes.size());
-    return std::hash<std::string_view>()(bytes) * 131 + prefix.length_bits * 2u + (prefix.address.is_v4() ? 1 : 0);
+    return std::hash<std::string_view>()(bytes) * 131 + prefix.length_bits * std::size_t{2} +
+           (prefix.address.is_v4() ? 1 : 0);
   }
 };
 
@@ -53,7 +54,7 @@ net::Result<void> check_interfaces(const DesiredState& state, const FieldNames& 
 
 net::Result<void> check_addresses(const DesiredState& state, const FieldNames& fields) {
   std::unordered_map<net::Prefix, Owner, PrefixHash> owners;
-  const auto claim = [&](const net::Prefix& prefix, Owner owner) -> net::Result<void> {
+  const auto claim = [&](const net::Prefix& prefix, const Owner& owner) -> net::Result<void> {
     const auto [found, is_new] = owners.emplace(prefix, owner);
     if (is_new) return {};
     return collision(fields, owner, found->second, prefix.to_string());

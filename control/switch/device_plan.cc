@@ -8,7 +8,7 @@ namespace millrace::control::switchd {
 DevicePlan plan_devices(const DesiredState& desired, const LivePorts& live, PortOpener& opener, unsigned worker_count) {
   std::unordered_map<std::string, std::shared_ptr<Device>> open;
   for (const auto& [name, port] : live) {
-    if (!opener.inspect(port.device->open).dead) open[port.device->open.interface] = port.device;
+    if (!opener.is_dead(port.device->open)) open[port.device->open.interface] = port.device;
   }
   DevicePlan plan;
   std::vector<unsigned> load(worker_count, 0);

@@ -24,6 +24,7 @@ std::vector<Core> allowed_cores(const CpuMap& cpus) {
     if (cpu.allowed) cores.try_emplace(cpu.core, Core{cpu.core, cpu.number, cpu.numa_node});
   }
   std::vector<Core> list;
+  list.reserve(cores.size());
   for (const auto& [number, core] : cores) list.push_back(core);
   return list;
 }
@@ -41,6 +42,7 @@ std::vector<int> order_nodes(const std::vector<Core>& cores, const PlacementRequ
   std::map<int, unsigned> core_count;
   for (const Core& core : cores) ++core_count[core.numa_node];
   std::vector<int> nodes;
+  nodes.reserve(core_count.size());
   for (const auto& [node, count] : core_count) nodes.push_back(node);
   std::stable_sort(nodes.begin(), nodes.end(), [&](int a, int b) { return core_count[a] > core_count[b]; });
 

@@ -1,6 +1,7 @@
 /// PortOpener: how the switch gets the device of an interface. Production: af_xdp_opener.h; tests: in-memory ports.
 ///
-/// Thread:  a control thread; `inspect` also while a worker polls the port.
+/// Thread:  any control thread, several at once: one may open while another does or while a port is closed. Two at once
+///          never open the same interface. `inspect` and `is_dead` also while a worker polls the port.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +33,8 @@ class PortOpener {
   virtual net::Result<OpenPort> open(const std::string& interface) = 0;
   /// Of a port that `open` returned.
   virtual DeviceStatus inspect(const OpenPort& open) const = 0;
+  /// `inspect(open).dead` alone: each Apply asks it of every port.
+  virtual bool is_dead(const OpenPort& open) const = 0;
 };
 
 }  // namespace millrace::control::switchd

@@ -67,7 +67,7 @@ std::vector<std::string> SwitchState::take_dead_ports() {
   std::vector<std::string> names;
   const std::lock_guard lock(state_mutex_);
   for (const auto& [name, port] : ports_) {
-    if (port.device->death_told || !opener_.inspect(port.device->open).dead) continue;
+    if (port.device->death_told || !opener_.is_dead(port.device->open)) continue;
     port.device->death_told = true;
     names.push_back(name);
   }

@@ -73,7 +73,7 @@ net::Result<api::ApplyReply> SwitchState::apply(const api::ApplyRequest& request
   // Ports whose interface went away are no longer wanted unless this request names them again.
   DesiredState before{gateway_, {}};
   for (const auto& [name, port] : ports_) {
-    if (!opener_.inspect(port.device->open).dead) before.ports.emplace(name, port.config);
+    if (!opener_.is_dead(port.device->open)) before.ports.emplace(name, port.config);
   }
   auto desired = merge(before, *change, limits_);
   if (!desired) return desired.error();

@@ -54,15 +54,26 @@ net::Result<unsigned> check(const MbufPool& pool, const AfXdpOptions& options) {
   return index;
 }
 
+/// A program in which the interface's slot holds `socket`: the shared one, or one of its own.
+net::Result<std::shared_ptr<const XdpProgram>> program_for(const AfXdpOptions& options, unsigned index, int socket) {
+  if (options.program != nullptr) {
+    const auto added = options.program->add_socket(index, socket);
+    if (added) return options.program;
+    if (added.error().code != net::ErrorCode::kAlreadyExists) return added.error();
+  }
+  auto own = XdpProgram::load();
+  if (!own) return own;
+  if (auto added = (*own)->add_socket(index, socket); !added) return added.error();
+  return own;
+}
+
 }  // namespace
 
 struct AfXdpPort::State {
-  State(MbufPool& packet_pool, std::string name, XdpProgram xdp, std::unique_ptr<AfXdpSocket> xsk,
-        std::uint32_t rx_ring_size)
+  State(MbufPool& packet_pool, std::string name, std::unique_ptr<AfXdpSocket> xsk, std::uint32_t rx_ring_size)
       : pool(packet_pool),
         interface(std::move(name)),
         ledger(packet_pool.count()),
-        program(std::move(xdp)),
         socket(std::move(xsk)),
         fill(std::in_place, socket->fill, pool, ledger, rx_ring_size, !socket->zero_copy()),
         tx(*socket, pool, ledger) {}
@@ -71,17 +82,16 @@ struct AfXdpPort::State {
   MbufPool& pool;
   std::string interface;
   FrameLedger ledger;
-  std::optional<XdpProgram> program;
   std::unique_ptr<AfXdpSocket> socket;
   std::optional<FillRing> fill;
   TxQueue tx;
-  XdpMode mode = XdpMode::kGeneric;
+  std::optional<XdpLink> link;
   mutable std::atomic<bool> dead{false};
 };
 
 AfXdpPort::State::~State() {
   // First the packets stop, then the kernel lets go of the memory, then nothing of it is the kernel's any more.
-  program.reset();
+  link.reset();
   fill.reset();
   socket.reset();
   ledger.drain([this](std::uint32_t index) {
@@ -96,22 +106,20 @@ AfXdpPort::~AfXdpPort() = default;
 net::Result<std::unique_ptr<AfXdpPort>> AfXdpPort::open(MbufPool& pool, const AfXdpOptions& options) {
   const auto index = check(pool, options);
   if (!index) return index.error();
-  auto program = XdpProgram::load(options.queue);
-  if (!program) return program.error();
   auto socket = AfXdpSocket::open(pool, {.interface = options.interface,
                                          .queue = options.queue,
                                          .rx_ring_size = options.rx_ring_size,
                                          .tx_ring_size = options.tx_ring_size});
   if (!socket) return socket.error();
-  if (auto set = program->set_socket(options.queue, (*socket)->descriptor()); !set) return set.error();
+  auto program = program_for(options, *index, (*socket)->descriptor());
+  if (!program) return program.error();
 
   std::unique_ptr<AfXdpPort> port(new AfXdpPort);
-  port->state_ = std::make_unique<State>(pool, options.interface, std::move(program).value(), std::move(socket).value(),
-                                         options.rx_ring_size);
+  port->state_ = std::make_unique<State>(pool, options.interface, std::move(socket).value(), options.rx_ring_size);
   // Last: from here on packets arrive, and frames for them are ready.
-  const auto mode = port->state_->program->attach(options.interface, *index);
-  if (!mode) return mode.error();
-  port->state_->mode = *mode;
+  auto link = XdpLink::attach(std::move(program).value(), options.interface, *index);
+  if (!link) return link.error();
+  port->state_->link.emplace(std::move(link).value());
   return port;
 }
 
@@ -156,7 +164,7 @@ void AfXdpPort::flush() noexcept {
 
 int AfXdpPort::wait_fd() const noexcept { return state_->socket->descriptor(); }
 bool AfXdpPort::pending() const noexcept { return state_->tx.pending(); }
-XdpMode AfXdpPort::mode() const noexcept { return state_->mode; }
+XdpMode AfXdpPort::mode() const noexcept { return state_->link->mode(); }
 bool AfXdpPort::zero_copy() const noexcept { return state_->socket->zero_copy(); }
 const std::string& AfXdpPort::interface() const noexcept { return state_->interface; }
 

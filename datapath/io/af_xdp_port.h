@@ -29,6 +29,8 @@ struct AfXdpOptions {
   std::uint32_t queue = 0;
   std::uint32_t rx_ring_size = 2048;  // powers of two, 64 to 32768
   std::uint32_t tx_ring_size = 2048;
+  /// Shared with other ports, which makes opening and closing cheap; none: the port loads one of its own.
+  std::shared_ptr<const XdpProgram> program = nullptr;
 };
 
 /// What the kernel dropped at the socket, before the switch saw it. Since the port was opened.

@@ -15,7 +15,7 @@ namespace {
 
 thread_local std::string last_warning;
 
-__attribute__((format(printf, 2, 0))) int take_line(bool warning, const char* format, std::va_list arguments) {
+[[gnu::format(printf, 2, 0)]] int take_line(bool warning, const char* format, std::va_list arguments) {
   std::array<char, 1024> text;
   const int length = std::vsnprintf(text.data(), text.size(), format, arguments);
   if (length <= 0) return length;
@@ -26,17 +26,23 @@ __attribute__((format(printf, 2, 0))) int take_line(bool warning, const char* fo
   return length;
 }
 
+[[gnu::format(printf, 2, 0)]] int take_libbpf_line(libbpf_print_level level, const char* format,
+                                                   std::va_list arguments) {
+  return level == LIBBPF_DEBUG ? 0 : take_line(level == LIBBPF_WARN, format, arguments);
+}
+
+[[gnu::format(printf, 2, 0)]] int take_libxdp_line(libxdp_print_level level, const char* format,
+                                                   std::va_list arguments) {
+  return level == LIBXDP_DEBUG ? 0 : take_line(level == LIBXDP_WARN, format, arguments);
+}
+
 }  // namespace
 
 void redirect_bpf_log() {
   static std::once_flag once;
   std::call_once(once, [] {
-    libbpf_set_print([](libbpf_print_level level, const char* format, std::va_list arguments) {
-      return level == LIBBPF_DEBUG ? 0 : take_line(level == LIBBPF_WARN, format, arguments);
-    });
-    libxdp_set_print([](libxdp_print_level level, const char* format, std::va_list arguments) {
-      return level == LIBXDP_DEBUG ? 0 : take_line(level == LIBXDP_WARN, format, arguments);
-    });
+    libbpf_set_print(take_libbpf_line);
+    libxdp_set_print(take_libxdp_line);
   });
 }
 

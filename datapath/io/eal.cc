@@ -116,6 +116,7 @@ net::Result<EalInfo> start_eal(const EalOptions& options) {
   static std::vector<std::string> words;  // DPDK keeps pointers to its arguments
   words = arguments(options, bytes, room, affinity.first_cpu());
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   if (rte_eal_init(static_cast<int>(words.size()), argv.data()) < 0) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -24,56 +25,55 @@ net::Error kernel_error(const std::string& what, int error) {
 
 }  // namespace
 
-net::Result<XdpProgram> XdpProgram::load(std::uint32_t queue) {
+net::Result<std::shared_ptr<const XdpProgram>> XdpProgram::load() {
   redirect_bpf_log();
-  XdpProgram program;
-  program.skeleton_ = port_bpf__open();
-  if (program.skeleton_ == nullptr) return kernel_error("XDP program does not open", errno);
-  bpf_map__set_max_entries(program.skeleton_->maps.sockets, queue + 1);
-  if (const int status = port_bpf__load(program.skeleton_); status != 0) {
+  port_bpf* skeleton = port_bpf__open();
+  if (skeleton == nullptr) return kernel_error("XDP program does not open", errno);
+  std::shared_ptr<const XdpProgram> program(new XdpProgram(skeleton));
+  if (const int status = port_bpf__load(skeleton); status != 0) {
     return kernel_error("the kernel does not take the XDP program", -status);
   }
   return program;
 }
 
-XdpProgram::XdpProgram(XdpProgram&& other) noexcept
-    : skeleton_(std::exchange(other.skeleton_, nullptr)), link_(std::exchange(other.link_, -1)) {}
+XdpProgram::~XdpProgram() { port_bpf__destroy(skeleton_); }
 
-XdpProgram& XdpProgram::operator=(XdpProgram&& other) noexcept {
-  std::swap(skeleton_, other.skeleton_);
-  std::swap(link_, other.link_);
-  return *this;
+int XdpProgram::descriptor() const noexcept { return bpf_program__fd(skeleton_->progs.millrace_port); }
+
+net::Result<void> XdpProgram::add_socket(unsigned interface_index, int socket) const {
+  const std::uint32_t slot = interface_index % bpf_map__max_entries(skeleton_->maps.sockets);
+  if (bpf_map_update_elem(bpf_map__fd(skeleton_->maps.sockets), &slot, &socket, BPF_NOEXIST) == 0) return {};
+  if (errno == EEXIST) return net::already_exists(fmt::format("slot {} of the socket map is taken", slot));
+  return kernel_error("socket map", errno);
 }
 
-XdpProgram::~XdpProgram() {
+XdpLink::XdpLink(std::shared_ptr<const XdpProgram> program, int link, XdpMode mode) noexcept
+    : program_(std::move(program)), link_(link), mode_(mode) {}
+
+XdpLink::XdpLink(XdpLink&& other) noexcept
+    : program_(std::move(other.program_)), link_(std::exchange(other.link_, -1)), mode_(other.mode_) {}
+
+XdpLink::~XdpLink() {
   if (link_ >= 0) ::close(link_);
-  port_bpf__destroy(skeleton_);
 }
 
-net::Result<void> XdpProgram::set_socket(std::uint32_t queue, int socket) {
-  const int map = bpf_map__fd(skeleton_->maps.sockets);
-  if (bpf_map_update_elem(map, &queue, &socket, BPF_ANY) != 0) return kernel_error("socket map", errno);
-  return {};
-}
-
-net::Result<XdpMode> XdpProgram::attach(const std::string& interface, unsigned interface_index) {
-  const int program = bpf_program__fd(skeleton_->progs.millrace_port);
+net::Result<XdpLink> XdpLink::attach(std::shared_ptr<const XdpProgram> program, const std::string& interface,
+                                     unsigned interface_index) {
   const auto link = [&](std::uint32_t mode) {
     bpf_link_create_opts options{};
     options.sz = sizeof options;
     options.flags = mode;
-    return bpf_link_create(program, static_cast<int>(interface_index), BPF_XDP, &options);
+    return bpf_link_create(program->descriptor(), static_cast<int>(interface_index), BPF_XDP, &options);
   };
-  link_ = link(XDP_FLAGS_DRV_MODE);
-  if (link_ >= 0) return XdpMode::kNative;
-  const int native_error = -link_;
-  if (native_error == EBUSY) {
+  const int native = link(XDP_FLAGS_DRV_MODE);
+  if (native >= 0) return XdpLink(std::move(program), native, XdpMode::kNative);
+  if (native == -EBUSY) {
     return net::failed_precondition(fmt::format("interface {} already carries an XDP program", interface));
   }
-  link_ = link(XDP_FLAGS_SKB_MODE);
-  if (link_ >= 0) return XdpMode::kGeneric;
-  return kernel_error(fmt::format("XDP on interface {} (native: {}) generic", interface, std::strerror(native_error)),
-                      -link_);
+  const int generic = link(XDP_FLAGS_SKB_MODE);
+  if (generic >= 0) return XdpLink(std::move(program), generic, XdpMode::kGeneric);
+  return kernel_error(fmt::format("XDP on interface {} (native: {}) generic", interface, std::strerror(-native)),
+                      -generic);
 }
 
 }  // namespace millrace::datapath::io

@@ -24,7 +24,7 @@ template <typename Stage>
 void run(benchmark::State& state, const WorldShape& world_shape, Stage stage) {
   World world(world_shape);
   std::uint64_t cycles = 0, packets = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     world.rewind();
     const std::uint64_t begin = cycles_now();
     for (net::Packet* packet : world.packets()) stage(world, *packet);

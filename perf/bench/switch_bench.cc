@@ -33,7 +33,7 @@ void from_pod_to_pod(benchmark::State& state, Family family, bool left_to_offloa
                .family = family,
                .checksum_left_to_offload = left_to_offload});
   std::uint64_t cycles = 0, packets = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     world.rewind();
     offer(world);
     const std::uint64_t begin = cycles_now();
@@ -69,7 +69,7 @@ BENCHMARK_CAPTURE(from_pod_to_pod, ipv4_offload, Family::kIpv4, true)
 void idle_turn(benchmark::State& state) {
   World world({.endpoints = static_cast<unsigned>(state.range(0)), .packet_count = 64});
   std::uint64_t cycles = 0, turns = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     const std::uint64_t begin = cycles_now();
     world.worker().step(begin);
     cycles += cycles_now() - begin;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <random>
+#include <stdexcept>
 
 #include "net/checksum.h"
 #include "net/ip_header.h"
@@ -41,6 +42,7 @@ World::World(const WorldShape& shape)
       pool_(shape.packet_count),
       rings_(datapath::make_handoff_rings(1, nullptr, nullptr)),
       counters_(shape.endpoints) {
+  if (shape.endpoints < 2) throw std::invalid_argument("a world has at least two pods: one sends to another");
   for (unsigned i = 0; i < shape.endpoints; ++i) ports_.push_back(std::make_unique<datapath::MemoryPort>());
   publish();
   worker_ = std::make_unique<datapath::Worker>(datapath::WorkerId{0}, shape.flows, publisher_, pool_, *rings_, counters_);

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "control/agent/netlink.h"
+#include "control/agent/netns.h"
 #include "control/api/agent.grpc.pb.h"
 #include "tests/agent/recording_switch.h"
 #include "tests/agent/scratch.h"
@@ -153,6 +154,28 @@ TEST_F(AgentTest, del_succeeds_when_namespace_or_interface_are_gone) {
   EXPECT_EQ(status().pod_count(), 0u);
 }
 
+TEST_F(AgentTest, a_pod_that_goes_without_del_frees_its_port_and_keeps_its_address) {
+  ASSERT_TRUE(add("a").ok());
+  ASSERT_TRUE(add("b").ok());
+  const std::string gone = list().pods(0).host_interface();
+  const std::string stays = list().pods(1).host_interface();
+  pods_["a"]->remove();
+  ASSERT_TRUE(switch_->wait_until([&](const auto& ports) { return !ports.contains(gone); }));
+  EXPECT_EQ(switch_->names(), (std::vector<std::string>{"millrace9", stays}));
+  ASSERT_EQ(list().pods_size(), 2);
+  EXPECT_TRUE(list().pods(0).interface_gone());
+  EXPECT_FALSE(list().pods(1).interface_gone());
+  EXPECT_EQ(status().pools(0).used(), 2u) << "the address is the attachment's until DEL or GC";
+  start_switch("two");
+  ASSERT_TRUE(switch_->wait_until([&](const auto& ports) { return ports.contains(stays); }));
+  EXPECT_EQ(switch_->names(), (std::vector<std::string>{"millrace9", stays})) << "nor does a new switch get it";
+  EXPECT_TRUE(check("b").ok());
+  EXPECT_TRUE(del("a").ok());
+  EXPECT_EQ(status().pools(0).used(), 1u);
+  pods_.erase("a");
+  EXPECT_TRUE(add("a").ok()) << "the same name again, in a new namespace";
+}
+
 TEST_F(AgentTest, an_add_that_fails_leaves_nothing) {
   struct Row {
     const char* name;
@@ -246,6 +269,46 @@ TEST_F(AgentTest, takes_delegated_addresses_as_they_are) {
   *twice.add_delegated() = delegated;
   EXPECT_EQ(add(twice).error_code(), StatusCode::ALREADY_EXISTS);
   EXPECT_TRUE(del("a").ok());
+}
+
+TEST_F(AgentTest, sets_the_routes_it_is_asked_for_and_checks_them_after_a_restart) {
+  auto request = add_request("a");
+  auto& delegated = *request.add_delegated();
+  delegated.set_address(std::string("\xc0\0\2\7", 4));
+  delegated.set_prefix_length(24);
+  delegated.set_gateway(std::string("\xc0\0\2\1", 4));
+  auto& route = *request.add_routes();
+  route.set_destination(std::string("\x0a\x08\0\0", 4));
+  route.set_prefix_length(16);
+  route.set_gateway(delegated.gateway());
+  route.set_mtu(1300);
+  route.set_advmss(1200);
+  route.set_priority(9);
+  request.add_routes()->set_destination(std::string("\x0a\x09\0\0", 4));  // 10.9.0.0/0: bits behind the prefix
+  const auto refused = add(request);
+  EXPECT_EQ(refused.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_TRUE(refused.error_message().starts_with("routes[1].destination: ")) << refused.error_message();
+  EXPECT_EQ(status().pod_count(), 0u);
+
+  request.mutable_routes()->RemoveLast();
+  api::AddPodReply reply;
+  const auto added = add(request, &reply);
+  ASSERT_TRUE(added.ok()) << added.error_message();
+  ASSERT_EQ(reply.routes_size(), 3) << "the gateway's, the default route, and the one that was asked for";
+  EXPECT_EQ(reply.routes(2).gateway(), std::string("\xa9\xfe\1\1", 4)) << "the pod's own gateway";
+  EXPECT_EQ(reply.routes(2).mtu(), 1300u);
+  start_agent();
+  EXPECT_TRUE(check("a").ok()) << check("a").error_message();
+  const auto gone = Netns::open(netns("a"))->run([] {
+    auto netlink = Netlink::open();
+    return netlink->remove_route(netlink->link("eth0")->index, {.destination = *net::Prefix::parse("10.8.0.0/16"),
+                                                                .gateway = net::IpAddress::parse("169.254.1.1").value(),
+                                                                .source = {},
+                                                                .priority = 9});
+  });
+  ASSERT_TRUE(gone.ok()) << gone.error().message;
+  EXPECT_EQ(check("a").error_code(), StatusCode::FAILED_PRECONDITION);
+  EXPECT_NE(check("a").error_message().find("10.8.0.0/16"), std::string::npos) << check("a").error_message();
 }
 
 TEST_F(AgentTest, sixteen_pods_at_the_same_moment) {

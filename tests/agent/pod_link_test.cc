@@ -31,6 +31,7 @@ class PodLinkTest : public testing::Test {
             .pod = {"eth0", *net::Mac::parse("02:00:00:00:00:02")},
             .mtu = 1400,
             .addresses = {ip("10.244.0.2"), ip("fd00:10:244::2")},
+            .routes = {},
             .gateway_ipv4 = *net::Ipv4::parse("169.254.1.1"),
             .gateway_ipv6 = *net::Ipv6::parse("fe80::1")};
   }

@@ -37,6 +37,7 @@ Attachment attachment(const std::string& container) {
   a.host_mac = mac_of("millrace0", a.key, "host");
   a.mac = mac_of("millrace0", a.key, "pod");
   a.mtu = 1400;
+  a.routes = {{*net::Prefix::parse("10.8.0.0/16"), 1300, 1200, 4000000000}, {*net::Prefix::parse("::/0"), 0, 0, 0}};
   return a;
 }
 
@@ -78,6 +79,7 @@ TEST(Store, gives_back_what_was_stored_after_a_restart) {
   EXPECT_EQ(a.mtu, 1400u);
   EXPECT_EQ(a.created_unix_ms, stored.created_unix_ms);
   EXPECT_EQ(a.addresses, stored.addresses);
+  EXPECT_EQ(a.routes, attachment("c1").routes);
   EXPECT_EQ(store->pod_objects()->at({"default", "web-0"}), object);
   EXPECT_EQ(store->meta("key")->value_or(""), "value");
   EXPECT_FALSE(store->meta("other")->has_value());

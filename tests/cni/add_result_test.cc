@@ -16,7 +16,10 @@ PodInterface dual_stack_pod() {
   pod.mac = *net::Mac::parse("02:00:00:00:00:02");
   pod.mtu = 1450;
   pod.addresses = {{ip("10.244.0.5"), 32, ip("169.254.1.1")}, {ip("fd00:10:244::5"), 128, ip("fe80::1")}};
-  pod.routes = {{*net::Prefix::parse("0.0.0.0/0"), ip("169.254.1.1")}, {*net::Prefix::parse("169.254.1.1/32"), {}}};
+  pod.routes = {
+      {.destination = *net::Prefix::parse("0.0.0.0/0"), .gateway = ip("169.254.1.1"), .priority = 5},
+      {.destination = *net::Prefix::parse("169.254.1.1/32"), .gateway = {}},
+      {.destination = *net::Prefix::parse("fd00::/8"), .gateway = ip("fe80::1"), .mtu = 1400, .advmss = 1300}};
   return pod;
 }
 
@@ -33,7 +36,7 @@ Json rendered(const Request& request, const Dns& ipam_dns = {}) {
 TEST(AddResult, EachVersionHasItsForm) {
   struct Row {
     std::string version;
-    bool family, mtu;
+    bool family, mtu;  // mtu: of interfaces, and what a route has besides its next hop
   };
   for (const Row& row :
        {Row{"0.3.1", true, false}, Row{"0.4.0", true, false}, Row{"1.0.0", false, false}, Row{"1.1.0", false, true}}) {
@@ -44,7 +47,8 @@ TEST(AddResult, EachVersionHasItsForm) {
                      {"name": "eth0", "mac": "02:00:00:00:00:02", "sandbox": "/run/netns/c1"}],
       "ips": [{"address": "10.244.0.5/32", "gateway": "169.254.1.1", "interface": 1},
               {"address": "fd00:10:244::5/128", "gateway": "fe80::1", "interface": 1}],
-      "routes": [{"dst": "0.0.0.0/0", "gw": "169.254.1.1"}, {"dst": "169.254.1.1/32"}]})");
+      "routes": [{"dst": "0.0.0.0/0", "gw": "169.254.1.1"}, {"dst": "169.254.1.1/32"},
+                 {"dst": "fd00::/8", "gw": "fe80::1"}]})");
     expected["cniVersion"] = row.version;
     if (row.family) {
       expected["ips"][0]["version"] = "4";
@@ -53,6 +57,9 @@ TEST(AddResult, EachVersionHasItsForm) {
     if (row.mtu) {
       expected["interfaces"][0]["mtu"] = 1450;
       expected["interfaces"][1]["mtu"] = 1450;
+      expected["routes"][0]["priority"] = 5;
+      expected["routes"][2]["mtu"] = 1400;
+      expected["routes"][2]["advmss"] = 1300;
     }
     EXPECT_EQ(rendered(request_for(row.version)), expected);
   }

@@ -31,7 +31,7 @@ Reply added(const std::string& bytes) {
   reply.set_mtu(1500);
   for (const auto& entry : request.delegated()) {
     reply.add_addresses(entry.address());
-    reply.add_gateways(entry.gateway());
+    reply.add_gateways(bytes_of(entry.address().size() == 4 ? "169.254.1.1" : "fe80::1"));
   }
   if (request.delegated().empty()) {
     reply.add_addresses(bytes_of("10.244.0.5"));
@@ -45,7 +45,7 @@ class Commands : public ::testing::Test {
   struct Call {
     std::string command;
     std::string version = "1.0.0";
-    std::string body = "";  // of the configuration, behind agentSocket
+    std::string body = {};  // of the configuration, behind agentSocket
     Variables more = {};
   };
 
@@ -229,6 +229,44 @@ TEST_F(Commands, TheErrorOfTheIpamPluginIsPassedOnAndTheAgentNotAsked) {
   ASSERT_FALSE(broken.ok());
   EXPECT_NE(broken.error().message.find("host-local"), std::string::npos) << broken.error().message;
   EXPECT_TRUE(agent.seen().empty());
+}
+
+/// The plugin that would be run says of itself that it was.
+TEST_F(Commands, DhcpIsRefusedBeforeAnythingIsDoneAndDelDoesWithoutIt) {
+  const std::string plugin = directory_.file("dhcp");
+  std::ofstream(plugin) << "#!/bin/sh\n: > " << directory_.file("was-run") << "\nexit 1\n";
+  ::chmod(plugin.c_str(), 0755);
+  AgentServer agent(socket_, [](const auto&, const auto&) { return Reply{}; });
+  const std::string body = R"("ipam":{"type":"dhcp"},"cni.dev/valid-attachments":[])";
+  const Variables path = {{"CNI_PATH", directory_.path().string()}};
+  struct Row {
+    std::string command;
+    int code;           // 0: success
+    std::size_t calls;  // of the agent, so far
+  };
+  for (const Row& row : {Row{"ADD", 7, 0}, Row{"STATUS", 50, 0}, Row{"DEL", 0, 1}, Row{"GC", 0, 2}}) {
+    SCOPED_TRACE(row.command);
+    const auto result = run({.command = row.command, .version = "1.1.0", .body = body, .more = path});
+    EXPECT_EQ(result.ok() ? 0 : static_cast<int>(result.error().code), row.code);
+    if (!result) { EXPECT_TRUE(result.error().message.starts_with("ipam.type \"dhcp\"")) << result.error().message; }
+    EXPECT_EQ(agent.seen().size(), row.calls);
+  }
+  EXPECT_FALSE(std::filesystem::exists(directory_.file("was-run")));
+}
+
+TEST_F(Commands, RoutesOfTheIpamPluginReachTheAgent) {
+  AgentServer agent(socket_, [](const auto&, const std::string& bytes) { return added(bytes); });
+  std::string body = host_local();
+  body.pop_back();
+  const auto result = run({.command = "ADD", .body = body + R"(,"routes":[{"dst":"10.8.0.0/16","gw":"10.99.0.1"}]})"});
+  ASSERT_TRUE(result.ok()) << result.error().message;
+  api::AddPodRequest sent;
+  ASSERT_TRUE(sent.ParseFromString(agent.seen().at(0).request));
+  ASSERT_EQ(sent.routes_size(), 1);
+  EXPECT_EQ(sent.routes(0).destination(), bytes_of("10.8.0.0"));
+  EXPECT_EQ(sent.routes(0).prefix_length(), 16U);
+  EXPECT_EQ(sent.routes(0).gateway(), bytes_of("10.99.0.1"));
+  EXPECT_TRUE(run({.command = "DEL", .body = host_local()}).ok());
 }
 
 TEST_F(Commands, GcNamesWhatStays) {

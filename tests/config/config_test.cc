@@ -6,7 +6,7 @@
 #include "control/config/config.h"
 #include "control/config/schema.h"
 #include "control/config/suggest.h"
-#include "control/config/values.h"
+#include "control/names/syntax.h"
 
 namespace millrace::control::config {
 namespace {
@@ -146,7 +146,7 @@ TEST(Config, NearestKey) {
   EXPECT_EQ(nearest_key("", std::string(5000, 'm')), "");
 }
 
-TEST(Config, HostNameBecomesANodeName) { EXPECT_TRUE(is_node_name(default_node_name())); }
+TEST(Config, HostNameBecomesANodeName) { EXPECT_TRUE(names::is_dns_subdomain(default_node_name())); }
 
 }  // namespace
 }  // namespace millrace::control::config

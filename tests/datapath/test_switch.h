@@ -1,8 +1,7 @@
 /// TestSwitch: real workers over in-memory ports, stepped by the test.
 ///
-/// Shape:   ports are described once, then publish() makes them a snapshot. Pod N < 65536 has MAC 02:00:00:00:NN:NN and
-/// the
-///          addresses 10.244.N.N and fd00:10:244::N; the gateway is 169.254.1.1, fe80::1, 02:4d:52:00:00:01.
+/// Shape:   ports are described once, then publish() makes them a snapshot. Pod N < 65536 has MAC 02:00:00:00:NN:NN
+///          and the addresses 10.244.N.N and fd00:10:244::N; the gateway is 169.254.1.1, fe80::1, 02:4d:52:00:00:01.
 /// Law:     check_law() fails the test unless rx + created == tx + drops + queued and every packet is accounted for.
 /// Thread:  one, except where a test says so.
 #pragma once

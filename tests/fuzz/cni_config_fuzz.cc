@@ -61,7 +61,8 @@ PodInterface pod_interface() {
   pod.mtu = 1500;
   pod.addresses = {
       {*millrace::net::IpAddress::parse("10.244.0.5"), 32, *millrace::net::IpAddress::parse("169.254.1.1")}};
-  pod.routes = {{*millrace::net::Prefix::parse("0.0.0.0/0"), *millrace::net::IpAddress::parse("169.254.1.1")}};
+  pod.routes = {{.destination = *millrace::net::Prefix::parse("0.0.0.0/0"),
+                 .gateway = *millrace::net::IpAddress::parse("169.254.1.1")}};
   return pod;
 }
 

@@ -15,9 +15,11 @@ namespace {
 using tests::make_pool;
 using tests::number_of;
 using tests::numbered_frame;
+using tests::OnePod;
 using tests::open_port;
 using tests::Pod;
 using tests::RawSocket;
+using tests::write_frame;
 
 /// Sends `count` frames at most `window` ahead of what arrives; returns how many arrived in order.
 std::uint32_t exchange(const RawSocket& sender, const RawSocket& receiver, std::uint32_t count, std::uint32_t window) {
@@ -99,22 +101,18 @@ TEST(AfXdpFrames, ADeletedInterfaceIsNoticedAndLosesNothing) {
 
 TEST(AfXdpFrames, ASetDownInterfaceComesBack) {
   MILLRACE_NEEDS_ROOT();
-  const Pod pod("h0");
-  const auto pool = make_pool(1024);
-  const auto port = open_port(*pool, "h0");
-  const RawSocket receiver(pod);
+  const OnePod h0(1024);
   tests::shell("ip link set h0 down");
-  net::Packet* packet = pool->allocate();
+  net::Packet* packet = h0.pool->allocate();
   const tests::Frame frame = numbered_frame(5, 60);
-  std::copy(frame.begin(), frame.end(), packet->data);
-  packet->head_bytes = packet->length_bytes = 60;
-  ASSERT_EQ(port->transmit({&packet, 1}), 1u);
-  port->flush();
-  EXPECT_FALSE(port->pending()) << "nothing to be gained by trying again";
-  EXPECT_FALSE(port->dead());
+  write_frame(*packet, frame);
+  ASSERT_EQ(h0.port->transmit({&packet, 1}), 1u);
+  h0.port->flush();
+  EXPECT_FALSE(h0.port->pending()) << "nothing to be gained by trying again";
+  EXPECT_FALSE(h0.port->dead());
   tests::shell("ip link set h0 up");
-  port->flush();
-  EXPECT_EQ(receiver.receive(), frame);
+  h0.port->flush();
+  EXPECT_EQ(h0.socket.receive(), frame);
 }
 
 TEST(AfXdpFrames, PortsComeAndGoUnderTrafficOfOthersWithoutLoss) {
@@ -146,23 +144,20 @@ TEST(AfXdpFrames, PortsComeAndGoUnderTrafficOfOthersWithoutLoss) {
 
 TEST(AfXdpFrames, AnIdlePortHoldsFewAndABusyOneGetsMore) {
   MILLRACE_NEEDS_ROOT();
-  const Pod pod("h0");
-  const auto pool = make_pool(16384);
-  const auto port = open_port(*pool, "h0");
-  const std::uint32_t idle = port->frames_ready();
+  const OnePod h0(16384);
+  const std::uint32_t idle = h0.port->frames_ready();
   EXPECT_LE(idle, 256u);
-  const RawSocket sender(pod);
   // Bursts that a port with the frames of an idle one could not take.
   std::uint32_t lost_at_first = 0, lost_at_last = 0;
   for (int round = 0; round < 12; ++round) {
-    for (std::uint32_t i = 0; i < 1200; ++i) ASSERT_TRUE(sender.send(numbered_frame(i, 60)));
-    const std::uint32_t got = drain(*port, *pool);
+    for (std::uint32_t i = 0; i < 1200; ++i) ASSERT_TRUE(h0.socket.send(numbered_frame(i, 60)));
+    const std::uint32_t got = drain(*h0.port, *h0.pool);
     if (round == 0) lost_at_first = 1200 - got;
     lost_at_last = 1200 - got;
   }
   EXPECT_GT(lost_at_first, 0u);
   EXPECT_EQ(lost_at_last, 0u);
-  EXPECT_GE(port->frames_ready(), 1200u);
+  EXPECT_GE(h0.port->frames_ready(), 1200u);
 }
 
 TEST(AfXdpFrames, IdlePortsGiveBackWhenOthersNeedThem) {
@@ -214,23 +209,20 @@ TEST(AfXdpFrames, IdlePortsGiveBackWhenOthersNeedThem) {
 
 TEST(AfXdpFrames, APortStarvedOfFramesRecovers) {
   MILLRACE_NEEDS_ROOT();
-  const Pod pod("h0");
-  const auto pool = make_pool(512);
-  const auto port = open_port(*pool, "h0");
+  const OnePod h0(512);
   std::vector<net::Packet*> hoard;
-  while (net::Packet* packet = pool->allocate()) hoard.push_back(packet);
-  const RawSocket sender(pod);
+  while (net::Packet* packet = h0.pool->allocate()) hoard.push_back(packet);
   // All frames of the ring come up, and there is none to put in their place.
-  for (std::uint32_t i = 0; i < 600; ++i) ASSERT_TRUE(sender.send(numbered_frame(i, 60)));
+  for (std::uint32_t i = 0; i < 600; ++i) ASSERT_TRUE(h0.socket.send(numbered_frame(i, 60)));
   std::array<net::Packet*, kBurst> burst;
-  while (const unsigned n = port->receive(burst)) hoard.insert(hoard.end(), burst.begin(), burst.begin() + n);
-  EXPECT_EQ(port->frames_ready(), 0u);
-  pool->release(hoard);
-  EXPECT_EQ(port->receive(burst), 0u);  // fills the ring again
-  ASSERT_TRUE(sender.send(numbered_frame(77, 60)));
-  ASSERT_EQ(port->receive(burst), 1u);
+  while (const unsigned n = h0.port->receive(burst)) hoard.insert(hoard.end(), burst.begin(), burst.begin() + n);
+  EXPECT_EQ(h0.port->frames_ready(), 0u);
+  h0.pool->release(hoard);
+  EXPECT_EQ(h0.port->receive(burst), 0u);  // fills the ring again
+  ASSERT_TRUE(h0.socket.send(numbered_frame(77, 60)));
+  ASSERT_EQ(h0.port->receive(burst), 1u);
   EXPECT_EQ(number_of(tests::Frame(burst[0]->data, burst[0]->data + 60)), 77u);
-  pool->release(std::span(burst).first(1));
+  h0.pool->release(std::span(burst).first(1));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // AfXdpPort between real pods: veth pairs, kernel sockets at both ends.
 #include "datapath/io/af_xdp_port.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 
@@ -16,9 +17,11 @@ using tests::make_pool;
 using tests::move_burst;
 using tests::number_of;
 using tests::numbered_frame;
+using tests::OnePod;
 using tests::open_port;
 using tests::Pod;
 using tests::RawSocket;
+using tests::write_frame;
 
 TEST(AfXdpPort, CarriesFramesOfEveryLengthUnchanged) {
   MILLRACE_NEEDS_ROOT();
@@ -44,13 +47,11 @@ TEST(AfXdpPort, CarriesFramesOfEveryLengthUnchanged) {
 
 TEST(AfXdpPort, ReceivedPacketIsAsThePoolWouldGiveIt) {
   MILLRACE_NEEDS_ROOT();
-  const Pod pod("h0");
-  const auto pool = make_pool(1024);
-  const auto port = open_port(*pool, "h0");
-  ASSERT_TRUE(RawSocket(pod).send(numbered_frame(7, 100)));
+  const OnePod h0(1024);
+  ASSERT_TRUE(h0.socket.send(numbered_frame(7, 100)));
   std::array<net::Packet*, kBurst> burst;
   unsigned n = 0;
-  ASSERT_TRUE(tests::step_until([&] { n = port->receive(burst); }, [&] { return n != 0; }));
+  ASSERT_TRUE(tests::step_until([&] { n = h0.port->receive(burst); }, [&] { return n != 0; }));
   ASSERT_EQ(n, 1u);
   const net::Packet& packet = *burst[0];
   EXPECT_EQ(packet.length_bytes, 100u);
@@ -59,98 +60,83 @@ TEST(AfXdpPort, ReceivedPacketIsAsThePoolWouldGiveIt) {
   EXPECT_EQ(packet.in_port, net::kNoPort);
   EXPECT_FALSE(packet.offload.checksum_partial);
   EXPECT_EQ(Frame(packet.data, packet.data + packet.length_bytes), numbered_frame(7, 100));
-  pool->release(std::span(burst).first(1));
+  h0.pool->release(std::span(burst).first(1));
 }
 
 TEST(AfXdpPort, SendsPacketsWhoseHeadWasMovedInTheHeadroom) {
   MILLRACE_NEEDS_ROOT();
-  const Pod pod("h0");
-  const auto pool = make_pool(1024);
-  const auto port = open_port(*pool, "h0");
-  const RawSocket receiver(pod);
+  const OnePod h0(1024);
   for (const int shift : {-static_cast<int>(kHeadroomBytes), -50, -1, 0, 1, 18, 300}) {
-    net::Packet* packet = pool->allocate();
+    net::Packet* packet = h0.pool->allocate();
     const Frame frame = numbered_frame(static_cast<std::uint32_t>(1000 + shift), 200);
     packet->data += shift;
-    std::copy(frame.begin(), frame.end(), packet->data);
-    packet->head_bytes = packet->length_bytes = 200;
-    ASSERT_EQ(port->transmit({&packet, 1}), 1u);
-    port->flush();
-    EXPECT_EQ(receiver.receive(), frame) << "shifted by " << shift;
+    write_frame(*packet, frame);
+    ASSERT_EQ(h0.port->transmit({&packet, 1}), 1u);
+    h0.port->flush();
+    EXPECT_EQ(h0.socket.receive(), frame) << "shifted by " << shift;
   }
 }
 
 TEST(AfXdpPort, SendsMoreInOneTurnThanItsRingHolds) {
   MILLRACE_NEEDS_ROOT();
-  const Pod pod("h0");
-  const auto pool = make_pool(4096);
-  const auto port = open_port(*pool, "h0", 128);
-  const RawSocket receiver(pod);
+  const OnePod h0(4096, 128);
   constexpr std::uint32_t kPackets = 3000;
   for (std::uint32_t sent = 0; sent < kPackets;) {
     std::array<net::Packet*, kBurst> burst;
     for (net::Packet*& packet : burst) {
-      packet = pool->allocate();
+      packet = h0.pool->allocate();
       ASSERT_NE(packet, nullptr);
       const Frame frame = numbered_frame(sent++, 80);
-      std::copy(frame.begin(), frame.end(), packet->data);
-      packet->head_bytes = packet->length_bytes = 80;
+      write_frame(*packet, frame);
     }
-    ASSERT_EQ(port->transmit(burst), kBurst) << "the port makes room by itself";
+    ASSERT_EQ(h0.port->transmit(burst), kBurst) << "the port makes room by itself";
   }
-  port->flush();
-  EXPECT_FALSE(port->pending());
-  for (std::uint32_t i = 0; i < kPackets; ++i) ASSERT_EQ(number_of(receiver.receive()), i);
+  h0.port->flush();
+  EXPECT_FALSE(h0.port->pending());
+  for (std::uint32_t i = 0; i < kPackets; ++i) ASSERT_EQ(number_of(h0.socket.receive()), i);
 }
 
 TEST(AfXdpPort, CountsWhatItsRingsCouldNotHoldAndLosesNoFrame) {
   MILLRACE_NEEDS_ROOT();
-  const Pod pod("h0");
-  const auto pool = make_pool(1024);
-  {
-    const auto port = open_port(*pool, "h0", 64);
-    const RawSocket sender(pod);
-    constexpr unsigned kPackets = 500;
-    for (std::uint32_t i = 0; i < kPackets; ++i) ASSERT_TRUE(sender.send(numbered_frame(i, 60)));
-    std::array<net::Packet*, kBurst> burst;
-    unsigned received = 0;
-    while (const unsigned n = port->receive(burst)) {
-      for (unsigned i = 0; i < n; ++i) {
-        EXPECT_EQ(number_of(Frame(burst[i]->data, burst[i]->data + 60)), received + i) << "the first ones, in order";
-      }
-      received += n;
-      pool->release(std::span(burst).first(n));
+  OnePod h0(1024, 64);
+  constexpr unsigned kPackets = 500;
+  for (std::uint32_t i = 0; i < kPackets; ++i) ASSERT_TRUE(h0.socket.send(numbered_frame(i, 60)));
+  std::array<net::Packet*, kBurst> burst;
+  unsigned received = 0;
+  while (const unsigned n = h0.port->receive(burst)) {
+    for (unsigned i = 0; i < n; ++i) {
+      EXPECT_EQ(number_of(Frame(burst[i]->data, burst[i]->data + 60)), received + i) << "the first ones, in order";
     }
-    const AfXdpStatistics lost = port->statistics();
-    EXPECT_GE(received, 64u);
-    EXPECT_EQ(received + lost.rx_dropped, kPackets);
-    EXPECT_EQ(lost.rx_no_frames + lost.rx_ring_full, lost.rx_dropped);
-    // And the port goes on.
-    ASSERT_TRUE(sender.send(numbered_frame(9999, 60)));
-    unsigned n = 0;
-    ASSERT_TRUE(tests::step_until([&] { n = port->receive(burst); }, [&] { return n != 0; }));
-    EXPECT_EQ(number_of(Frame(burst[0]->data, burst[0]->data + 60)), 9999u);
-    pool->release(std::span(burst).first(n));
+    received += n;
+    h0.pool->release(std::span(burst).first(n));
   }
-  EXPECT_EQ(pool->free_count(), 1024u);
+  const AfXdpStatistics lost = h0.port->statistics();
+  EXPECT_GE(received, 64u);
+  EXPECT_EQ(received + lost.rx_dropped, kPackets);
+  EXPECT_EQ(lost.rx_no_frames + lost.rx_ring_full, lost.rx_dropped);
+  // And the port goes on.
+  ASSERT_TRUE(h0.socket.send(numbered_frame(9999, 60)));
+  unsigned n = 0;
+  ASSERT_TRUE(tests::step_until([&] { n = h0.port->receive(burst); }, [&] { return n != 0; }));
+  EXPECT_EQ(number_of(Frame(burst[0]->data, burst[0]->data + 60)), 9999u);
+  h0.pool->release(std::span(burst).first(n));
+  h0.port.reset();
+  EXPECT_EQ(h0.pool->free_count(), 1024u);
 }
 
 TEST(AfXdpPort, DescriptorBecomesReadableWhenAPacketWaits) {
   MILLRACE_NEEDS_ROOT();
-  const Pod pod("h0");
-  const auto pool = make_pool(1024);
-  const auto port = open_port(*pool, "h0");
-  const RawSocket sender(pod);
-  pollfd wait{.fd = port->wait_fd(), .events = POLLIN, .revents = 0};
+  const OnePod h0(1024);
+  pollfd wait{.fd = h0.port->wait_fd(), .events = POLLIN, .revents = 0};
   EXPECT_EQ(::poll(&wait, 1, 0), 0) << "nothing came yet";
   for (int round = 0; round < 3; ++round) {
-    ASSERT_TRUE(sender.send(numbered_frame(1, 60)));
+    ASSERT_TRUE(h0.socket.send(numbered_frame(1, 60)));
     ASSERT_EQ(::poll(&wait, 1, 2000), 1);
     EXPECT_EQ(wait.revents, POLLIN);
     EXPECT_EQ(::poll(&wait, 1, 0), 1) << "as long as the packet waits";
     std::array<net::Packet*, kBurst> burst;
-    ASSERT_EQ(port->receive(burst), 1u);
-    pool->release(std::span(burst).first(1));
+    ASSERT_EQ(h0.port->receive(burst), 1u);
+    h0.pool->release(std::span(burst).first(1));
     EXPECT_EQ(::poll(&wait, 1, 0), 0);
   }
 }
@@ -169,6 +155,34 @@ TEST(AfXdpPort, GenericModeServesWhereNativeIsNotPossible) {
   EXPECT_EQ(there.receive(), numbered_frame(1, 1514));
   ASSERT_TRUE(there.send(numbered_frame(2, 300)));
   EXPECT_EQ(here.receive(), numbered_frame(2, 300));
+}
+
+/// The numbers of the two interfaces are in different slots of the program's map, or in the same one.
+TEST(AfXdpPort, PortsThatShareAProgramEachGetTheirOwnPackets) {
+  MILLRACE_NEEDS_ROOT();
+  const auto pool = make_pool(2048);
+  for (const unsigned distance : {1u, 65536u}) {
+    SCOPED_TRACE(distance);
+    const Pod left("h0", "index 1000"), right("h1", fmt::format("index {}", 1000 + distance));
+    const auto program = XdpProgram::load();
+    ASSERT_TRUE(program.ok()) << program.error().message;
+    const auto shared_port = [&](const char* interface) {
+      return AfXdpPort::open(*pool, {.interface = interface, .program = *program});
+    };
+    const auto in = shared_port("h0");
+    ASSERT_TRUE(in.ok()) << in.error().message;
+    for (std::uint32_t round = 0; round < 2; ++round) {  // the second time after a port has left the program
+      const auto out = shared_port("h1");
+      ASSERT_TRUE(out.ok()) << out.error().message;
+      const tests::Forwarder forwarder(*pool, **in, **out);
+      const RawSocket here(left), there(right);
+      ASSERT_TRUE(here.send(numbered_frame(round, 1514)));
+      EXPECT_EQ(there.receive(), numbered_frame(round, 1514));
+      ASSERT_TRUE(there.send(numbered_frame(100 + round, 300)));
+      EXPECT_EQ(here.receive(), numbered_frame(100 + round, 300));
+    }
+  }
+  EXPECT_EQ(pool->free_count(), 2048u);
 }
 
 struct Refusal {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <functional>
@@ -26,6 +27,23 @@ inline std::unique_ptr<datapath::io::AfXdpPort> open_port(datapath::io::MbufPool
   auto port = datapath::io::AfXdpPort::open(pool, options);
   if (!port) throw std::runtime_error(port.error().message);
   return std::move(port).value();
+}
+
+/// One pod, the port that serves it on a pool of its own, and the pod's socket.
+struct OnePod {
+  explicit OnePod(std::uint32_t frames, std::uint32_t ring_size = 2048)
+      : pool(make_pool(frames)), port(open_port(*pool, pod.host(), ring_size)), socket(pod) {}
+
+  Pod pod{"h0"};
+  std::unique_ptr<datapath::io::MbufPool> pool;
+  std::unique_ptr<datapath::io::AfXdpPort> port;
+  RawSocket socket;
+};
+
+/// Makes the frame what `packet` carries, from where its data begins.
+inline void write_frame(net::Packet& packet, const Frame& frame) {
+  std::copy(frame.begin(), frame.end(), packet.data);
+  packet.head_bytes = packet.length_bytes = static_cast<std::uint32_t>(frame.size());
 }
 
 /// Moves what `from` received to `to`; what `to` does not take is counted and given back, as the pipeline does.

@@ -8,7 +8,7 @@ from sources import files, read
 # Layer of each room, lowest first. Rooms of one layer do not include each other, unless SAME_LAYER says so.
 ROOMS = [
     ("net", 0), ("policy", 1), ("nat", 1), ("datapath", 2), ("datapath/io", 3),
-    ("control/api", 4), ("control/config", 4), ("control/kube", 4),
+    ("control/names", 3), ("control/api", 4), ("control/config", 4), ("control/kube", 4),
     ("control/switch", 5), ("control/agent", 5), ("control/cli", 5),
     ("cni-shim", 6), ("perf/gen", 6), ("perf/bench", 6),
 ]

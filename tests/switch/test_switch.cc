@@ -30,9 +30,11 @@ net::Result<OpenPort> MemoryOpener::open(const std::string& interface) {
   return OpenPort{std::make_unique<ListedPort>(*this, interface), interface, number_[interface]};
 }
 
-DeviceStatus MemoryOpener::inspect(const OpenPort& open) const {
+DeviceStatus MemoryOpener::inspect(const OpenPort& open) const { return {"memory", is_dead(open)}; }
+
+bool MemoryOpener::is_dead(const OpenPort& open) const {
   const std::lock_guard lock(mutex_);
-  return {"memory", number_.at(open.interface) != open.interface_number};
+  return number_.at(open.interface) != open.interface_number;
 }
 
 void MemoryOpener::remove(const std::string& interface) {

@@ -26,6 +26,7 @@ class MemoryOpener final : public PortOpener {
  public:
   net::Result<OpenPort> open(const std::string& interface) override;
   DeviceStatus inspect(const OpenPort& open) const override;
+  bool is_dead(const OpenPort& open) const override;
 
   /// Interfaces that `open` does not find.
   std::set<std::string> missing;

@@ -7,6 +7,7 @@ import pytest
 from harness import traffic
 from harness.cni import Cni, CniError, container
 from harness.netns import Netns
+from harness.process import wait_until
 
 VERSIONS = ["0.3.1", "0.4.0", "1.0.0", "1.1.0"]
 
@@ -79,6 +80,26 @@ def test_add_where_the_interface_exists_is_refused_and_leaves_it(node, sandbox):
     assert "eth0@mine" in sandbox.run("ip", "link", "show", "eth0").stdout
     cni.delete(sandbox.name, sandbox.path)
     sandbox.ip("link", "del", "eth0", check=False)
+
+
+def test_a_namespace_that_goes_without_del_frees_the_port_and_keeps_the_address(node):
+    """The switch has room for another pod at once; who may have the address is for DEL to say."""
+    cni = Cni(node.instance)
+    netns = Netns.create(f"mr-test-vanish-{node.tag}")
+    host_interface = cni.add(netns.name, netns.path)["interfaces"][0]["name"]
+
+    def port_is_there():
+        return host_interface in [port["spec"]["interface"] for port in node.instance.query("port", "list")["ports"]]
+
+    def pod():
+        return [pod for pod in node.instance.query("pod", "list")["pods"] if pod["key"]["container_id"] == netns.name]
+
+    assert port_is_there()
+    netns.delete()
+    wait_until(lambda: not port_is_there(), "the switch lets go of the port", timeout_s=5)
+    assert [entry["interface_gone"] for entry in pod()] == [True]
+    cni.delete(netns.name, netns.path)
+    assert pod() == []
 
 
 def test_del_after_the_namespace_is_gone(node):

@@ -1,10 +1,16 @@
 """Addresses: small pools, the order of reuse, delegation to Debian's IPAM plugins."""
 
+import contextlib
+import json
+import pathlib
+
 import pytest
 
 from harness import traffic
 from harness.cni import Cni, CniError, container
 from harness.netns import Netns
+from harness.node import PLUGIN_DIR
+from harness.process import Background, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +86,98 @@ def test_host_local_gives_the_addresses(node, tmp_path):
     assert not {one.ipv4, two.ipv4} & left, "DEL gave the addresses back"
 
 
-def test_static_gives_the_address(node):
+STATIC = {"type": "static",
+          "addresses": [{"address": "10.98.0.7/24", "gateway": "10.98.0.1"}, {"address": "fd00:98::7/64"}],
+          "routes": [{"dst": "0.0.0.0/0"}, {"dst": "10.97.0.0/16", "gw": "10.98.0.1"}, {"dst": "fd00:97::/32"}],
+          "dns": {"nameservers": ["10.96.0.10"], "search": ["a.example"]}}
+
+
+def test_static_gives_addresses_routes_and_dns(node):
+    """The routes stand in the pod, by way of its own gateway, and in the result; packets take them."""
     cni = Cni(node.instance, name="static")
-    cni.plugins = [cni.plugin(ipam={"type": "static", "addresses": [{"address": "10.98.0.7/32"}]})]
-    with container(cni, "fixed") as pod:
-        assert pod.ipv4 == "10.98.0.7" and traffic.ping(node.netns, pod.ipv4).ok
+    cni.plugins = [cni.plugin(ipam=STATIC)]
+    with container(cni, "fixed") as pod, container(Cni(node.instance), "other") as other:
+        assert (pod.ipv4, pod.ipv6) == ("10.98.0.7", "fd00:98::7")
+        assert traffic.ping(node.netns, pod.ipv4).ok and traffic.ping(node.netns, pod.ipv6).ok
+        assert traffic.ping(pod, other.ipv4).ok and traffic.ping(other, pod.ipv6).ok
+        assert pod.result["dns"] == STATIC["dns"]
+        assert {"dst": "10.97.0.0/16", "gw": "169.254.1.1"} in pod.result["routes"]
+        assert {"dst": "fd00:97::/32", "gw": "fe80::1"} in pod.result["routes"]
+        assert [route["dst"] for route in pod.result["routes"]].count("0.0.0.0/0") == 1
+        via = json.loads(pod.netns.ip("-j", "route", "show", "10.97.0.0/16").stdout)
+        assert [route["gateway"] for route in via] == ["169.254.1.1"]
+        cni.check(pod.container_id, pod.netns.path, pod.result)
+        node.netns.ip("addr", "add", "10.97.0.1/32", "dev", "lo")
+        try:
+            assert traffic.ping(pod, "10.97.0.1").ok
+        finally:
+            node.netns.ip("addr", "del", "10.97.0.1/32", "dev", "lo")
+        pod.netns.ip("route", "del", "10.97.0.0/16")
+        with pytest.raises(CniError) as failure:
+            cni.check(pod.container_id, pod.netns.path, pod.result)
+        assert failure.value.code == 102 and "10.97.0.0/16" in failure.value.message
+
+
+@pytest.mark.parametrize("route, named", [
+    ({"dst": "10.97.0.0/16", "gw": "10.98.0.2"}, "routes[1].gateway"),
+    ({"dst": "fd00:97::/32"}, "routes[1].destination"),
+    ({"dst": "0.0.0.0/0"}, "routes[1].destination"),
+])
+def test_a_route_that_cannot_be_fails_the_add_and_gives_the_address_back(node, tmp_path, route, named):
+    cni = Cni(node.instance, name="unroutable")
+    cni.plugins = [cni.plugin(ipam={"type": "host-local", "dataDir": str(tmp_path),
+                                    "ranges": [[{"subnet": "10.98.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}, route]})]
+    netns = Netns.create(f"mr-test-unroutable-{node.tag}")
+    try:
+        with pytest.raises(CniError) as failure:
+            cni.add(netns.name, netns.path)
+        assert failure.value.code == 7 and failure.value.message.startswith(named + ": ")
+        assert netns.ip("link", "show", "eth0", check=False).returncode != 0
+        assert not [path for path in (tmp_path / "unroutable").iterdir() if path.name.startswith("10.")]
+    finally:
+        netns.delete()
+
+
+@contextlib.contextmanager
+def dhcp_on_the_node(node, directory):
+    """The real client's daemon, and a DHCP server on the node's own end of the switch."""
+    socket_path = str(directory / "dhcp.sock")
+    (directory / "leases").touch()
+    (directory / "udhcpd.conf").write_text(
+        f"start 10.95.0.10\nend 10.95.0.20\ninterface millrace0\nlease_file {directory}/leases\n"
+        f"pidfile {directory}/udhcpd.pid\noption subnet 255.255.255.0\n")
+    daemon = node.netns.command(f"{PLUGIN_DIR}/dhcp", "daemon", "-socketpath", socket_path, "-timeout", "1s",
+                                "-resendmax", "1s")
+    server = node.netns.command("busybox", "udhcpd", "-f", "-a", "50", str(directory / "udhcpd.conf"))
+    with Background(daemon), Background(server) as udhcpd:
+        udhcpd.wait_for_output("started")
+        wait_until(lambda: pathlib.Path(socket_path).exists(), "the daemon of dhcp listens")
+        yield {"type": "dhcp", "daemonSocketPath": socket_path}
+
+
+def test_dhcp_is_refused_before_anything_is_done(node, tmp_path):
+    """And for the reason it is refused with: a real client in a pod gets no lease from a server on the node itself."""
+    cni = Cni(node.instance, name="dhcp")
+    with dhcp_on_the_node(node, tmp_path) as ipam:
+        cni.plugins = [cni.plugin(ipam=ipam)]
+        netns = Netns.create(f"mr-test-dhcp-{node.tag}")
+        try:
+            with pytest.raises(CniError) as failure:
+                cni.add(netns.name, netns.path)
+            assert failure.value.code == 7 and failure.value.message.startswith('ipam.type "dhcp" cannot work')
+            assert netns.ip("link", "show", "eth0", check=False).returncode != 0
+            cni.delete(netns.name, netns.path)
+        finally:
+            netns.delete()
+        with container(Cni(node.instance), "client") as pod:
+            before = node.instance.drops()
+            with pytest.raises(CniError) as failure:
+                cni.execute("ADD", {"type": "dhcp", "ipam": ipam}, container_id=pod.container_id, netns=pod.netns.path)
+            assert "DHCP" in failure.value.message
+            after = node.instance.drops()
+            assert after.get("spoofed_address", 0) > before.get("spoofed_address", 0), "its DISCOVER came to the switch"
+    # With the daemon gone, too: a runtime sends DEL until it succeeds.
+    cni.delete("never-added")
 
 
 def test_an_ipam_plugin_that_fails_leaves_nothing(node):

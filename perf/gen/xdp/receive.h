@@ -3,6 +3,7 @@
 
 #include <linux/types.h>
 
+/* NOLINTNEXTLINE(readability-identifier-naming): named as C does */
 struct receive_count {
   __u64 packets;
   __u64 bytes; /* of whole frames, without the FCS */

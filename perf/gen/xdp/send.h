@@ -9,6 +9,7 @@
 #define SEND_FIRST_PORT 1024
 #define SEND_PORTS 60000
 
+/* NOLINTNEXTLINE(readability-identifier-naming): named as C does */
 struct send_config {
   __u64 head[SEND_HEAD_BYTES / 8]; /* Ethernet, IP and UDP header, ports and UDP checksum zero */
   __u32 interface_index;           /* where the frames leave */

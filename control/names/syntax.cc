@@ -1,8 +1,8 @@
-#include "control/kube/syntax.h"
+#include "control/names/syntax.h"
 
 #include <algorithm>
 
-namespace millrace::control::kube {
+namespace millrace::control::names {
 namespace {
 
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
@@ -44,4 +44,4 @@ bool is_port_name(std::string_view text) {
          std::ranges::any_of(text, is_lower);
 }
 
-}  // namespace millrace::control::kube
+}  // namespace millrace::control::names

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <string_view>
 
-namespace millrace::control::kube {
+namespace millrace::control::names {
 
 inline constexpr std::size_t kLabelBytes = 63;  // of a DNS label, of the name in a label's key, of a label's value
 inline constexpr std::size_t kSubdomainBytes = 253;
@@ -27,4 +27,4 @@ bool is_label_value(std::string_view text);
 /// a-z 0-9 -, a letter among them, no - first, last or twice in a row.
 bool is_port_name(std::string_view text);
 
-}  // namespace millrace::control::kube
+}  // namespace millrace::control::names

@@ -226,6 +226,13 @@ PacketBuilder& PacketBuilder::fragment(std::uint32_t offset_bytes, bool more, st
   return *this;
 }
 
+PacketBuilder& PacketBuilder::sequence(std::uint32_t sequence, std::uint32_t acknowledgment) {
+  auto& tcp = last<TcpHeader>({Kind::kTcp});
+  tcp.sequence = Be32(sequence);
+  tcp.acknowledgment = Be32(acknowledgment);
+  return *this;
+}
+
 PacketBuilder& PacketBuilder::options(Bytes options) {
   options.resize((options.size() + 3) / 4 * 4, 0);
   append(layers_.back().header, options);

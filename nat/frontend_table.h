@@ -63,6 +63,8 @@ class FrontendTable {
   }
   bool has_address(const Address& address) const noexcept { return addresses_.find(address_key(address)); }
 
+  std::size_t memory_bytes() const noexcept { return frontends_.memory_bytes() + addresses_.memory_bytes(); }
+
  private:
   static constexpr bool kIsV4 = std::is_same_v<Address, net::Ipv4>;
   using Key = std::conditional_t<kIsV4, FrontendKeyV4, FrontendKeyV6>;

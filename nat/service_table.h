@@ -70,6 +70,10 @@ class ServiceTable {
   std::size_t frontend_count() const noexcept { return frontend_count_; }
   /// A backend counts once in each distinct set of each service.
   std::size_t backend_count() const noexcept { return backend_count_; }
+  /// Of the table itself, without its services.
+  std::size_t memory_bytes() const noexcept {
+    return sizeof *this + v4_.memory_bytes() + v6_.memory_bytes() + services_.capacity() * sizeof services_[0];
+  }
 
  private:
   ServiceTable(std::vector<std::shared_ptr<const Service>> services, std::size_t v4_frontends, std::size_t v6_frontends,

@@ -76,6 +76,7 @@ class ExactTable {
   }
 
   std::size_t size() const noexcept { return size_; }
+  std::size_t memory_bytes() const noexcept { return buckets_.capacity() * sizeof(Bucket); }
 
  private:
   struct alignas(64) Bucket {

@@ -16,6 +16,7 @@
 #include "datapath/publisher.h"
 #include "datapath/snapshot_builder.h"
 #include "datapath/worker.h"
+#include "perf/bench/cycles.h"
 
 namespace millrace::perf::bench {
 
@@ -64,13 +65,5 @@ class World {
   std::vector<net::Packet*> packets_;
   std::vector<First> first_;
 };
-
-/// Time stamp counter, read after everything before it has finished.
-inline std::uint64_t cycles_now() noexcept {
-  __builtin_ia32_lfence();
-  const std::uint64_t cycles = __builtin_ia32_rdtsc();
-  __builtin_ia32_lfence();
-  return cycles;
-}
 
 }  // namespace millrace::perf::bench

@@ -145,7 +145,7 @@ Inserted FlowTable<Line>::insert(const Key& original, const Key& reply, FlowTime
     return Inserted::kTaken;
   }
   if (size_ >= pressure_size_) [[unlikely]] {
-    evict_one(now);
+    relieve(now);
     if (size_ == limit_) return Inserted::kFull;
   }
   const FlowId id = take_slot();
@@ -225,7 +225,7 @@ bool FlowTable<Line>::is_over(FlowId id, TickMs idle_ms) const noexcept {
   const FlowTimer timer = ages_[id].timer();
   const TickMs timeout_ms = timeouts_ms_[static_cast<unsigned>(timer)];
   const std::uint32_t stretch = ((id ^ jitter_seed_) * 0x9e3779b1u) >> (32 - kJitterBits);
-  const std::uint64_t grain_ms = is_steady(timer) ? kSeenGrainMs : 0;
+  const std::uint64_t grain_ms = is_half_open(timer) ? 0 : kSeenGrainMs;
   return idle_ms >= timeout_ms + (std::uint64_t{timeout_ms} * stretch >> (kJitterBits + 3)) + grain_ms;
 }
 
@@ -259,21 +259,33 @@ unsigned FlowTable<Line>::sweep(TickMs now, unsigned budget) noexcept {
   return ended;
 }
 
+/// Of the slots in the window the half-open flow unseen longest, but not one seen in this tick.
 template <typename Line>
-void FlowTable<Line>::evict_one(TickMs now) noexcept {
+FlowId FlowTable<Line>::oldest_half_open(FlowId first, FlowId last, TickMs now) const noexcept {
   FlowId oldest = kNoFlow;
   TickMs oldest_idle_ms = 0;
-  for (unsigned probe = 0; probe < kEvictionProbes; ++probe, ++evict_next_) {
-    if (evict_next_ >= opened_) evict_next_ = 0;
-    const Age& age = ages_[evict_next_];
-    const TickMs idle_ms = now - age.last_seen;
-    if (!is_half_open(age.timer()) || idle_ms <= oldest_idle_ms) continue;  // 0: touched in this tick
-    oldest = evict_next_;
+  for (FlowId id = first; id < last; ++id) {
+    const TickMs idle_ms = now - ages_[id].last_seen;
+    if (!is_half_open(ages_[id].timer()) || idle_ms <= oldest_idle_ms) continue;
+    oldest = id;
     oldest_idle_ms = idle_ms;
   }
-  if (oldest == kNoFlow) return;
-  end_flow(oldest);
-  ++evicted_;
+  return oldest;
+}
+
+template <typename Line>
+void FlowTable<Line>::relieve(TickMs now) noexcept {
+  if (evict_next_ >= opened_) evict_next_ = 0;
+  const FlowId first = evict_next_;
+  const auto last = static_cast<FlowId>(std::min<std::size_t>(first + kEvictionProbes, opened_));
+  evict_next_ = last;
+  // More than one where a window before this had none: the size comes back below the pressure.
+  for (unsigned count = 0; count < kEvictionBatch && size_ >= pressure_size_; ++count) {
+    const FlowId oldest = oldest_half_open(first, last, now);
+    if (oldest == kNoFlow) return;
+    end_flow(oldest);
+    ++evicted_;
+  }
 }
 
 template class FlowTable<FlowLineV4>;

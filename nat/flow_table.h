@@ -6,14 +6,14 @@
 ///          What a sweep reads lies in an array of its own, 8 bytes a flow: last touch, timer, time of creation.
 /// Touch:   a packet of a steady flow (flow_timer.h) writes that array only once in kSeenGrainMs: the line, which it
 /// has
-///          at hand, says when it last did. So last_seen() of such flows is up to a grain old, and they live a grain
-///          longer. Other flows are noted to the tick.
+///          at hand, says when it last did. So last_seen() of flows that are steady, or were and saw no packet since,
+///          is up to a grain old, and flows that are not half-open live a grain longer.
 /// Size:    `limit` pairs, fixed at construction: two lines, 32 to 64 bytes of index (a power of two) and 8 bytes a
 /// flow:
 ///          168 bytes at 2^20 IPv4 flows, 296 for IPv6. Beyond it insert() fails.
-/// Pressure: above kPressurePercent of the limit each insert() gives up one half-open flow: the one unseen longest
-/// among
-///          the next kEvictionProbes slots.
+/// Pressure: above kPressurePercent of the limit each insert() looks at the next kEvictionProbes slots and gives up
+///          half-open flows among them, those unseen longest first, until the size is below again: kEvictionBatch at
+///          most.
 /// Hash:    keyed with the seed: who sends packets cannot choose the buckets (Crosby and Wallach, USENIX Security
 /// 2003). Clock:   `now` never goes backwards; it wraps. No flow is left unswept for 9 hours. Errors:  construction:
 /// std::invalid_argument for a limit out of range, std::bad_alloc. Thread:  the owning worker; construction: control.
@@ -43,6 +43,7 @@ inline constexpr std::size_t kMaxFlowLimit = 16u << 20;
 inline constexpr unsigned kFindBurst = 64;
 inline constexpr unsigned kPressurePercent = 95;
 inline constexpr unsigned kEvictionProbes = 64;
+inline constexpr unsigned kEvictionBatch = 16;
 inline constexpr unsigned kSeenGrainShift = 10;
 inline constexpr TickMs kSeenGrainMs = 1 << kSeenGrainShift;
 
@@ -78,7 +79,7 @@ class FlowTable {
 
   /// Makes a pair: lines[0].key = original, lines[1].key = reply, flags kReply of the second and kSteady of both set,
   /// all else zero; `to` is the key. A flow whose two tuples are one (to itself) has its reply line unlinked: it is
-  /// never found. May end one other flow: lines found before are not valid afterwards unless their flows are not
+  /// never found. May end other flows: lines found before are not valid afterwards unless their flows are not
   /// half-open (flow_timer.h) or were touched in this very tick.
   Inserted insert(const Key& original, const Key& reply, FlowTimer timer, TickMs now, Line*& original_line) noexcept;
   /// Ends a flow, the observer told. Either line of it.
@@ -95,7 +96,7 @@ class FlowTable {
     ages_[id_of(line)].last_seen = now;
   }
   FlowTimer timer(const Line& line) const noexcept { return ages_[id_of(line)].timer(); }
-  /// Not kFree.
+  /// Not kFree, and nothing half-open after something steady: an answered flow stays answered.
   void set_timer(Line& line, FlowTimer timer) noexcept;
   TickMs last_seen(FlowId id) const noexcept { return ages_[id].last_seen; }
   /// To kCreatedGrainMs, rounded down.
@@ -145,7 +146,8 @@ class FlowTable {
   void end_flow(FlowId id) noexcept;
   void end_flows(std::span<const FlowId> ids) noexcept;
   bool is_over(FlowId id, TickMs idle_ms) const noexcept;
-  void evict_one(TickMs now) noexcept;
+  FlowId oldest_half_open(FlowId first, FlowId last, TickMs now) const noexcept;
+  void relieve(TickMs now) noexcept;
 
   FlowHash hash_;
   FlowIndex index_;

@@ -27,10 +27,10 @@ inline constexpr std::uint32_t kIdleSweepMs = 250;
 struct FlowSettings {
   std::size_t limit = kDefaultFlowLimit;  // of each family; nat::kMinFlowLimit .. nat::kMaxFlowLimit
   std::uint64_t seed = 0;                 // of every hash: random, unless a simulation plays again
-  nat::Timeouts timeouts;
+  nat::Timeouts timeouts = {};
   bool pick_up_tcp = true;      // a TCP connection whose begin was not seen goes on (after a restart of the switch)
   bool mapped_inbound = false;  // anybody may send to a masquerade port that is in use (RFC 4787 REQ-8)
-  nat::PortRange ports;         // this worker's block, of each family's masquerade address
+  nat::PortRange ports = {};    // this worker's block, of each family's masquerade address
 };
 
 class FlowState final : public nat::FlowObserver<nat::FlowLineV4>, public nat::FlowObserver<nat::FlowLineV6> {

@@ -30,7 +30,7 @@ struct InsideEndpoint {
 struct PortRange {
   std::uint16_t first = 0;
   std::uint32_t count = 0;
-  bool holds(std::uint16_t port) const noexcept { return port >= first && port - first < count; }
+  bool holds(std::uint16_t port) const noexcept { return port >= first && static_cast<std::uint32_t>(port - first) < count; }
 };
 
 template <typename Address>

@@ -56,7 +56,7 @@ bool is_single_host(const Ipv6& address) noexcept {
 }
 
 /// Errors, and types nobody has defined: they may be errors.
-bool is_icmp_error(std::uint8_t type) noexcept {
+bool is_icmpv4_error(std::uint8_t type) noexcept {
   constexpr std::uint8_t kLastOfRfc1122 = 18;  // address mask reply
   switch (type) {
     case icmp_type::kUnreachable:
@@ -76,7 +76,7 @@ bool ipv4_allows_error(const Packet& packet) noexcept {
   const Ipv4Header& ip = ipv4(packet);
   if (!is_single_host(ip.source) || ip.destination.is_multicast() || ip.destination.is_broadcast()) return false;
   if (ethernet(packet).destination.is_multicast()) return false;
-  return ip.protocol != ip_protocol::kIcmp || !is_icmp_error(packet.headers.icmp_type);
+  return ip.protocol != ip_protocol::kIcmp || !is_icmpv4_error(packet.headers.icmp_type);
 }
 
 bool ipv6_allows_error(const Packet& packet, IcmpErrorKind kind) noexcept {
@@ -138,6 +138,13 @@ void build_ipv6_error(Packet& packet, const IcmpError& error, const IcmpSource& 
 }
 
 }  // namespace
+
+bool is_icmp_error(const Packet& packet) noexcept {
+  const Headers& headers = packet.headers;
+  if (!headers.has_l4) return false;
+  if (headers.l4_protocol == ip_protocol::kIcmp) return is_icmpv4_error(headers.icmp_type);
+  return headers.l4_protocol == ip_protocol::kIcmpv6 && is_icmpv6_error(headers.icmp_type);
+}
 
 bool is_echo_request(const Packet& packet) noexcept {
   const Headers& headers = packet.headers;

@@ -29,6 +29,9 @@ inline bool is_echo(const Headers& headers) noexcept {
 /// An ICMP or ICMPv6 echo request, not a fragment, to and from unicast addresses.
 bool is_echo_request(const Packet& packet) noexcept;
 
+/// An ICMP or ICMPv6 error message, or one of a type that nobody has defined and that may be one.
+bool is_icmp_error(const Packet& packet) noexcept;
+
 /// Turns an echo request into the reply from the address it was sent to. The checksum is updated, not recomputed, so
 /// damage to the payload stays visible to the asker. False, nothing changed: not an echo request.
 bool make_echo_reply(Packet& packet) noexcept;

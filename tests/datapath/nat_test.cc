@@ -48,13 +48,13 @@ nat::FrontendRule balance(std::uint16_t set, bool masquerade = false) {
   return {nat::FrontendAction::kBalance, set, masquerade};
 }
 
-nat::ServiceSpec service(const char* address, std::uint8_t protocol, std::uint16_t port,
+nat::ServiceSpec service(std::string_view address, std::uint8_t protocol, std::uint16_t port,
                          std::vector<nat::Backend> backends) {
   nat::ServiceSpec spec;
   spec.name = fmt::format("{}:{}/{}", address, port, protocol);
   spec.backend_sets = {std::move(backends)};
   nat::FrontendSpec frontend;
-  frontend.address = net::IpAddress::parse(address).value();
+  frontend.address = net::IpAddress::parse(std::string(address)).value();
   frontend.protocol = protocol;
   frontend.port = port;
   frontend.rules[0] = balance(0);
@@ -81,7 +81,7 @@ class Nat : public testing::TestWithParam<unsigned> {
     world_.nat.masquerade_v6 = v6(kNodeV6);
     world_.nat.not_masqueraded = {net::Prefix::parse("10.244.0.0/16").value(), net::Prefix::parse("192.0.2.1/32").value()};
     world_.nat.service_prefixes = {net::Prefix::parse("10.96.0.0/12").value()};
-    world_.nat.node_addresses = {net::IpAddress::parse(kNodeV4).value(), net::IpAddress::parse(kNodeV6).value()};
+    world_.nat.node_addresses = {net::IpAddress::from(v4(kNodeV4)), net::IpAddress::from(v6(kNodeV6))};
     world_.services = {service(kClusterIp, net::ip_protocol::kUdp, 53, {backend(pod_v4(4), 5353)}),
                        service(kClusterIp, net::ip_protocol::kTcp, 80, {backend(pod_v4(4), 8080)}),
                        service(kClusterIp, net::ip_protocol::kTcp, 81, {}),

@@ -16,6 +16,7 @@
 #include "control/config/schema.h"
 #include "control/config/suggest.h"
 #include "control/config/values.h"
+#include "control/config/yaml_text.h"
 
 namespace millrace::control::config {
 
@@ -153,24 +154,6 @@ Config defaults() {
     assert(wrong.empty());
   }
   return config;
-}
-
-/// First line that holds a byte YAML does not allow, 0 when there is none (YAML 1.2.2 section 5.1).
-int control_character_line(std::string_view text) {
-  int line = 1;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte == '\n') ++line;
-    if ((byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r') || byte == 0x7f) return line;
-  }
-  return 0;
-}
-
-/// The commonest way to write what is not YAML, which yaml-cpp has no word for.
-bool is_indented_by_tab(std::string_view text, int line) {
-  for (; line > 1 && !text.empty(); --line) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
-  const std::size_t content = text.find_first_not_of(" \t");
-  return text.substr(0, content).find('\t') != std::string_view::npos;
 }
 
 /// The text, or an error that needs no line.

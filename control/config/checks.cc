@@ -46,6 +46,31 @@ void check_family(const Family& family, std::uint32_t block_index, std::vector<V
   }
 }
 
+bool overlap(const net::Prefix& a, const net::Prefix& b) { return a.contains(b.address) || b.contains(a.address); }
+
+void check_service_range(const std::optional<net::Prefix>& range, std::string_view range_key, const Family& family,
+                         std::vector<Violation>& out) {
+  if (!range) return;
+  if (family.pool && overlap(*range, family.pool->prefix)) {
+    out.push_back({{range_key, family.pool_key},
+                   fmt::format("{} and the pool {} overlap", range->to_string(), family.pool->prefix.to_string()),
+                   fmt::format("a prefix apart from {}", family.pool_key)});
+  }
+  if (range->contains(family.gateway)) {
+    out.push_back({{range_key, family.gateway_key},
+                   fmt::format("the gateway {} is in {}", family.gateway.to_string(), range->to_string()),
+                   fmt::format("a prefix without {}", family.gateway_key)});
+  }
+}
+
+void check_ports(const Config::Nat& nat, std::vector<Violation>& out) {
+  constexpr std::uint16_t kNodePortFirst = 30000, kNodePortLast = 32767;
+  if (nat.port_first > kNodePortLast || nat.port_last < kNodePortFirst) return;
+  out.push_back({{"nat.portRange"},
+                 fmt::format("{}-{} has node ports in it", nat.port_first, nat.port_last),
+                 fmt::format("a range apart from {}-{}", kNodePortFirst, kNodePortLast)});
+}
+
 }  // namespace
 
 std::vector<Violation> check_rules(const Config& config) {
@@ -77,12 +102,22 @@ std::vector<Violation> check_rules(const Config& config) {
                    fmt::format("{} belongs to the host port", config.uplink),
                    "another interface than the host port's two"});
   }
-  check_family({config.ipam.ipv4, net::IpAddress::from(config.gateway.ipv4), 4, 16, 30, "ipam.ipv4.pool",
-                "ipam.ipv4.blockLength", "gateway.ipv4"},
-               config.ipam.block_index, out);
-  check_family({config.ipam.ipv6, net::IpAddress::from(config.gateway.ipv6), 6, 64, 126, "ipam.ipv6.pool",
-                "ipam.ipv6.blockLength", "gateway.ipv6"},
-               config.ipam.block_index, out);
+  const Family ipv4{
+      config.ipam.ipv4, net::IpAddress::from(config.gateway.ipv4), 4, 16, 30, "ipam.ipv4.pool", "ipam.ipv4.blockLength",
+      "gateway.ipv4"};
+  const Family ipv6{config.ipam.ipv6,
+                    net::IpAddress::from(config.gateway.ipv6),
+                    6,
+                    64,
+                    126,
+                    "ipam.ipv6.pool",
+                    "ipam.ipv6.blockLength",
+                    "gateway.ipv6"};
+  check_family(ipv4, config.ipam.block_index, out);
+  check_family(ipv6, config.ipam.block_index, out);
+  check_service_range(config.services.ipv4, "services.ipv4", ipv4, out);
+  check_service_range(config.services.ipv6, "services.ipv6", ipv6, out);
+  check_ports(config.nat, out);
   return out;
 }
 

@@ -29,6 +29,7 @@ enum class Hugepages { kAuto, k2M, k1G, kOff };
 struct AddressPool {
   net::Prefix prefix;
   std::uint8_t block_bits = 0;  // prefix length of a node's block
+  bool nat_outgoing = true;     // ipam.ipvX.natOutgoing: packets to the outside leave with the node's address
 };
 
 struct Config {
@@ -39,7 +40,9 @@ struct Config {
   std::string state_dir;        // stateDir: /var/lib/millrace; the agent's database
   std::string log_level;        // logLevel: trace | debug | info (default) | warning | error
   Poll poll = Poll::kAdaptive;  // poll: adaptive | always
-  std::string uplink;           // uplink: interface whose NUMA node the workers are put on; "" none (default)
+  /// uplink: interface to the world, "auto" (that of the default route), "" none (default)
+  std::string uplink;
+  std::vector<net::IpAddress> node_addresses;  // nodeAddresses: empty = those of the uplink
 
   struct Workers {
     std::uint32_t count = 0;          // workers.count: 0 = auto (placement decides)
@@ -68,6 +71,24 @@ struct Config {
     std::optional<AddressPool> ipv6;  // ipam.ipv6.pool fd00:10:244::/112, blockLength 120
     std::uint32_t block_index = 0;    // ipam.block: which block of the pool is this node's, counted from 0
   } ipam;
+
+  struct Nat {
+    std::uint16_t port_first = 0;       // nat.portRange: 40960-65535, ports of masqueraded flows
+    std::uint16_t port_last = 0;        // included
+    std::vector<net::Prefix> excluded;  // nat.excluded: destinations that see the pods' own addresses
+  } nat;
+
+  struct Services {
+    std::optional<net::Prefix> ipv4;  // services.ipv4: 10.96.0.0/12, addresses of services; "none" switches off
+    std::optional<net::Prefix> ipv6;  // services.ipv6: fd00:10:96::/112
+  } services;
+
+  struct Dns {
+    std::vector<net::IpAddress> servers;  // dns.servers: empty = see dns_servers()
+    std::string domain;                   // dns.domain: cluster.local
+  } dns;
+  /// Name servers of pods: dns.servers, else the 10th address of the service range, where Kubernetes has its own.
+  std::vector<net::IpAddress> dns_servers() const;
 
   std::string switch_socket() const { return runtime_dir + "/switch.sock"; }
   std::string agent_socket() const { return runtime_dir + "/agent.sock"; }

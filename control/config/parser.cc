@@ -212,6 +212,18 @@ net::Result<Config> parse(const std::string& text, const std::string& file) {
   return config;
 }
 
+std::vector<net::IpAddress> Config::dns_servers() const {
+  constexpr std::uint8_t kTenth = 10;
+  if (!dns.servers.empty()) return dns.servers;
+  for (const auto& range : {services.ipv4, services.ipv6}) {
+    if (!range) continue;
+    net::IpAddress server = range->address;
+    server.bytes[server.raw().size() - 1] |= kTenth;  // a range has at least 16 addresses
+    return {server};
+  }
+  return {};
+}
+
 net::Result<Config> load(const std::string& path) {
   const std::string file = path.empty() ? kDefaultPath : path;
   auto text = read_file(file);

@@ -33,6 +33,12 @@ constexpr Range kBlock4{16, 30};
 constexpr Range kPool6{16, 126};
 constexpr Range kBlock6{64, 126};
 constexpr Range kBlockIndex{0, 0xffffffff};
+constexpr Range kService4{12, 28};  // at most 2^20 addresses, as kube-apiserver has it
+constexpr Range kService6{108, 124};
+constexpr Range kNatPort{1024, 65535};
+constexpr std::size_t kNodeAddressLimit = 64;
+constexpr std::size_t kExcludedLimit = 1024;
+constexpr std::size_t kDnsServerLimit = 3;  // resolv.conf(5): MAXNS
 
 Key text(std::string_view path, std::string_view fallback, std::string allowed, std::string_view about,
          std::function<std::string(const YAML::Node&, Config&)> read) {
@@ -83,11 +89,24 @@ std::vector<Key> general_keys() {
              "What a worker with nothing to do does. `adaptive`: it sleeps in growing steps and wakes with the first "
              "packet. `always`: it never sleeps and takes its whole core, for the lowest latency.",
              [](std::size_t index, Config& config) { config.poll = static_cast<Poll>(index); }),
-      text("uplink", "\"\"", "empty, or a name of an interface: at most 15 letters, digits and . _ -",
-           "Interface on whose NUMA node the workers and the packets are put. Empty: no preference.",
+      text("uplink", "none", "none, auto, or a name of an interface: at most 15 letters, digits and . _ -",
+           "Interface to the world: node ports and other addresses of services are served on it, and answers to pods' "
+           "masqueraded packets come back by it. `auto`: that of the default route when the agent starts. `none`: pods "
+           "leave with their own addresses. The workers and the packets are put on the NUMA node of an interface that "
+           "is named.",
            [](const YAML::Node& node, Config& config) {
-             return read_interface(node, kInterfaceLimit, true, config.uplink);
+             std::string name;
+             if (auto wrong = read_interface(node, kInterfaceLimit, true, name); !wrong.empty()) return wrong;
+             config.uplink = name == "none" ? "" : name;
+             return std::string();
            }),
+      {"nodeAddresses", "list of addresses", "[]",
+       fmt::format("a list of at most {} different unicast addresses", kNodeAddressLimit),
+       "Addresses of this node: node ports are served on each, and masqueraded packets leave with the first of a "
+       "family. Empty: those of the uplink.",
+       [](const YAML::Node& node, Config& config) {
+         return read_addresses(node, kNodeAddressLimit, config.node_addresses);
+       }},
   };
 }
 
@@ -162,6 +181,16 @@ Key block_key(std::string_view path, std::string_view fallback, Range range, std
   });
 }
 
+template <std::optional<AddressPool> Config::Ipam::*pool>
+Key nat_key(std::string_view path, std::string_view about) {
+  return {path, "boolean", "true", "true | false", about, [](const YAML::Node& node, Config& config) {
+            bool value = true;
+            std::string wrong = read_boolean(node, value);
+            if (wrong.empty() && config.ipam.*pool) (config.ipam.*pool)->nat_outgoing = value;
+            return wrong;
+          }};
+}
+
 std::vector<Key> ipam_keys() {
   using Ipam = Config::Ipam;
   return {
@@ -170,18 +199,62 @@ std::vector<Key> ipam_keys() {
       block_key<&Ipam::ipv4>(
           "ipam.ipv4.blockLength", "24", kBlock4,
           "Prefix length of the part of the pool that one node hands out; at least that of the pool."),
+      nat_key<&Ipam::ipv4>("ipam.ipv4.natOutgoing",
+                           "Whether pods' packets to the outside leave with the node's address. Pods, services and "
+                           "`nat.excluded` are not outside."),
       pool_key<&Ipam::ipv6>("ipam.ipv6.pool", "fd00:10:244::/112", 6, kPool6,
                             "The same for IPv6. `none`: pods get no IPv6 address from here."),
       block_key<&Ipam::ipv6>("ipam.ipv6.blockLength", "120", kBlock6, "The same for IPv6."),
+      nat_key<&Ipam::ipv6>("ipam.ipv6.natOutgoing", "The same for IPv6."),
       integer("ipam.block", "0", kBlockIndex,
               "Which block of each pool is this node's, counted from 0. Different on each node.",
               [](std::uint32_t value, Config& config) { config.ipam.block_index = value; }),
   };
 }
 
+Key service_range_key(std::string_view path, std::string_view fallback, std::uint8_t family, Range lengths,
+                      std::optional<net::Prefix> Config::Services::*range, std::string_view about) {
+  return {path,
+          "prefix",
+          fallback,
+          fmt::format("an IPv{} prefix with a length of {}, or none", family, lengths.to_string()),
+          about,
+          [=](const YAML::Node& node, Config& config) {
+            return read_prefix(node, family, lengths, config.services.*range);
+          }};
+}
+
+std::vector<Key> service_keys() {
+  using Services = Config::Services;
+  return {
+      {"nat.portRange", "range of ports", "40960-65535",
+       fmt::format("FIRST-LAST within {}, apart from the node ports 30000-32767", kNatPort.to_string()),
+       "Ports of the node's addresses that masqueraded packets leave with. The kernel is told to take none of them for "
+       "its own connections.",
+       [](const YAML::Node& node, Config& config) {
+         return read_port_range(node, kNatPort, config.nat.port_first, config.nat.port_last);
+       }},
+      {"nat.excluded", "list of prefixes", "[]", fmt::format("a list of at most {} different prefixes", kExcludedLimit),
+       "Destinations that see the pods' own addresses, besides the pods themselves.",
+       [](const YAML::Node& node, Config& config) { return read_prefixes(node, kExcludedLimit, config.nat.excluded); }},
+      service_range_key("services.ipv4", "10.96.0.0/12", 4, kService4, &Services::ipv4,
+                        "Addresses of services (ClusterIP). `none`: services have no IPv4 address."),
+      service_range_key("services.ipv6", "fd00:10:96::/112", 6, kService6, &Services::ipv6, "The same for IPv6."),
+      {"dns.servers", "list of addresses", "[]",
+       fmt::format("a list of at most {} different unicast addresses", kDnsServerLimit),
+       "Name servers of pods. Empty: the 10th address of `services.ipv4`, else of `services.ipv6`.",
+       [](const YAML::Node& node, Config& config) {
+         return read_addresses(node, kDnsServerLimit, config.dns.servers);
+       }},
+      text("dns.domain", "cluster.local", "an RFC 1123 name: lower-case letters, digits, '-' and '.'",
+           "Domain of the cluster: pods look names up below NAMESPACE.svc.DOMAIN, svc.DOMAIN and DOMAIN.",
+           [](const YAML::Node& node, Config& config) { return read_domain(node, config.dns.domain); }),
+  };
+}
+
 std::vector<Key> all_keys() {
   std::vector<Key> keys;
-  for (auto part : {general_keys(), resource_keys(), network_keys(), ipam_keys()}) {
+  for (auto part : {general_keys(), resource_keys(), network_keys(), ipam_keys(), service_keys()}) {
     keys.insert(keys.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
   }
   return keys;

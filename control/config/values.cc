@@ -222,7 +222,7 @@ std::string read_gateway_mac(const YAML::Node& node, net::Mac& out) {
   return "";
 }
 
-std::string read_pool(const YAML::Node& node, std::uint8_t family, Range lengths, std::optional<AddressPool>& out) {
+std::string read_prefix(const YAML::Node& node, std::uint8_t family, Range lengths, std::optional<net::Prefix>& out) {
   const std::string wanted = fmt::format("an IPv{} prefix or none", family);
   if (auto wrong = want_scalar(node, wanted); !wrong.empty()) return wrong;
   const std::string& text = node.Scalar();
@@ -238,6 +238,17 @@ std::string read_pool(const YAML::Node& node, std::uint8_t family, Range lengths
   }
   if (auto wrong = not_unicast(prefix->address); !wrong.empty()) return wrong;
   if (family == 6 && prefix->address.v6().is_link_local()) return fmt::format("{} is link-local", text);
+  out = *prefix;
+  return "";
+}
+
+std::string read_pool(const YAML::Node& node, std::uint8_t family, Range lengths, std::optional<AddressPool>& out) {
+  std::optional<net::Prefix> prefix;
+  if (auto wrong = read_prefix(node, family, lengths, prefix); !wrong.empty()) return wrong;
+  if (!prefix) {
+    out.reset();
+    return "";
+  }
   if (!out) out.emplace();
   out->prefix = *prefix;
   return "";

@@ -52,5 +52,15 @@ std::string read_gateway_mac(const YAML::Node& node, net::Mac& out);
 
 /// A pool of `family` (4 or 6) whose length lies in `lengths`, or `none`. Keeps the block length that `out` has.
 std::string read_pool(const YAML::Node& node, std::uint8_t family, Range lengths, std::optional<AddressPool>& out);
+/// A prefix of `family` whose length lies in `lengths`, or `none`.
+std::string read_prefix(const YAML::Node& node, std::uint8_t family, Range lengths, std::optional<net::Prefix>& out);
+/// Distinct prefixes of any family and length.
+std::string read_prefixes(const YAML::Node& node, std::size_t limit, std::vector<net::Prefix>& out);
+/// Distinct unicast addresses of any family.
+std::string read_addresses(const YAML::Node& node, std::size_t limit, std::vector<net::IpAddress>& out);
+/// FIRST-LAST, both within `range`.
+std::string read_port_range(const YAML::Node& node, Range range, std::uint16_t& first, std::uint16_t& last);
+/// A name of a domain, RFC 1123.
+std::string read_domain(const YAML::Node& node, std::string& out);
 
 }  // namespace millrace::control::config

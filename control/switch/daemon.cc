@@ -46,8 +46,9 @@ net::Result<Placement> place_workers(const config::Config& config) {
   PlacementRequest request;
   request.count = config.workers.count;
   request.cpus = config.workers.cpus;
-  request.uplink = config.uplink;
-  request.uplink_numa_node = numa_node_of_interface(config.uplink);
+  // What `auto` means is found by the agent, later: no preference until an interface is named.
+  request.uplink = config.uplink == "auto" ? "" : config.uplink;
+  request.uplink_numa_node = numa_node_of_interface(request.uplink);
   auto placement = place(*machine, request);
   if (!placement) return placement;
   for (const std::string& reason : placement->topology.reasons()) spdlog::info("placement: {}", reason);

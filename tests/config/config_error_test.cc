@@ -17,9 +17,10 @@ struct BadFile {
 };
 
 const std::string kRootKeys =
-    "nodeName, runtimeDir, stateDir, logLevel, poll, uplink, workers, memory, portLimit, hostPort, hostForwarding, "
+    "nodeName, runtimeDir, stateDir, logLevel, poll, uplink, nodeAddresses, workers, memory, portLimit, hostPort, "
+    "hostForwarding, "
     "mtu, "
-    "gateway, ipam";
+    "gateway, ipam, nat, services, dns";
 const std::string kPathRule = "an absolute path of at most 95 bytes: letters, digits and . _ / - + @, without \"..\"";
 const std::string kPool4Rule = "an IPv4 prefix with a length of 8..30, or none";
 const std::string kPool6Rule = "an IPv6 prefix with a length of 16..126, or none";
@@ -99,7 +100,7 @@ TEST(ConfigError, OfKeys) {
        .error = "c.yaml:1: workers: is not a map of keys; allowed: count, cpus"},
       {.name = "section is a list",
        .text = "ipam:\n  ipv4: [a]\n",
-       .error = "c.yaml:2: ipam.ipv4: is a list, not a map of keys; allowed: pool, blockLength"},
+       .error = "c.yaml:2: ipam.ipv4: is a list, not a map of keys; allowed: pool, blockLength, natOutgoing"},
       {.name = "long unknown key",
        .text = std::string(100, 'k') + ": 1\n",
        .error = "c.yaml:1: " + std::string(40, 'k') + "...: unknown key; allowed: " + kRootKeys},
@@ -253,6 +254,18 @@ TEST(ConfigError, OfRulesBetweenKeys) {
       {.name = "state in the runtime directory",
        .text = "stateDir: /run/millrace/\n",
        .error = "c.yaml:1: stateDir: /run/millrace is also the runtimeDir; allowed: another directory than runtimeDir"},
+      {.name = "service range in the pool",
+       .text = "services:\n  ipv4: 10.240.0.0/12\n",
+       .error =
+           "c.yaml:2: services.ipv4: 10.240.0.0/12 and the pool 10.244.0.0/16 overlap; allowed: a prefix apart from "
+           "ipam.ipv4.pool"},
+      {.name = "gateway in the service range",
+       .text = "gateway:\n  ipv4: 10.100.0.1\n",
+       .error = "c.yaml:2: gateway.ipv4: the gateway 10.100.0.1 is in 10.96.0.0/12; allowed: a prefix without "
+                "gateway.ipv4"},
+      {.name = "masquerade ports that are node ports",
+       .text = "nat:\n  portRange: 20000-31000\n",
+       .error = "c.yaml:2: nat.portRange: 20000-31000 has node ports in it; allowed: a range apart from 30000-32767"},
       {.name = "uplink is the host port",
        .text = "uplink: millrace0s\n",
        .error = "c.yaml:1: uplink: millrace0s belongs to the host port; allowed: another interface than the host "

@@ -48,9 +48,51 @@ TEST(Config, DefaultsOfAnEmptyFile) {
     EXPECT_EQ(config.ipam.ipv6->prefix.to_string(), "fd00:10:244::/112");
     EXPECT_EQ(config.ipam.ipv6->block_bits, 120);
     EXPECT_EQ(config.ipam.block_index, 0u);
+    EXPECT_TRUE(config.ipam.ipv4->nat_outgoing && config.ipam.ipv6->nat_outgoing);
+    EXPECT_TRUE(config.node_addresses.empty());
+    EXPECT_EQ(config.nat.port_first, 40960);
+    EXPECT_EQ(config.nat.port_last, 65535);
+    EXPECT_TRUE(config.nat.excluded.empty());
+    ASSERT_TRUE(config.services.ipv4 && config.services.ipv6);
+    EXPECT_EQ(config.services.ipv4->to_string(), "10.96.0.0/12");
+    EXPECT_EQ(config.services.ipv6->to_string(), "fd00:10:96::/112");
+    EXPECT_EQ(config.dns_servers(), std::vector{*net::IpAddress::parse("10.96.0.10")});
+    EXPECT_EQ(config.dns.domain, "cluster.local");
     EXPECT_EQ(config.switch_socket(), "/run/millrace/switch.sock");
     EXPECT_EQ(config.agent_socket(), "/run/millrace/agent.sock");
   }
+}
+
+TEST(Config, KeysOfServices) {
+  const Config config = parsed(R"(
+uplink: none
+nodeAddresses: [192.0.2.1, "2001:db8::1"]
+ipam:
+  ipv4:
+    natOutgoing: false
+nat:
+  portRange: 50000-50999
+  excluded: [10.0.0.0/8, "fd00::/8"]
+services:
+  ipv4: none
+  ipv6: fd00:20::/112
+dns:
+  domain: example.internal
+)");
+  EXPECT_EQ(config.uplink, "");
+  ASSERT_EQ(config.node_addresses.size(), 2u);
+  EXPECT_EQ(config.node_addresses[1].to_string(), "2001:db8::1");
+  EXPECT_FALSE(config.ipam.ipv4->nat_outgoing);
+  EXPECT_TRUE(config.ipam.ipv6->nat_outgoing);
+  EXPECT_EQ(config.nat.port_first, 50000);
+  EXPECT_EQ(config.nat.port_last, 50999);
+  ASSERT_EQ(config.nat.excluded.size(), 2u);
+  EXPECT_EQ(config.nat.excluded[0].to_string(), "10.0.0.0/8");
+  EXPECT_FALSE(config.services.ipv4);
+  EXPECT_EQ(config.dns_servers(), std::vector{*net::IpAddress::parse("fd00:20::a")});
+  EXPECT_EQ(config.dns.domain, "example.internal");
+  EXPECT_EQ(parsed("uplink: auto").uplink, "auto");
+  EXPECT_EQ(parsed("dns: {servers: [192.0.2.53]}").dns_servers(), std::vector{*net::IpAddress::parse("192.0.2.53")});
 }
 
 TEST(Config, EveryKeyIsRead) {

@@ -184,6 +184,28 @@ struct SctpHeader {
 };
 static_assert(sizeof(SctpHeader) == 12 && WireFormat<SctpHeader>);
 
+/// What each chunk of SCTP starts with (RFC 9260 3.2). Chunks are padded to 4 bytes; the length does not count that.
+struct SctpChunk {
+  static constexpr std::uint8_t kTagReflected = 0x01;  // ABORT, SHUTDOWN COMPLETE: the T bit
+
+  std::uint8_t type;
+  std::uint8_t flags;
+  Be16 length;  // this header included
+};
+static_assert(sizeof(SctpChunk) == 4 && WireFormat<SctpChunk>);
+
+/// INIT and INIT ACK without what follows the tag (RFC 9260 3.3.2).
+struct SctpInitChunk {
+  SctpChunk chunk;
+  Be32 initiate_tag;  // what the other side's packets carry from now on; not 0
+};
+static_assert(sizeof(SctpInitChunk) == 8 && WireFormat<SctpInitChunk>);
+
+namespace sctp_chunk {
+inline constexpr std::uint8_t kData = 0, kInit = 1, kInitAck = 2, kHeartbeat = 4, kAbort = 6, kShutdown = 7,
+                              kShutdownAck = 8, kCookieEcho = 10, kCookieAck = 11, kShutdownComplete = 14;
+}
+
 /// The 8 bytes that ICMP and ICMPv6 messages start with.
 struct IcmpHeader {
   std::uint8_t type;

@@ -198,7 +198,10 @@ void FlowTable<Line>::end_flow(FlowId id, const Probe& original, const Probe& re
 template <typename Line>
 void FlowTable<Line>::end_flow(FlowId id) noexcept {
   const Line* const pair = lines_ + std::size_t{id} * 2;
-  end_flow(id, index_.probe(hash_(pair[0].key)), index_.probe(hash_(pair[1].key)));
+  const Probe original = index_.probe(hash_(pair[0].key)), reply = index_.probe(hash_(pair[1].key));
+  index_.prefetch(original);
+  index_.prefetch(reply);
+  end_flow(id, original, reply);
 }
 
 template <typename Line>

@@ -1,14 +1,20 @@
 /// FragmentTable: the ports of a fragmented packet, remembered from its first fragment for those that follow.
 ///
-/// Shape:   a small set-associative table keyed by source, destination, protocol and identification; an entry lives
-///          kFragmentLifetime and is replaced by newer ones, oldest of its set first. A fragment that comes before its
-///          first is not kept back: it is dropped by name (kFragmentWithoutFirst; RFC 4787 REQ-14 asks for order only).
-/// Thread:  the owning worker; fixed size.
+/// Shape:   a small set-associative table keyed by source, destination, identification and, for IPv4, the protocol. In
+///          IPv6 that is a value too: the later fragments name the header behind the fragment header, which may be an
+///          extension (RFC 8200 4.5 keys without it). An entry lives kFragmentLifetimeMs from its first fragment and is
+///          replaced by newer ones, oldest of its set first. A fragment that comes before its first is not kept back:
+///          it is dropped by name (Drop::kFragmentWithoutFirst; RFC 4787 REQ-14 asks for order only). Protocols without
+///          ports need no entry: their fragments go on in any order.
+/// Hash:    keyed with the seed: who sends fragments cannot choose the set.
+/// Thread:  the owning worker; fixed size. Never allocates after construction.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <span>
+#include <vector>
 
+#include "nat/address_words.h"
 #include "nat/flow_line.h"
 #include "net/packet.h"
 
@@ -16,18 +22,38 @@ namespace millrace::nat {
 
 inline constexpr TickMs kFragmentLifetimeMs = 30'000;  // RFC 791: reassembly gives up earlier; RFC 8200 4.5: 60 s
 inline constexpr unsigned kFragmentTableSize = 4096;
+inline constexpr unsigned kFragmentWays = 4;
 
 class FragmentTable {
  public:
   explicit FragmentTable(std::uint64_t seed);
-  ~FragmentTable();
-  /// A first fragment is noted; a later one gets its ports into packet.headers (has_l4 stays false).
-  /// False: a later fragment whose first was not seen. Precondition: parsed, headers.is_fragment.
+  /// A first fragment is noted; a later one gets its ports into packet.headers, and in IPv6 the protocol (has_l4 stays
+  /// false). False: a later fragment whose first was not seen. Precondition: parsed, headers.is_fragment.
   bool follow(net::Packet& packet, TickMs now) noexcept;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;  // contract sketch
+  struct Key {
+    AddressWords source;
+    AddressWords destination;
+    std::uint32_t id = 0;
+    std::uint8_t family = 0;    // 4, 6; 0: no entry
+    std::uint8_t protocol = 0;  // IPv6: 0
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  struct Entry {
+    Key key;
+    TickMs begin = 0;
+    std::uint16_t source_port = 0;
+    std::uint16_t destination_port = 0;
+    std::uint8_t l4_protocol = 0;
+  };
+
+  static Key key_of(const net::Packet& packet) noexcept;
+  std::span<Entry> set_of(const Key& key) noexcept;
+  void note(const Key& key, const net::Headers& headers, TickMs now) noexcept;
+
+  std::vector<Entry> entries_;
+  std::uint64_t seed_;
 };
 
 }  // namespace millrace::nat

@@ -121,4 +121,18 @@ unsigned fragment_ipv4(const Packet& packet, std::uint32_t mtu_bytes, std::span<
   return plan.count;
 }
 
+std::uint32_t fragment_id(const Packet& packet) noexcept {
+  if (packet.headers.l3 == L3::kIpv4) return ipv4(packet).id.host();
+  // parse() has walked this way: there is a fragment header, and all in front of it is whole.
+  const std::uint8_t* at = packet.data + packet.headers.l3_offset;
+  std::uint8_t kind = view<Ipv6Header>(at).next_header;
+  at += sizeof(Ipv6Header);
+  while (kind != ipv6_next_header::kFragment) {
+    const auto& extension = view<Ipv6Extension>(at);
+    at += extension.bytes(kind);
+    kind = extension.next_header;
+  }
+  return view<Ipv6FragmentHeader>(at).id.host();
+}
+
 }  // namespace millrace::net

@@ -32,12 +32,6 @@ Drop parse_fragment_header(const Ipv6FragmentHeader& fragment, Headers& headers)
   return check_fragment(fragment.offset_bytes(), fragment.more_fragments(), carried, fixed, headers);
 }
 
-/// Bytes of the extension header at l4_offset that is not a fragment header.
-std::uint32_t extension_bytes(std::uint8_t kind, const Ipv6Extension& extension) noexcept {
-  if (kind == ipv6_next_header::kAuthentication) return (extension.length_units + 2u) * 4u;
-  return (extension.length_units + 1u) * 8u;
-}
-
 /// A routing header that still names hops: type and segments left are bytes 2 and 3 (RFC 8200 4.4).
 bool has_hops_left(Frame frame, const Headers& headers) noexcept { return frame[headers.l4_offset + 3u] != 0; }
 
@@ -51,7 +45,7 @@ Drop parse_extension(Frame frame, std::uint32_t end, bool seen_fragment, Headers
     return parse_fragment_header(view<Ipv6FragmentHeader>(frame.data() + headers.l4_offset), headers);
   }
   const auto& extension = view<Ipv6Extension>(frame.data() + headers.l4_offset);
-  const std::uint32_t bytes = extension_bytes(kind, extension);
+  const std::uint32_t bytes = extension.bytes(kind);
   if (bytes > end - headers.l4_offset) return Drop::kIpv6BadExtension;
   if (kind == ipv6_next_header::kRouting && has_hops_left(frame, headers)) return Drop::kSourceRouted;
   headers.l4_protocol = extension.next_header;

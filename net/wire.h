@@ -132,11 +132,17 @@ inline constexpr std::uint8_t kHopByHop = 0, kRouting = 43, kFragment = 44, kEsp
                               kDestination = 60, kMobility = 135;
 }
 
-/// Hop-by-hop, routing and destination options: length_units * 8 + 8 bytes (RFC 8200 4.3).
-/// Authentication header: (length_units + 2) * 4 bytes (RFC 4302 2.2).
+/// What an extension header starts with; a fragment header has a length of its own.
 struct Ipv6Extension {
   std::uint8_t next_header;
   std::uint8_t length_units;
+
+  /// Bytes of this header, which is of the given kind: hop-by-hop, routing and destination options (RFC 8200 4.3) or
+  /// authentication (RFC 4302 2.2).
+  std::uint32_t bytes(std::uint8_t kind) const noexcept {
+    if (kind == ipv6_next_header::kAuthentication) return (length_units + 2u) * 4u;
+    return (length_units + 1u) * 8u;
+  }
 };
 static_assert(sizeof(Ipv6Extension) == 2 && WireFormat<Ipv6Extension>);
 

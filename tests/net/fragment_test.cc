@@ -183,5 +183,28 @@ TEST(Fragment, RefusesToCutATcpHeader) {
   EXPECT_EQ(fragment(*packet, 44).count, 10u);
 }
 
+TEST(FragmentId, IsFoundInBothFamiliesBehindWhateverHeaders) {
+  const auto ip6 = [] { return eth().ipv6("fd00::1", "fd00::2"); };
+  const struct {
+    const char* name;
+    PacketBuilder packet;
+    std::uint32_t id;
+  } rows[] = {
+      {"IPv4", ip().fragment(0, true, 0xabcd).udp(1, 2).payload(24u), 0xabcd},
+      {"IPv4, later", ip().fragment(800, false, 0xabcd).payload(24u), 0xabcd},
+      {"IPv6", ip6().ipv6_fragment(0, true, 0xdeadbeef).udp(1, 2).payload(24u), 0xdeadbeef},
+      {"IPv6, later", ip6().ipv6_fragment(800, false, 0xdeadbeef).payload(24u), 0xdeadbeef},
+      {"IPv6 between other headers",
+       ip6().extension(0, 16).extension(51, 24).ipv6_fragment(0, true, 7).extension(60).udp(1, 2).payload(24u), 7},
+      {"IPv6 behind a VLAN tag", eth().vlan(5).ipv6("fd00::1", "fd00::2").ipv6_fragment(8, true, 9).payload(24u), 9},
+  };
+  for (const auto& row : rows) {
+    TestPacket packet(row.packet.bytes(), 0, 0);
+    ASSERT_EQ(packet.parse(), Drop::kNone) << row.name;
+    ASSERT_TRUE(packet->headers.is_fragment) << row.name;
+    EXPECT_EQ(fragment_id(*packet), row.id) << row.name;
+  }
+}
+
 }  // namespace
 }  // namespace millrace::tests

@@ -57,7 +57,7 @@ class PacketBuilder {
   PacketBuilder& protocol(std::uint8_t protocol);  // ipv4, ipv6: what no header behind sets
   PacketBuilder& dont_fragment();                  // ipv4
   PacketBuilder& fragment(std::uint32_t offset_bytes, bool more, std::uint16_t id = 1);  // ipv4
-  PacketBuilder& sequence(std::uint32_t sequence, std::uint32_t acknowledgment);  // tcp
+  PacketBuilder& sequence(std::uint32_t sequence, std::uint32_t acknowledgment);         // tcp
   PacketBuilder& options(Bytes options);  // ipv4, tcp; padded with zeros to 4 bytes
   /// Leaves the L4 checksum as a sender with checksum offload does (checksum.h).
   PacketBuilder& partial_checksum();  // udp, tcp, sctp

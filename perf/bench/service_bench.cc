@@ -87,7 +87,7 @@ Services build_all(const std::vector<nat::ServiceSpec>& specs) {
 void build(benchmark::State& state) {
   const auto specs = specs_of(static_cast<unsigned>(state.range(0)));
   std::size_t bytes = 0, backends = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     const auto table = nat::ServiceTable::build(build_all(specs)).value();
     state.PauseTiming();
     bytes = table->memory_bytes();
@@ -104,7 +104,7 @@ BENCHMARK(build)->ArgName("services")->Arg(1000)->Arg(10'000)->Unit(benchmark::k
 void build_set(benchmark::State& state) {
   const auto spec = spec_of(0, static_cast<unsigned>(state.range(0)), 0x0b000000);
   std::size_t bytes = 0;
-  for (auto _ : state) bytes = nat::build_service(spec).value()->memory_bytes();
+  while (state.KeepRunning()) bytes = nat::build_service(spec).value()->memory_bytes();
   state.counters["bytes/backend"] = static_cast<double>(bytes) / static_cast<double>(state.range(0));
 }
 BENCHMARK(build_set)
@@ -123,7 +123,7 @@ void change_one(benchmark::State& state) {
   Services services = build_all(specs);
   auto table = nat::ServiceTable::build(services).value();
   unsigned round = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     const unsigned changed = ++round * 7919 % static_cast<unsigned>(services.size());
     specs[changed].backend_sets[0][0].port ^= 1;
     services[changed] = nat::build_service(specs[changed]).value();
@@ -147,7 +147,7 @@ void choose(benchmark::State& state) {
   constexpr unsigned kChoices = 4096;
   Cycles cycles;
   std::uint64_t number = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     cycles.measure([&] {
       for (unsigned i = 0; i < kChoices; ++i) {
         const std::uint64_t hash = net::mix64(++number);
@@ -166,7 +166,7 @@ void choose_cold(benchmark::State& state) {
   std::vector<std::uint8_t> evict(kEvictBytes);
   Cycles cycles;
   std::uint64_t number = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     for (std::size_t i = 0; i < evict.size(); i += 64) benchmark::DoNotOptimize(++evict[i]);
     for (unsigned i = 0; i < kColdChoices; ++i) {
       const std::uint64_t hash = net::mix64(++number);
@@ -184,7 +184,7 @@ void has_backend(benchmark::State& state) {
   constexpr unsigned kQuestions = 4096;
   Cycles cycles;
   std::uint64_t number = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     cycles.measure([&] {
       for (unsigned i = 0; i < kQuestions; ++i) {
         const std::uint64_t hash = net::mix64(++number);
@@ -208,7 +208,7 @@ void no_frontend(benchmark::State& state) {
   Cycles cycles;
   std::uint64_t number = 0;
   const auto source = net::Ipv4::from_host(0x0a000001);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     cycles.measure([&] {
       for (unsigned i = 0; i < kChoices; ++i) {
         const std::uint64_t hash = net::mix64(++number);

@@ -72,8 +72,8 @@ TEST(MaglevTable, GivesEveryBackendTheSameShareButForOneEntry) {
 
 /// What the paper's algorithm gives on its own words: permutations in full, then turns. Table 1 of the paper.
 TEST(MaglevTable, IsThePapersPseudocode) {
+  constexpr std::uint32_t size = maglev_size(9);
   const auto keys = keys_of(9);
-  const std::uint32_t size = maglev_size(keys.size());
   std::vector<std::vector<std::uint32_t>> permutation(keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const std::uint64_t offset = (keys[i] >> 32) % size, skip = (keys[i] & 0xffffffff) % (size - 1) + 1;

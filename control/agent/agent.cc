@@ -10,9 +10,11 @@
 #include "control/agent/pod_manager.h"
 #include "control/agent/port_specs.h"
 #include "control/agent/reconcile.h"
+#include "control/agent/reserved_ports.h"
 #include "control/agent/store.h"
 #include "control/agent/switch_client.h"
 #include "control/agent/sysctl.h"
+#include "control/agent/uplink.h"
 #include "control/api/unix_socket.h"
 
 namespace millrace::control::agent {
@@ -43,7 +45,17 @@ HostPort host_port_of(const config::Config& config, std::vector<AddressBlock> bl
           .gateway_ipv4 = config.gateway.ipv4,
           .gateway_ipv6 = config.gateway.ipv6,
           .blocks = std::move(blocks),
-          .extra_pods = {}};
+          .extra_pods = {},
+          .services = {}};
+}
+
+std::vector<net::Prefix> service_ranges(const config::Config& config, const std::vector<AddressBlock>& blocks) {
+  std::vector<net::Prefix> ranges;
+  for (const AddressBlock& block : blocks) {
+    const auto& range = block.family() == 4 ? config.services.ipv4 : config.services.ipv6;
+    if (range) ranges.push_back(*range);
+  }
+  return ranges;
 }
 
 }  // namespace
@@ -80,15 +92,24 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
 
   HostPort host = host_port_of(config, *blocks);
   host.extra_pods = addresses_outside(*kept, *blocks);
+  host.services = service_ranges(config, *blocks);
+  auto node = find_node_network(config);
+  if (!node) return node.error();
   auto host_mac = ensure_host_port(host);
   if (!host_mac) return host_mac.error();
   set_host_forwarding(config.host_forwarding, *blocks);
+  const PortSet nat_ports = port_range(config.nat.port_first, config.nat.port_last);
+  if (auto reserved = reserve_ports(*parts->store, nat_ports); !reserved) {
+    spdlog::warn("nat.portRange: {}", reserved.error().message);
+  }
 
   std::vector<api::PortSpec> ports = {host_port(config, *blocks, *host_mac)};
-  for (const Attachment& attachment : *kept) ports.push_back(pod_port(attachment));
+  for (const Attachment& attachment : *kept) { ports.push_back(pod_port(attachment, node->masquerades())); }
+  if (node->uplink) ports.push_back(uplink_port(config, *node->uplink));
   parts->the_switch =
       std::make_unique<SwitchClient>(config.switch_socket(), gateway(config, *blocks), std::move(ports));
-  parts->pods = std::make_unique<PodManager>(*parts->store, *parts->the_switch, host);
+  parts->the_switch->set_nat(nat_of(config, *node, *blocks));
+  parts->pods = std::make_unique<PodManager>(*parts->store, *parts->the_switch, host, node->masquerades());
   parts->service =
       std::make_unique<AgentService>(config.node_name, *parts->store, *parts->the_switch, *parts->pods, *blocks);
   auto server = api::UnixServer::listen(config.agent_socket(), *parts->service);
@@ -114,6 +135,7 @@ net::Result<void> clean_up(const config::Config& config, bool with_pods) {
   for (const Attachment& attachment : *attachments) {
     if (auto removed = remove_link_if_there(attachment.host_interface); !removed) return removed;
   }
+  if (auto released = release_ports(**store); !released) return released;
   return remove_host_port(config.host_port);
 }
 

@@ -52,6 +52,7 @@ void set_sysctls(const HostPort& port) {
   const std::string v6 = "ipv6/conf/" + port.name + "/";
   std::vector<std::pair<std::string, std::string>> settings = {
       {v4 + "forwarding", "1"},
+      {v4 + "accept_local", "1"},
       {v4 + "rp_filter", "2"},  // loose, RFC 3704 s.2.4: a pod's answer may leave by another interface than it came
   };
   if (has_ipv6()) {
@@ -86,6 +87,7 @@ net::Result<void> set_routes(Netlink& netlink, int index, const HostPort& port) 
   std::vector<net::Prefix> wanted;
   for (const AddressBlock& block : port.blocks) wanted.push_back(block.block());
   for (const net::IpAddress& pod : port.extra_pods) wanted.push_back(host_prefix(pod));
+  for (const net::Prefix& range : port.services) wanted.push_back(range);
   for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
     if (family == 6 && !has_ipv6()) continue;
     auto present = netlink.routes(index, family);

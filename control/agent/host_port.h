@@ -2,7 +2,9 @@
 ///
 /// Shape:   NAME (millrace0) is the node's end: the first address of each block as /32 and /128, and a route to each
 ///          block by way of the gateway, which the switch answers for. NAME + "s" is the switch's end: no address.
-///          It stays when the agent ends, so the pods keep the node; remove_host_port() takes it away.
+///          Service ranges are routed like the blocks, with the same source. What the switch masquerades comes in by
+///          NAME with an address of the node itself: accept_local and a loose rp_filter let it pass. It stays when the
+///          agent ends, so the pods keep the node; remove_host_port() takes it away.
 /// Errors:  kFailedPrecondition when an interface of that name is something else.
 /// Thread:  any, one call at a time.
 #pragma once
@@ -25,6 +27,7 @@ struct HostPort {
   std::vector<AddressBlock> blocks;
   /// Addresses of pods that lie in no block: delegated ones, and those of a block this node had before.
   std::vector<net::IpAddress> extra_pods;
+  std::vector<net::Prefix> services;  // of families that have a block
 
   std::string switch_end() const { return name + "s"; }
 };

@@ -75,6 +75,8 @@ class Netlink {
   net::Result<void> remove_route(int index, const LinkRoute& route);
   /// Unicast routes of the main table with `index` as their only link. `source` is left out.
   net::Result<std::vector<LinkRoute>> routes(int index, std::uint8_t family);
+  /// Name of the link of the default route with the lowest metric; "" when there is none.
+  net::Result<std::string> default_route_link(std::uint8_t family);
 
  private:
   struct Close {

@@ -1,7 +1,11 @@
 // Addresses and routes of netlink.h.
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <netlink/netlink.h>
+
+#include <array>
+#include <string>
 
 #include "control/agent/netlink.h"
 #include "control/agent/nl_object.h"
@@ -137,6 +141,29 @@ net::Result<std::vector<LinkRoute>> Netlink::routes(int index, std::uint8_t fami
     if (auto route = describe(reinterpret_cast<rtnl_route*>(object), index, family)) found.push_back(*route);
   }
   return found;
+}
+
+net::Result<std::string> Netlink::default_route_link(std::uint8_t family) {
+  nl_cache* all = nullptr;
+  if (const int code = rtnl_route_alloc_cache(socket_.get(), nl_family(family), 0, &all); code < 0) {
+    return nl_error("listing routes", code);
+  }
+  const NlPtr<nl_cache> cache(all);
+  std::string name;
+  std::uint32_t metric = 0;
+  for (nl_object* object = nl_cache_get_first(all); object != nullptr; object = nl_cache_get_next(object)) {
+    auto* route = reinterpret_cast<rtnl_route*>(object);
+    const auto destination = from_nl(rtnl_route_get_dst(route), family);
+    if (rtnl_route_get_table(route) != RT_TABLE_MAIN || rtnl_route_get_type(route) != RTN_UNICAST) continue;
+    if (!destination || destination->length_bits != 0 || rtnl_route_get_nnexthops(route) == 0) continue;
+    std::array<char, IF_NAMESIZE> buffer{};
+    const int index = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));
+    if (index <= 0 || if_indextoname(static_cast<unsigned>(index), buffer.data()) == nullptr) continue;
+    if (!name.empty() && rtnl_route_get_priority(route) >= metric) continue;
+    name = buffer.data();
+    metric = rtnl_route_get_priority(route);
+  }
+  return name;
 }
 
 }  // namespace millrace::control::agent

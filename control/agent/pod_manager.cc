@@ -109,7 +109,7 @@ net::Result<std::uint64_t> PodManager::connect(const Netns& netns, const Attachm
     if (!is_extra(address)) continue;
     if (auto routed = add_pod_route(host_, address); !routed) return routed.error();
   }
-  return switch_.add_port(pod_port(attachment));
+  return switch_.add_port(pod_port(attachment, masquerade_));
 }
 
 net::Result<void> PodManager::tear_down(const Attachment& attachment, bool link_made) {

@@ -34,8 +34,9 @@ struct AddedPod {
 class PodManager {
  public:
   /// `host` is the host port as it was made; its name is the instance that host interface names are made from.
-  PodManager(Store& store, SwitchClient& the_switch, HostPort host)
-      : store_(store), switch_(the_switch), host_(std::move(host)) {}
+  /// `masquerade`: pods' packets to the outside leave with the node's address.
+  PodManager(Store& store, SwitchClient& the_switch, HostPort host, bool masquerade)
+      : store_(store), switch_(the_switch), host_(std::move(host)), masquerade_(masquerade) {}
 
   net::Result<AddedPod> add(const PodRequest& request);
   net::Result<void> del(const AttachmentKey& key);
@@ -60,6 +61,7 @@ class PodManager {
   Store& store_;
   SwitchClient& switch_;
   const HostPort host_;
+  const bool masquerade_;
   KeyLocks locks_;
 };
 

@@ -4,7 +4,7 @@
 
 namespace millrace::control::agent {
 
-api::PortSpec pod_port(const Attachment& attachment) {
+api::PortSpec pod_port(const Attachment& attachment, bool masquerade) {
   constexpr std::size_t kMaxDescription = 253;
   api::PortSpec port;
   port.set_name(attachment.host_interface);
@@ -13,6 +13,7 @@ api::PortSpec pod_port(const Attachment& attachment) {
   port.set_mac(to_bytes(attachment.mac));
   for (const net::IpAddress& address : attachment.addresses) port.add_addresses(to_bytes(address));
   port.set_mtu(attachment.mtu);
+  port.set_masquerade(masquerade);
   const std::string what = attachment.pod_name.empty() ? "container " + attachment.key.container_id
                                                        : attachment.pod_namespace + "/" + attachment.pod_name;
   port.set_description(what.substr(0, kMaxDescription));

@@ -13,7 +13,8 @@
 
 namespace millrace::control::agent {
 
-api::PortSpec pod_port(const Attachment& attachment);
+/// `masquerade`: its packets to the outside leave with the node's address.
+api::PortSpec pod_port(const Attachment& attachment, bool masquerade);
 api::PortSpec host_port(const config::Config& config, const std::vector<AddressBlock>& blocks, const net::Mac& mac);
 /// ICMP errors come from the node's own address, so that a traceroute shows the node; without a block, from the
 /// gateway's.

@@ -19,7 +19,7 @@ using std::chrono::milliseconds;
 constexpr int kReconnectMinMs = 20;
 constexpr int kReconnectMaxMs = 200;
 constexpr milliseconds kOnePort{5000};
-constexpr milliseconds kEverything{30000};  // opening an AF_XDP port takes the kernel milliseconds; there may be 250
+constexpr milliseconds kEverything = SwitchClient::kLongApply;
 constexpr milliseconds kAfterRefusal{1000};
 constexpr int kRetries = 6;  // 100 ms doubling: about 6 s in all
 
@@ -27,6 +27,7 @@ std::shared_ptr<grpc::Channel> open_restless_channel(const std::string& socket_p
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMinMs);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectMinMs);
+  arguments.SetMaxReceiveMessageSize(api::kMessageLimitBytes);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMaxMs);
   return grpc::CreateCustomChannel("unix:" + socket_path, grpc::InsecureChannelCredentials(), arguments);
 }
@@ -114,20 +115,26 @@ net::Result<void> SwitchClient::resync() {
   {
     const std::unique_lock order(apply_order_);
     api::ApplyRequest request;
+    std::size_t port_count = 0, service_count = 0;
     request.set_replace_all(true);
     *request.mutable_gateway() = gateway_;
     {
       const std::lock_guard guard(mutex_);
       for (const auto& [name, port] : ports_) *request.add_upsert_ports() = port;
+      for (const auto& [name, service] : services_) *request.add_upsert_services() = service;
+      port_count = ports_.size();
+      service_count = services_.size();
     }
-    auto reply = apply(request, kEverything);
+    if (nat_) *request.mutable_nat() = *nat_;
+    auto reply = apply_everything(std::move(request));
     if (!reply) return reply.error();
     for (const api::PortFailure& failure : reply->failures()) {
       spdlog::warn("switch: port {} could not be opened: {}", failure.name(), failure.message());
       failed.push_back(failure.name());
       message += (message.empty() ? "" : "; ") + failure.name() + ": " + failure.message();
     }
-    spdlog::info("switch: {} ports applied, generation {}", request.upsert_ports_size(), reply->generation());
+    spdlog::info("switch: {} ports and {} services applied, generation {}", port_count, service_count,
+                 reply->generation());
     set_status(true, message);
   }
   retry(std::move(failed));

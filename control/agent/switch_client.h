@@ -1,10 +1,10 @@
 /// The agent's line to the switch: keeps it in the desired state, whoever of the two restarts.
 ///
-/// Shape:   the desired state is the gateway, the host port and the pods' ports by name. A thread holds a Watch stream
+/// Shape:   the desired state is the gateway, the masquerade, ports and services by name. A thread holds a Watch stream
 ///          open; when the stream begins with a new instance of the switch, all of the state goes there in one
 ///          Apply(replace_all). When the stream ends, gRPC connects again as soon as it can (tries at most 5 a second).
-///          Between, each add_port and remove_port is one Apply. A resync and these exclude one another, so a resync
-///          never takes away a port that was added meanwhile.
+///          Between, each add_port, remove_port and update_services is an Apply. A resync and these exclude one
+///          another, so a resync never takes away a port that was added meanwhile.
 /// Errors:  kUnavailable, at once, while the switch is away; else what the switch answered.
 /// Thread:  any, after start(). The thread sleeps in the stream: no polling.
 #pragma once
@@ -18,7 +18,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,6 +32,9 @@ namespace millrace::control::agent {
 
 class SwitchClient {
  public:
+  /// Opening an AF_XDP port takes the kernel milliseconds, and there may be 250; a large service's tables take as long.
+  static constexpr std::chrono::milliseconds kLongApply{30000};
+
   struct Status {
     bool in_sync = false;
     std::string message;  // why not, or which ports could not be opened
@@ -52,6 +57,13 @@ class SwitchClient {
   net::Result<void> remove_port(const std::string& name);
   /// Is the port part of the desired state?
   bool has_port(const std::string& name) const;
+  /// What is translated besides services. Before start().
+  void set_nat(api::Nat nat) { nat_ = std::move(nat); }
+  /// Adds or replaces services, and removes those named, as one change. They are part of the desired state at once,
+  /// also with the switch away (kUnavailable: its return brings them). Services that the switch refuses are taken out
+  /// of the desired state, the others are in force; the error is the first refusal. Returns the generation.
+  net::Result<std::uint64_t> update_services(const std::vector<api::Service>& upserts,
+                                             const std::vector<std::string>& removes);
   /// Does the switch have the port as it is desired?
   net::Result<void> check_port(const std::string& name);
 
@@ -66,6 +78,11 @@ class SwitchClient {
   /// Follows one Watch stream to its end. True when the switch came into the desired state meanwhile.
   bool follow(grpc::ClientContext& context);
   net::Result<void> resync();
+  /// All of the desired state in one request; when the switch refuses it, the services once more one after another.
+  net::Result<api::ApplyReply> apply_everything(api::ApplyRequest request);
+  /// In one request, and when that is refused in two halves, and so on: what is refused alone is taken out of the
+  /// desired state. The first refusal is kept in `refusal`; false: the switch is away.
+  bool apply_services(std::span<const api::Service> upserts, std::optional<net::Error>& refusal);
   /// Ports that could not be opened though their interface is there: tried again, for a while.
   void retry(std::vector<std::string> names);
   /// One such try: true when there is nothing left to try.
@@ -77,12 +94,15 @@ class SwitchClient {
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<api::Switch::Stub> stub_;
   const api::Gateway gateway_;
+  std::optional<api::Nat> nat_;
   const std::string socket_path_;
 
-  std::shared_timed_mutex apply_order_;  // shared: one port changes; exclusive: resync
+  std::mutex services_order_;            // one change of services after the other
+  std::shared_timed_mutex apply_order_;  // shared: one port, or services change; exclusive: resync
   mutable std::mutex mutex_;             // of everything below
   mutable std::condition_variable changed_;
   std::map<std::string, api::PortSpec> ports_;
+  std::map<std::string, api::Service> services_;
   Status status_;
   std::string instance_id_;  // of the switch that was brought into the desired state
   bool stopping_ = false;

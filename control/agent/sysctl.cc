@@ -25,12 +25,15 @@ net::Error file_error(const std::string& name, int number) {
 net::Result<std::string> read_sysctl(const std::string& name) {
   const int fd = open(path_of(name).c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return file_error(name, errno);
-  std::array<char, 128> buffer{};
-  const ssize_t length = read(fd, buffer.data(), buffer.size());
+  std::array<char, 4096> buffer{};
+  std::string value;
+  ssize_t length = 0;
+  while ((length = read(fd, buffer.data(), buffer.size())) > 0) {
+    value.append(buffer.data(), static_cast<std::size_t>(length));
+  }
   const int number = errno;
   close(fd);
   if (length < 0) return file_error(name, number);
-  std::string value(buffer.data(), static_cast<std::size_t>(length));
   while (!value.empty() && value.back() == '\n') value.pop_back();
   return value;
 }

@@ -134,7 +134,9 @@ void UnixServer::stop(std::chrono::milliseconds grace) {
 }
 
 std::shared_ptr<grpc::Channel> open_channel(const std::string& path) {
-  return grpc::CreateChannel(socket_uri(path), grpc::InsecureChannelCredentials());
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMessageLimitBytes);
+  return grpc::CreateCustomChannel(socket_uri(path), grpc::InsecureChannelCredentials(), arguments);
 }
 
 }  // namespace millrace::api

@@ -22,9 +22,9 @@
 namespace millrace::api {
 
 inline constexpr std::size_t kSocketPathLimitBytes = 107;
-/// Largest message a server takes; a longer one is answered RESOURCE_EXHAUSTED by gRPC. The whole desired state of a
-/// full switch is about a quarter of it.
-inline constexpr int kMessageLimitBytes = 4 << 20;
+/// Largest message a server or a client takes; a longer one is answered RESOURCE_EXHAUSTED by gRPC. The desired state
+/// of a full switch, a million backends in it, is about half of it.
+inline constexpr int kMessageLimitBytes = 64 << 20;
 /// Threads of a server, those that wait for requests included.
 inline constexpr int kServerThreadLimit = 32;
 

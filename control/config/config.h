@@ -22,6 +22,9 @@ namespace millrace::control::config {
 inline constexpr const char* kDefaultPath = "/etc/millrace/config.yaml";
 inline constexpr std::size_t kFileLimitBytes = 1 << 20;  // a longer file is refused unread
 inline constexpr std::size_t kErrorLimit = 20;           // errors of one file that are told
+// The switch takes 64 and 1024 (api::Nat); a few of them are the agent's own.
+inline constexpr std::size_t kNodeAddressLimit = 60;
+inline constexpr std::size_t kExcludedLimit = 1000;
 
 enum class Poll { kAdaptive, kAlways };
 enum class Hugepages { kAuto, k2M, k1G, kOff };

@@ -36,8 +36,6 @@ constexpr Range kBlockIndex{0, 0xffffffff};
 constexpr Range kService4{12, 28};  // at most 2^20 addresses, as kube-apiserver has it
 constexpr Range kService6{108, 124};
 constexpr Range kNatPort{1024, 65535};
-constexpr std::size_t kNodeAddressLimit = 64;
-constexpr std::size_t kExcludedLimit = 1024;
 constexpr std::size_t kDnsServerLimit = 3;  // resolv.conf(5): MAXNS
 
 Key text(std::string_view path, std::string_view fallback, std::string allowed, std::string_view about,

@@ -182,7 +182,8 @@ class HostPortTest : public PodLinkTest {
             .gateway_ipv4 = *net::Ipv4::parse("169.254.1.1"),
             .gateway_ipv6 = *net::Ipv6::parse("fe80::1"),
             .blocks = {block("10.244.0.0/16", 24, 0), block("fd00:10:244::/112", 120, 0)},
-            .extra_pods = {}};
+            .extra_pods = {},
+            .services = {}};
   }
   static std::vector<std::string> gateway_routes() {
     auto netlink = Netlink::open();

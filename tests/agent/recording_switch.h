@@ -44,11 +44,15 @@ class RecordingSwitch final : public api::Switch::Service {
     const std::lock_guard guard(mutex_);
     if (request->replace_all()) {
       ports_.clear();
+      services_.clear();
       ++resyncs_;
     }
     if (request->has_gateway()) gateway_ = request->gateway();
     for (const api::PortSpec& port : request->upsert_ports()) ports_[port.name()] = port;
     for (const std::string& name : request->remove_ports()) ports_.erase(name);
+    for (const api::Service& service : request->upsert_services()) services_[service.name()] = service;
+    for (const std::string& name : request->remove_services()) services_.erase(name);
+    if (request->has_nat()) nat_ = request->nat();
     for (const api::PortFailure& failure : reply->failures()) ports_.erase(failure.name());
     reply->set_generation(++generation_);
     changed_.notify_all();
@@ -77,6 +81,16 @@ class RecordingSwitch final : public api::Switch::Service {
     std::vector<std::string> names;
     for (const auto& [name, port] : ports_) names.push_back(name);
     return names;
+  }
+  std::vector<std::string> service_names() const {
+    const std::lock_guard guard(mutex_);
+    std::vector<std::string> names;
+    for (const auto& [name, service] : services_) names.push_back(name);
+    return names;
+  }
+  api::Nat nat() const {
+    const std::lock_guard guard(mutex_);
+    return nat_;
   }
   api::PortSpec port(const std::string& name) const {
     const std::lock_guard guard(mutex_);
@@ -107,7 +121,9 @@ class RecordingSwitch final : public api::Switch::Service {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, api::PortSpec> ports_;
+  std::map<std::string, api::Service> services_;
   api::Gateway gateway_;
+  api::Nat nat_;
   std::uint64_t generation_ = 0;
   int resyncs_ = 0;
   bool ending_ = false;

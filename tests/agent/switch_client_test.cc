@@ -187,6 +187,80 @@ TEST_F(SwitchClientTest, loses_no_port_that_is_added_while_the_switch_restarts) 
   EXPECT_EQ(the_switch->names(), answered);
 }
 
+api::Service service(const std::string& name, std::uint32_t affinity_seconds = 0) {
+  api::Service made;
+  made.set_name(name);
+  made.set_affinity_seconds(affinity_seconds);
+  return made;
+}
+
+TEST_F(SwitchClientTest, services_and_masquerade_are_part_of_the_desired_state) {
+  auto the_switch = serve("one");
+  SwitchClient client(socket_, gateway_, {});
+  api::Nat nat;
+  nat.set_masquerade_ipv4(std::string("\xc0\x00\x02\x01", 4));
+  client.set_nat(nat);
+  EXPECT_FALSE(client.update_services({service("a"), service("b")}, {}).ok()) << "not connected yet";
+  client.start();
+  ASSERT_TRUE(client.wait_for(true, kLong));
+  EXPECT_EQ(the_switch->service_names(), (Names{"a", "b"}));
+  EXPECT_EQ(the_switch->nat().masquerade_ipv4(), nat.masquerade_ipv4());
+  ASSERT_TRUE(client.update_services({service("c")}, {"a"}).ok());
+  EXPECT_EQ(the_switch->service_names(), (Names{"b", "c"}));
+  the_switch.reset();
+  ASSERT_TRUE(client.wait_for(false, kLong));
+  auto away = client.update_services({service("d")}, {"b"});
+  ASSERT_FALSE(away.ok());
+  EXPECT_EQ(away.error().code, net::ErrorCode::kUnavailable);
+  the_switch = serve("two");
+  ASSERT_TRUE(client.wait_for(true, kLong));
+  EXPECT_EQ(the_switch->service_names(), (Names{"c", "d"}));
+  EXPECT_EQ(the_switch->nat().masquerade_ipv4(), nat.masquerade_ipv4());
+}
+
+TEST_F(SwitchClientTest, a_service_that_the_switch_refuses_keeps_no_other_back) {
+  const auto no_bad_one = [](const api::ApplyRequest& request, api::ApplyReply&) {
+    for (const api::Service& each : request.upsert_services()) {
+      if (each.name().starts_with("bad")) return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, each.name());
+    }
+    return grpc::Status::OK;
+  };
+  auto the_switch = serve("one");
+  the_switch->judge = no_bad_one;
+  SwitchClient client(socket_, gateway_, {port("host")});
+  EXPECT_FALSE(client.update_services({service("a"), service("bad-1"), service("b"), service("c")}, {}).ok());
+  client.start();
+  ASSERT_TRUE(client.wait_for(true, kLong));
+  EXPECT_EQ(the_switch->service_names(), (Names{"a", "b", "c"})) << "a resync";
+  EXPECT_EQ(the_switch->names(), Names{"host"});
+  auto refused = client.update_services({service("d"), service("bad-2"), service("e")}, {"a"});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("bad-2"), std::string::npos);
+  EXPECT_EQ(the_switch->service_names(), (Names{"b", "c", "d", "e"})) << "a change";
+  EXPECT_TRUE(client.status().in_sync);
+}
+
+TEST_F(SwitchClientTest, sends_ten_thousand_services_in_one_message) {
+  auto the_switch = serve("one");
+  SwitchClient client(socket_, gateway_, {});
+  std::vector<api::Service> services;
+  for (int i = 0; i < 10'000; ++i) {
+    services.push_back(service(fmt::format("namespace/service-{}:https", i)));
+    for (int set = 0; set < 2; ++set) {
+      api::BackendSet& backends = *services.back().add_backend_sets();
+      for (int k = 0; k < 10; ++k) {
+        backends.add_backends()->set_address(std::string(16, static_cast<char>(k + 1)));
+        backends.mutable_backends(k)->set_port(8443);
+      }
+    }
+  }
+  EXPECT_FALSE(client.update_services(services, {}).ok());
+  client.start();
+  ASSERT_TRUE(client.wait_for(true, kLong));
+  EXPECT_EQ(the_switch->service_names().size(), 10'000u);
+  EXPECT_EQ(the_switch->resyncs(), 1) << "in one piece";
+}
+
 TEST_F(SwitchClientTest, check_tells_what_differs) {
   auto the_switch = serve("one");
   SwitchClient client(socket_, gateway_, {port("a")});

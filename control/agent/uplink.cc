@@ -1,0 +1,94 @@
+#include "control/agent/uplink.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "control/agent/netlink.h"
+#include "control/agent/requests.h"
+
+namespace millrace::control::agent {
+namespace {
+
+/// "" when there is no default route.
+net::Result<std::string> default_interface(Netlink& netlink) {
+  for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
+    auto name = netlink.default_route_link(family);
+    if (!name || !name->empty()) return name;
+  }
+  return std::string();
+}
+
+void add_prefix(const net::Prefix& prefix, api::RoutePrefix& message) {
+  message.set_address(to_bytes(prefix.address));
+  message.set_length(prefix.length_bits);
+}
+
+const net::IpAddress* first_of(const std::vector<net::IpAddress>& addresses, std::uint8_t family) {
+  const auto found = std::ranges::find(addresses, family, &net::IpAddress::family);
+  return found == addresses.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+net::Result<NodeNetwork> find_node_network(const config::Config& config) {
+  NodeNetwork node;
+  node.addresses = config.node_addresses;
+  if (config.uplink.empty()) return node;
+  auto netlink = Netlink::open();
+  if (!netlink) return netlink.error();
+  std::string name = config.uplink;
+  if (name == "auto") {
+    auto found = default_interface(*netlink);
+    if (!found) return found.error();
+    name = *found;
+    // The host port leads back to this switch; it is nobody's way to the world.
+    if (name.empty() || name == config.host_port) {
+      spdlog::info("uplink: auto: there is no default route: pods leave with their own addresses");
+      return node;
+    }
+  }
+  auto link = netlink->link(name);
+  if (!link) { return net::Error{link.error().code, "uplink: " + link.error().message}; }
+  node.uplink = Uplink{.interface = name, .mac = link->mac, .mtu = link->mtu};
+  if (!node.addresses.empty()) return node;
+  auto addresses = netlink->addresses(link->index);
+  if (!addresses) return addresses.error();
+  node.addresses = std::move(*addresses);
+  if (node.addresses.size() > config::kNodeAddressLimit) node.addresses.resize(config::kNodeAddressLimit);
+  return node;
+}
+
+api::PortSpec uplink_port(const config::Config& config, const Uplink& uplink) {
+  api::PortSpec port;
+  port.set_name(kUplinkPort);
+  port.set_kind(api::PORT_KIND_UPLINK);
+  port.set_interface(uplink.interface);
+  port.set_mac(to_bytes(uplink.mac));
+  // The switch's frames hold pods' packets; a larger one is none for them, and stays the kernel's.
+  port.set_mtu(std::min(uplink.mtu, config.mtu));
+  port.set_description("uplink of node " + config.node_name);
+  return port;
+}
+
+api::Nat nat_of(const config::Config& config, const NodeNetwork& node, const std::vector<AddressBlock>& blocks) {
+  api::Nat nat;
+  for (const net::IpAddress& address : node.addresses) nat.add_node_addresses(to_bytes(address));
+  for (const AddressBlock& block : blocks) {
+    const std::uint8_t family = block.family();
+    const net::IpAddress host = block.host();
+    const net::IpAddress* own = first_of(node.addresses, family);
+    (family == 4 ? *nat.mutable_masquerade_ipv4() : *nat.mutable_masquerade_ipv6()) = to_bytes(own ? *own : host);
+    nat.add_node_addresses(to_bytes(host));
+    const auto& pool = family == 4 ? config.ipam.ipv4 : config.ipam.ipv6;
+    // A port's packets are masqueraded or not for both families: one that is not has no outside.
+    const net::Prefix inside = pool->nat_outgoing ? pool->prefix : net::Prefix::of(pool->prefix.address, 0);
+    add_prefix(inside, *nat.add_not_masqueraded());
+    const auto& services = family == 4 ? config.services.ipv4 : config.services.ipv6;
+    if (services) add_prefix(*services, *nat.add_service_prefixes());
+  }
+  for (const net::Prefix& prefix : config.nat.excluded) add_prefix(prefix, *nat.add_not_masqueraded());
+  return nat;
+}
+
+}  // namespace millrace::control::agent

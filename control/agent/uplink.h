@@ -1,0 +1,48 @@
+/// The uplink: the node's interface to the world, and the addresses the world has for the node.
+///
+/// Shape:   key `uplink` names it, or `auto` takes that of the default route (IPv4's, else IPv6's) as it is at this
+///          moment. Addresses are key `nodeAddresses`, else the uplink's own without link-local ones, in the kernel's
+///          order, so that the primary one of a family is its first.
+/// Errors:  kNotFound when the interface that is named is not there. `auto` without a default route is no error.
+/// Thread:  any.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/agent/address_block.h"
+#include "control/api/switch.pb.h"
+#include "control/config/config.h"
+#include "net/address.h"
+#include "net/result.h"
+
+namespace millrace::control::agent {
+
+/// Name of the uplink's port in the switch.
+inline constexpr const char* kUplinkPort = "uplink";
+
+struct Uplink {
+  std::string interface;
+  net::Mac mac;
+  std::uint32_t mtu = 0;
+};
+
+struct NodeNetwork {
+  std::optional<Uplink> uplink;
+  std::vector<net::IpAddress> addresses;  // where node ports are; the first of a family is masqueraded with
+
+  /// Pods leave with the node's address: only with an uplink, since answers to it come back that way.
+  bool masquerades() const { return uplink.has_value(); }
+};
+
+net::Result<NodeNetwork> find_node_network(const config::Config& config);
+
+api::PortSpec uplink_port(const config::Config& config, const Uplink& uplink);
+
+/// What the switch translates besides services. Without an address of the node the host port's own is masqueraded with:
+/// that serves the node itself and a pod that reaches itself through a service.
+api::Nat nat_of(const config::Config& config, const NodeNetwork& node, const std::vector<AddressBlock>& blocks);
+
+}  // namespace millrace::control::agent

@@ -2,8 +2,8 @@
 ///
 /// Shape:   one atomic pointer; one seen-generation a worker. Quiescent-state reclamation (McKenney, RCU): a worker
 ///          that has loaded generation g at the top of a loop holds nothing of any earlier one.
-/// Thread:  `current` and `saw`: the worker itself. `publish`, `reclaim`, `seen_by_all`: one control thread at a time
-///          (the caller serialises).
+/// Thread:  `current` and `saw`: the worker itself. `publish`, `reclaim`: one control thread at a time (the caller
+///          serialises). `seen_by`, `seen_by_all`: any thread.
 #pragma once
 
 #include <array>
@@ -24,6 +24,9 @@ class Publisher {
   void publish(std::unique_ptr<const Snapshot> next);
   /// True when every worker has seen `generation` or a later one.
   bool seen_by_all(std::uint64_t generation) const noexcept;
+  bool seen_by(WorkerId worker, std::uint64_t generation) const noexcept {
+    return seen_[worker].generation.load(std::memory_order_acquire) >= generation;
+  }
   /// Frees snapshots that every worker has passed. Returns how many are still held.
   std::size_t reclaim();
 

@@ -23,6 +23,7 @@ enum class ErrorCode {
   kFailedPrecondition,
   kPermissionDenied,
   kUnavailable,
+  kDeadlineExceeded,  // not finished in time: may be done already, or be done later
   kInternal,
 };
 
@@ -92,6 +93,7 @@ inline Error resource_exhausted(std::string message) { return {ErrorCode::kResou
 inline Error failed_precondition(std::string message) { return {ErrorCode::kFailedPrecondition, std::move(message)}; }
 inline Error permission_denied(std::string message) { return {ErrorCode::kPermissionDenied, std::move(message)}; }
 inline Error unavailable(std::string message) { return {ErrorCode::kUnavailable, std::move(message)}; }
+inline Error deadline_exceeded(std::string message) { return {ErrorCode::kDeadlineExceeded, std::move(message)}; }
 inline Error internal_error(std::string message) { return {ErrorCode::kInternal, std::move(message)}; }
 
 }  // namespace millrace::net

@@ -17,7 +17,7 @@
 namespace millrace::control::agent {
 namespace {
 
-constexpr int kReceiveBuffer_bytes = 1 << 20;  // about 500 interfaces that go at the same moment
+constexpr int kReceiveBufferBytes = 1 << 20;  // about 500 interfaces that go at the same moment
 
 /// libnl's callback of each message; `context` is the LinkWatch::Gone.
 int on_message(nl_msg* message, void* context) {
@@ -48,7 +48,7 @@ net::Result<std::unique_ptr<LinkWatch>> LinkWatch::start(Gone gone) {
   nl_socket_disable_seq_check(socket);  // what nobody asked for has no number
   nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, on_message, const_cast<Gone*>(&watch->gone_));
   if (const int code = nl_connect(socket, NETLINK_ROUTE); code < 0) return nl_error("link watch", code);
-  if (const int code = nl_socket_set_buffer_size(socket, kReceiveBuffer_bytes, 0); code < 0) {
+  if (const int code = nl_socket_set_buffer_size(socket, kReceiveBufferBytes, 0); code < 0) {
     return nl_error("link watch: buffer", code);
   }
   if (const int code = nl_socket_set_nonblocking(socket); code < 0) return nl_error("link watch", code);

@@ -1,9 +1,9 @@
 /// net::Error <-> grpc::Status: one meaning on both sides of a socket.
 ///
 /// Shape:   ErrorCode is a subset of the gRPC canonical codes, so nothing is lost on the way there. On the way back a
-///          code that only gRPC itself gives becomes the nearest of ours: DEADLINE_EXCEEDED, CANCELLED and ABORTED
-///          kUnavailable (worth another try), OUT_OF_RANGE kInvalidArgument, UNIMPLEMENTED kFailedPrecondition, every
-///          other kInternal.
+///          code that gRPC itself gives becomes the nearest of ours: CANCELLED, ABORTED and DEADLINE_EXCEEDED, whoever
+///          gave it, kUnavailable (worth another try, may have been done), OUT_OF_RANGE kInvalidArgument, UNIMPLEMENTED
+///          kFailedPrecondition, every other kInternal.
 /// Thread:  any.
 /// Source:  grpc/status.h, "canonical codes".
 #pragma once

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <string>
 #include <thread>
 
 namespace millrace::control::switchd {
@@ -14,6 +15,15 @@ using std::chrono::steady_clock;
 constexpr microseconds kShortestStep{20};
 constexpr microseconds kLongestStep{1000};
 
+std::string missing_workers(const WorkerAccess& workers, std::uint64_t generation) {
+  std::string text;
+  for (unsigned i = 0; i < workers.publisher->worker_count(); ++i) {
+    if (workers.publisher->seen_by(static_cast<datapath::WorkerId>(i), generation)) continue;
+    text += fmt::format("{}worker {} (CPU {})", text.empty() ? "" : ", ", i, workers.cpus[i]);
+  }
+  return text;
+}
+
 }  // namespace
 
 net::Result<void> wait_until_passed(const WorkerAccess& workers, std::uint64_t generation) {
@@ -22,8 +32,10 @@ net::Result<void> wait_until_passed(const WorkerAccess& workers, std::uint64_t g
   for (microseconds step = kShortestStep; !workers.publisher->seen_by_all(generation);
        step = std::min(step * 2, kLongestStep)) {
     if (steady_clock::now() >= deadline) {
-      return net::unavailable(fmt::format("a worker has not passed to generation {} within {} ms; it is published",
-                                          generation, workers.ack_timeout.count()));
+      return net::deadline_exceeded(fmt::format(
+          "generation {} is in force, but {} has not passed to it within {} ms and forwards by an older one "
+          "until it does; the same request again waits again",
+          generation, missing_workers(workers, generation), workers.ack_timeout.count()));
     }
     std::this_thread::sleep_for(step);
   }

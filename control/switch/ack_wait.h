@@ -4,8 +4,9 @@
 /// a turn within microseconds. So this looks, and between looks sleeps in steps that double up to kLongestStep: the
 /// cost of an Apply is bounded, and a worker that forwards is not disturbed.
 ///
-/// Errors:  kUnavailable when ack_timeout is over; says the generation.
-/// Thread:  the control thread that applies.
+/// Errors:  kDeadlineExceeded when ack_timeout is over; says the generation and which workers are missing. The
+///          generation stays published: it is in force for the others, and for these at their next turn.
+/// Thread:  any control thread, several at once.
 #pragma once
 
 #include <cstdint>

@@ -3,10 +3,12 @@
 /// Shape:   a device belongs to an interface and stays with its worker. A port whose interface is open already, under
 ///          whatever name, takes that device over, so that no packet is lost; dead devices are not taken over.
 /// Errors:  a device that cannot be opened becomes a failure of its port; the caller decides what that means.
-/// Thread:  the control thread that applies. A device in no LivePort and no plan any more is closed by its destructor,
+/// Thread:  any control thread; a plan's devices belong to its caller until they are in force. A device in no LivePort
+/// and no plan any more is closed by its destructor,
 ///          which must not happen before every worker has passed the snapshots that name it.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -39,7 +41,19 @@ struct DevicePlan {
   std::vector<std::pair<std::string, net::Error>> failures;  // ports that have none, by name
 };
 
-/// Opens what is not open. New devices go to the worker that has the fewest.
-DevicePlan plan_devices(const DesiredState& desired, const LivePorts& live, PortOpener& opener, unsigned worker_count);
+/// What was opened for a request, by interface. A device has no worker before it is planned.
+using OpenedDevices = std::map<std::string, net::Result<std::shared_ptr<Device>>>;
+
+/// Interfaces that `desired` names and no port of `alive` has.
+std::vector<std::string> missing_interfaces(const DesiredState& desired, const LivePorts& alive);
+/// Opens `interfaces`, several at once; kUnavailable for those that were not begun when `stopping` became true.
+OpenedDevices open_devices(const std::vector<std::string>& interfaces, PortOpener& opener,
+                           const std::atomic<bool>& stopping);
+/// Devices of `alive` and `opened` for the desired ports; one that is in neither is opened here. New devices go to the
+/// worker that has the fewest.
+DevicePlan plan_devices(const DesiredState& desired, const LivePorts& alive, OpenedDevices& opened, PortOpener& opener,
+                        unsigned worker_count);
+/// Lets go of `devices`. Those that nobody else has are closed, several at once.
+void close_devices(std::vector<std::shared_ptr<Device>> devices);
 
 }  // namespace millrace::control::switchd

@@ -17,7 +17,8 @@ SwitchService::SwitchService(SwitchState& state, InstanceInfo info, std::functio
 grpc::Status SwitchService::Apply(grpc::ServerContext*, const api::ApplyRequest* request, api::ApplyReply* reply) {
   auto applied = state_.apply(*request);
   if (!applied) {
-    spdlog::warn("apply refused: {}", applied.error().message);
+    const bool made = applied.error().code == net::ErrorCode::kDeadlineExceeded;
+    spdlog::warn("apply {}: {}", made ? "not finished" : "refused", applied.error().message);
     return api::to_status(applied.error());
   }
   *reply = std::move(applied).value();

@@ -66,68 +66,133 @@ SwitchState::~SwitchState() = default;
 net::Result<api::ApplyReply> SwitchState::apply(const api::ApplyRequest& request) {
   auto change = parse_apply(request, limits_);
   if (!change) return change.error();
+  const ApplyClaims::Claim claim = claims_.take(keys_of(*change));
+  close_abandoned();
+  auto opened = open_for(*change);
+  if (!opened) return opened.error();
 
+  api::ApplyReply reply;
+  const auto published = change_state(request, *change, *opened, reply);
+  Devices unused;
+  for (auto& [interface, device] : *opened) {
+    if (device) unused.push_back(std::move(device).value());
+  }
+  opened->clear();
+  close_devices(std::move(unused));  // those that are in force now stay open
+  if (!published) return published.error();
+  if (auto settled = settle(*published); !settled) return settled.error();
+  reply.set_generation(published->last);
+  return reply;
+}
+
+ClaimKeys SwitchState::keys_of(const Change& change) const {
+  ClaimKeys keys;
+  keys.everything = change.replace_all;
+  keys.ports.insert(change.removals.begin(), change.removals.end());
+  for (const PortConfig& port : change.upserts) {
+    keys.ports.insert(port.name);
+    keys.interfaces.insert(port.interface);
+  }
+  // What the change may close, another must not open at that time.
+  const std::lock_guard lock(state_mutex_);
+  for (const std::string& name : keys.ports) {
+    if (const auto found = ports_.find(name); found != ports_.end())
+      keys.interfaces.insert(found->second.config.interface);
+  }
+  return keys;
+}
+
+LivePorts SwitchState::alive_ports() const {
+  LivePorts alive;
+  for (const auto& [name, port] : ports_) {
+    if (!opener_.is_dead(port.device->open)) alive.emplace(name, port);
+  }
+  return alive;
+}
+
+net::Result<OpenedDevices> SwitchState::open_for(const Change& change) {
+  if (stopping_) return net::unavailable("the switch is shutting down");
+  DesiredState before;
+  LivePorts alive;
+  {
+    const std::lock_guard lock(state_mutex_);
+    before.gateway = gateway_;
+    alive = alive_ports();
+  }
+  for (const auto& [name, port] : alive) before.ports.emplace(name, port.config);
+  const auto desired = merge(before, change, limits_);
+  if (!desired) return desired.error();
+  return open_devices(missing_interfaces(*desired, alive), opener_, stopping_);
+}
+
+net::Result<SwitchState::Published> SwitchState::change_state(const api::ApplyRequest& request, const Change& change,
+                                                              OpenedDevices& opened, api::ApplyReply& reply) {
   const std::lock_guard apply_lock(apply_mutex_);
   if (stopping_) return net::unavailable("the switch is shutting down");
-  free_retired();
+  free_ids();
   // Ports whose interface went away are no longer wanted unless this request names them again.
+  const LivePorts alive = alive_ports();
   DesiredState before{gateway_, {}};
-  for (const auto& [name, port] : ports_) {
-    if (!opener_.is_dead(port.device->open)) before.ports.emplace(name, port.config);
-  }
-  auto desired = merge(before, *change, limits_);
+  for (const auto& [name, port] : alive) before.ports.emplace(name, port.config);
+  const auto desired = merge(before, change, limits_);
   if (!desired) return desired.error();
 
-  const DevicePlan plan = plan_devices(*desired, ports_, opener_, workers_.publisher->worker_count());
-  api::ApplyReply reply;
+  const DevicePlan plan = plan_devices(*desired, alive, opened, opener_, workers_.publisher->worker_count());
   for (const auto& [name, error] : plan.failures) {
     const std::string message = fmt::format("{}: {}", blame(request, name), error.message);
-    if (!change->replace_all) return net::Error{error.code, message};
+    if (!change.replace_all) return net::Error{error.code, message};
     api::PortFailure* failure = reply.add_failures();
     failure->set_name(name);
     failure->set_message(message);
   }
-  auto generation = commit(*desired, plan);
-  if (!generation) return generation.error();
-  reply.set_generation(*generation);
-  return reply;
+  return commit(*desired, plan);
 }
 
 net::Result<void> SwitchState::close() {
   stopping_ = true;
-  const std::lock_guard apply_lock(apply_mutex_);
-  auto empty = commit(DesiredState{gateway_, {}}, DevicePlan{});
-  if (!empty) return empty.error();
-  return {};
+  const ApplyClaims::Claim claim = claims_.take({.everything = true, .ports = {}, .interfaces = {}});
+  net::Result<Published> published = Published{};
+  {
+    const std::lock_guard apply_lock(apply_mutex_);
+    published = commit(DesiredState{gateway_, {}}, DevicePlan{});
+  }
+  if (!published) return published.error();
+  return settle(*published);
 }
 
-net::Result<std::uint64_t> SwitchState::commit(const DesiredState& desired, const DevicePlan& plan) {
-  if (!same_gateway(gateway_, desired.gateway) || !is_unchanged(ports_, desired, plan)) {
-    LivePorts kept;
-    for (const auto& [name, port] : ports_) {
-      if (plan.devices.contains(name)) kept.emplace(name, port);
-    }
-    // New ports need ids of their own. When those of the removed ones are needed for that, they go first.
-    const std::size_t needed = plan.devices.size() - kept.size();
-    if (needed > slots_.free_count()) {
-      if (auto first = publish(gateway_, kept); !first) return first.error();
-      if (auto settled = settle(); !settled) return settled.error();
-    }
-    LivePorts next;
-    std::vector<net::PortId> taken;
-    for (const auto& [name, device] : plan.devices) {
-      const auto found = kept.find(name);
-      net::PortId id = found == kept.end() ? net::kNoPort : found->second.id;
-      if (id == net::kNoPort) taken.push_back(id = *slots_.take());
-      next.emplace(name, LivePort{desired.ports.at(name), id, device});
-    }
-    if (auto published = publish(desired.gateway, std::move(next)); !published) {
-      for (auto id = taken.rbegin(); id != taken.rend(); ++id) slots_.undo_take(*id);
-      return published.error();
-    }
+net::Result<SwitchState::Published> SwitchState::commit(const DesiredState& desired, const DevicePlan& plan) {
+  const std::uint64_t first = generation_ + 1;
+  if (same_gateway(gateway_, desired.gateway) && is_unchanged(ports_, desired, plan)) {
+    return Published{first, generation_};
   }
-  if (auto settled = settle(); !settled) return settled.error();
-  return generation_;
+  LivePorts kept;
+  for (const auto& [name, port] : ports_) {
+    if (plan.devices.contains(name)) kept.emplace(name, port);
+  }
+  // New ports need ids of their own. When those of the removed ones are needed for that, they go first.
+  const std::size_t needed = plan.devices.size() - kept.size();
+  if (needed > slots_.free_count()) {
+    if (auto removed = publish(gateway_, kept); !removed) return removed.error();
+    if (auto passed = wait_until_passed(workers_, generation_); !passed) {
+      abandon({first, generation_});
+      return passed.error();
+    }
+    free_ids();
+  }
+  LivePorts next;
+  std::vector<net::PortId> taken;
+  for (const auto& [name, device] : plan.devices) {
+    const auto found = kept.find(name);
+    net::PortId id = found == kept.end() ? net::kNoPort : found->second.id;
+    if (id == net::kNoPort) taken.push_back(id = *slots_.take());
+    next.emplace(name, LivePort{desired.ports.at(name), id, device});
+  }
+  if (auto published = publish(desired.gateway, std::move(next)); !published) {
+    for (auto id = taken.rbegin(); id != taken.rend(); ++id) slots_.undo_take(*id);
+    abandon({first, generation_});
+    return published.error();
+  }
+  return Published{first, generation_};
 }
 
 net::Result<void> SwitchState::publish(const datapath::Gateway& gateway, LivePorts ports) {
@@ -154,35 +219,70 @@ net::Result<void> SwitchState::publish(const datapath::Gateway& gateway, LivePor
     const bool id_goes_on = ids.contains(port.id);
     const bool device_goes_on = devices.contains(port.device.get());
     if (id_goes_on && device_goes_on) continue;
-    retired_.push_back({generation_, id_goes_on ? net::kNoPort : port.id, device_goes_on ? nullptr : port.device});
+    retired_.push_back(
+        {generation_, id_goes_on ? net::kNoPort : port.id, device_goes_on ? nullptr : port.device, false});
   }
   ports_ = std::move(ports);
   return {};
 }
 
-net::Result<void> SwitchState::settle() {
-  if (auto passed = wait_until_passed(workers_, generation_); !passed) return passed;
-  free_retired();
+net::Result<void> SwitchState::settle(const Published& published) {
+  if (auto passed = wait_until_passed(workers_, published.last); !passed) {
+    abandon(published);
+    return passed;
+  }
+  {
+    const std::lock_guard apply_lock(apply_mutex_);
+    free_ids();
+  }
+  close_devices(take_retired(published));
   return {};
 }
 
-void SwitchState::free_retired() {
-  std::vector<Retired> passed;
+void SwitchState::free_ids() {
   {
     const std::lock_guard lock(state_mutex_);
-    const auto still_held = [this](const Retired& entry) { return !workers_.publisher->seen_by_all(entry.generation); };
-    const auto first = std::stable_partition(retired_.begin(), retired_.end(), still_held);
-    passed.assign(std::make_move_iterator(first), std::make_move_iterator(retired_.end()));
-    retired_.erase(first, retired_.end());
-    for (const Retired& entry : passed) {
-      if (entry.id == net::kNoPort) continue;
+    for (Retired& entry : retired_) {
+      if (entry.id == net::kNoPort || !workers_.publisher->seen_by_all(entry.generation)) continue;
       removed_.add(row_sums(entry.id));
       for (datapath::WorkerCounters* counters : workers_.counters) counters->port(entry.id).reset();
-      slots_.give_back(entry.id);
+      slots_.give_back(std::exchange(entry.id, net::kNoPort));
     }
   }
   workers_.publisher->reclaim();
-  // `passed` goes now and closes the devices, which takes milliseconds each: not under the lock.
+}
+
+void SwitchState::abandon(const Published& published) {
+  const std::lock_guard lock(state_mutex_);
+  for (Retired& entry : retired_) {
+    if (entry.generation >= published.first && entry.generation <= published.last) entry.abandoned = true;
+  }
+}
+
+void SwitchState::close_abandoned() {
+  {
+    const std::lock_guard lock(state_mutex_);
+    if (std::none_of(retired_.begin(), retired_.end(), [](const Retired& entry) { return entry.abandoned; })) return;
+  }
+  {
+    const std::lock_guard apply_lock(apply_mutex_);
+    free_ids();
+  }
+  close_devices(take_retired({}));
+}
+
+SwitchState::Devices SwitchState::take_retired(const Published& published) {
+  Devices devices;
+  const std::lock_guard lock(state_mutex_);
+  std::erase_if(retired_, [&](Retired& entry) {
+    const bool own = entry.generation >= published.first && entry.generation <= published.last;
+    if (!own && !entry.abandoned) return false;
+    // Another Apply may have abandoned it after free_ids: then its id is still to be given back.
+    if (entry.id != net::kNoPort || !workers_.publisher->seen_by_all(entry.generation)) return false;
+    if (entry.device != nullptr) devices.push_back(std::move(entry.device));
+    return true;
+  });
+  return devices;
 }
 
 PortSums SwitchState::row_sums(net::PortId id) const {

@@ -1,14 +1,17 @@
 /// SwitchState: the ports in force, and Apply as one transaction over them.
 ///
-/// Way of a change: checked by itself (apply_request.h) -> merged with what is there (desired_state.h) -> devices
-/// opened (device_plan.h) -> snapshot built -> published -> every worker has passed to it -> devices of removed ports
-/// closed, their counters added to the removed ports', their ids free again. Up to "published" any error leaves all as
-/// it was.
+/// Way of a change: checked by itself (apply_request.h) -> its names claimed (apply_claims.h) -> merged with what is
+/// there (desired_state.h), to see that it can be -> devices opened (device_plan.h) -> merged with what is there now,
+/// snapshot built, published -> every worker has passed to it -> devices of removed ports closed, their counters added
+/// to the removed ports', their ids free again. Up to "published" any error leaves all as it was.
+/// Only from the second merge to "published" is one Apply alone; opening, the wait for the workers, and closing are
+/// done by all at once, so that a generation may be published before all have passed to the one before it.
 ///
-/// Errors:  those of the steps. kUnavailable when the switch stops, or when a worker does not pass to the new
-///          generation in WorkerAccess::ack_timeout: the change is published then, and what is removed stays open until
-///          a later Apply finds that it was passed.
-/// Thread:  any; one Apply at a time, the rest is answered while one runs.
+/// Errors:  those of the steps. kUnavailable when the switch stops. kDeadlineExceeded when a worker does not pass to
+/// the
+///          new generation in WorkerAccess::ack_timeout: the change is published then, and what is removed stays open
+///          until a later Apply finds that it was passed. The same request again publishes nothing, and waits.
+/// Thread:  any, several at once.
 #pragma once
 
 #include <atomic>
@@ -19,6 +22,7 @@
 #include <vector>
 
 #include "control/api/switch.pb.h"
+#include "control/switch/apply_claims.h"
 #include "control/switch/desired_state.h"
 #include "control/switch/device_plan.h"
 #include "control/switch/port_opener.h"
@@ -39,11 +43,13 @@ class SwitchState {
   ~SwitchState();
 
   net::Result<api::ApplyReply> apply(const api::ApplyRequest& request);
-  /// Makes every Apply from now on fail with kUnavailable, waits for the one that runs, removes every port.
+  /// Makes every Apply from now on fail with kUnavailable, waits for those that run, removes every port.
   net::Result<void> close();
 
   std::uint64_t generation() const;
   std::size_t port_count() const;
+  /// Apply requests that run or wait for one another.
+  std::size_t running_applies() const { return claims_.count(); }
   std::uint32_t port_limit() const noexcept { return limits_.port_limit; }
   api::ListPortsReply list_ports() const;
   api::GetCountersReply counters() const;
@@ -51,28 +57,52 @@ class SwitchState {
   std::vector<std::string> take_dead_ports();
 
  private:
-  /// A slot whose port is in no current snapshot, kept until all workers have passed `generation`.
+  using Devices = std::vector<std::shared_ptr<Device>>;
+  /// What is in no current snapshot any more, kept until all workers have passed `generation`.
   struct Retired {
     std::uint64_t generation = 0;
-    net::PortId id = net::kNoPort;   // kNoPort: the id goes on, only the device was exchanged
+    net::PortId id = net::kNoPort;   // kNoPort: it goes on, or is free again already
     std::shared_ptr<Device> device;  // null: the device goes on under another id
+    bool abandoned = false;          // the Apply that retired it has given up waiting: the next one closes it
+  };
+  /// Generations that one Apply published, none when first > last. The Apply is done when `last` is passed.
+  struct Published {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
   };
 
   SwitchState(const Limits& limits, PortOpener& opener, WorkerAccess workers);
-  net::Result<std::uint64_t> commit(const DesiredState& desired, const DevicePlan& plan);
+  ClaimKeys keys_of(const Change& change) const;
+  /// Ports whose interface is there still. The caller holds apply_mutex_ or state_mutex_.
+  LivePorts alive_ports() const;
+  net::Result<OpenedDevices> open_for(const Change& change);
+  /// Merge, plan and publish, alone. `reply` gets the failures.
+  net::Result<Published> change_state(const api::ApplyRequest& request, const Change& change, OpenedDevices& opened,
+                                      api::ApplyReply& reply);
+  // Under apply_mutex_:
+  net::Result<Published> commit(const DesiredState& desired, const DevicePlan& plan);
   /// Publishes `ports` in place of those in force and retires what is no longer among them.
   net::Result<void> publish(const datapath::Gateway& gateway, LivePorts ports);
-  /// Waits until every worker has passed `generation_`, then frees what was retired.
-  net::Result<void> settle();
-  void free_retired();
+  /// Frees the ids, counters and snapshots that every worker has passed.
+  void free_ids();
+
+  /// Waits until every worker has passed `published`, then closes what it retired.
+  net::Result<void> settle(const Published& published);
+  /// Leaves what `published` retired to a later Apply.
+  void abandon(const Published& published);
+  /// So that this request can open the interfaces again.
+  void close_abandoned();
+  /// Of what all workers have passed: devices that `published` retired, and the abandoned ones.
+  Devices take_retired(const Published& published);
   PortSums row_sums(net::PortId id) const;
 
   const Limits limits_;
   PortOpener& opener_;
   const WorkerAccess workers_;
   std::atomic<bool> stopping_{false};
+  ApplyClaims claims_;
 
-  std::mutex apply_mutex_;  // held through one Apply; taken before state_mutex_
+  std::mutex apply_mutex_;  // held while the state is changed; taken before state_mutex_
   PortSlots slots_;         // under apply_mutex_
 
   mutable std::mutex state_mutex_;  // guards the rest; writers hold apply_mutex_ too

@@ -9,7 +9,10 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <mutex>
 #include <optional>
+#include <span>
+#include <utility>
 
 #include "datapath/io/af_xdp_socket.h"
 #include "datapath/io/fill_ring.h"
@@ -94,10 +97,14 @@ AfXdpPort::State::~State() {
   link.reset();
   fill.reset();
   socket.reset();
-  ledger.drain([this](std::uint32_t index) {
-    const std::uint64_t offset = pool.offset_at(index);
-    pool.release_frames({&offset, 1});
+  std::array<std::uint64_t, kBurst> offsets;
+  std::size_t count = 0;
+  const std::lock_guard lock(pool.control_mutex());
+  ledger.drain([&](std::uint32_t index) {
+    offsets[count++] = pool.offset_at(index);
+    if (count == offsets.size()) pool.release_frames(std::span(offsets).first(std::exchange(count, 0)));
   });
+  if (count != 0) pool.release_frames(std::span(offsets).first(count));
 }
 
 AfXdpPort::AfXdpPort() = default;
@@ -115,7 +122,10 @@ net::Result<std::unique_ptr<AfXdpPort>> AfXdpPort::open(MbufPool& pool, const Af
   if (!program) return program.error();
 
   std::unique_ptr<AfXdpPort> port(new AfXdpPort);
-  port->state_ = std::make_unique<State>(pool, options.interface, std::move(socket).value(), options.rx_ring_size);
+  {
+    const std::lock_guard lock(pool.control_mutex());
+    port->state_ = std::make_unique<State>(pool, options.interface, std::move(socket).value(), options.rx_ring_size);
+  }
   // Last: from here on packets arrive, and frames for them are ready.
   auto link = XdpLink::attach(std::move(program).value(), options.interface, *index);
   if (!link) return link.error();

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
 #include "datapath/io/fill_budget.h"
 #include "datapath/packet_pool.h"
@@ -85,6 +86,9 @@ class MbufPool final : public PacketPool {
   /// Longest frame a packet can hold.
   std::uint32_t data_room_bytes() const noexcept { return data_room_bytes_; }
   FillBudget& fill_budget() noexcept { return fill_budget_; }
+  /// A control thread that takes or gives frames holds this. Threads leave DPDK's ring in the order in which they came
+  /// in, and spin until it is their turn: a dozen that share one core take a time slice of each other for every burst.
+  std::mutex& control_mutex() noexcept { return control_mutex_; }
 
   /// Packet as allocate() gives it, for a port that fills it in.
   static void reset(net::Packet& packet) noexcept {
@@ -112,6 +116,7 @@ class MbufPool final : public PacketPool {
   std::size_t region_bytes_ = 0;
   const rte_memzone* memzone_ = nullptr;
   FillBudget fill_budget_;
+  std::mutex control_mutex_;
 };
 
 }  // namespace millrace::datapath::io

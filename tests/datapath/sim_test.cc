@@ -90,7 +90,7 @@ class Simulation {
 
   void send_some() {
     const std::span<const unsigned> others =
-        std::span<const unsigned>(known_).last(std::min<std::size_t>(known_.size(), 2 * kPortLimit));
+        std::span<const unsigned>(known_).last(std::min<std::size_t>(known_.size(), std::size_t{2} * kPortLimit));
     for (std::uint64_t n = traffic_.below(24); n > 0; --n) {
       if (pods_.empty() || traffic_.below(8) == 0) {
         world_.send(kHost, traffic_.from_host(others));

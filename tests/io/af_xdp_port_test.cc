@@ -14,7 +14,6 @@ namespace {
 
 using tests::Frame;
 using tests::make_pool;
-using tests::move_burst;
 using tests::number_of;
 using tests::numbered_frame;
 using tests::OnePod;

@@ -129,7 +129,7 @@ Frame numbered_frame(std::uint32_t number, std::size_t length) {
       2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, RawSocket::kTestType >> 8, RawSocket::kTestType & 0xff};
   std::copy(header.begin(), header.end(), frame.begin());
   std::memcpy(&frame[14], &number, sizeof number);
-  for (std::size_t i = 18; i < length; ++i) frame[i] = static_cast<std::uint8_t>(number * 31 + i * 7);
+  for (std::size_t i = 18; i < length; ++i) frame[i] = static_cast<std::uint8_t>(number * std::size_t{31} + i * 7);
   return frame;
 }
 

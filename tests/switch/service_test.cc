@@ -93,6 +93,20 @@ TEST_F(ServiceTest, AnErrorHasItsCodeAndItsSentence) {
   EXPECT_EQ(status.error_message(), "upsert_ports[0].mtu: 1; allowed: 576..1500");
 }
 
+TEST_F(ServiceTest, ALateWorkerIsADeadlineAndTheSameRequestAgainIsAnsweredWhenItHasPassed) {
+  sw_.away = {1};
+  api::ApplyReply reply;
+  const grpc::Status late = apply(upsert({pod("a", {"10.0.0.1"})}), &reply);
+  EXPECT_EQ(late.error_code(), StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_NE(late.error_message().find("generation 2 is in force, but worker 1 (CPU 1)"), std::string::npos)
+      << late.error_message();
+  EXPECT_EQ(sw_.state->port_count(), 1u);
+  sw_.away.clear();
+  const grpc::Status again = apply(upsert({pod("a", {"10.0.0.1"})}), &reply);
+  ASSERT_TRUE(again.ok()) << again.error_message();
+  EXPECT_EQ(reply.generation(), 2u);
+}
+
 TEST_F(ServiceTest, AMessageOverTheLimitIsRefusedAndTheNextOneAnswered) {
   api::ApplyRequest request;
   request.add_remove_ports(std::string(api::kMessageLimitBytes, 'x'));

@@ -24,10 +24,35 @@ class MemoryOpener::ListedPort final : public datapath::Port {
 };
 
 net::Result<OpenPort> MemoryOpener::open(const std::string& interface) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  ++held_;
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return !hold_ || let_go_.contains(interface); });
+  --held_;
   if (missing.contains(interface)) return net::not_found("no interface " + interface);
+  // remove() takes a device that is open off the interface: then it may be opened again.
+  if (live_.contains(interface) && !removed_.contains(interface)) {
+    return net::failed_precondition("interface " + interface + " is open already");
+  }
+  removed_.erase(interface);
   ++opened_;
   return OpenPort{std::make_unique<ListedPort>(*this, interface), interface, number_[interface]};
+}
+
+void MemoryOpener::hold() {
+  const std::lock_guard lock(mutex_);
+  hold_ = true;
+}
+
+void MemoryOpener::let_go(const std::string& interface) {
+  const std::lock_guard lock(mutex_);
+  let_go_.insert(interface);
+  changed_.notify_all();
+}
+
+void MemoryOpener::wait_until_held(std::size_t count) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return held_ >= count; });
 }
 
 DeviceStatus MemoryOpener::inspect(const OpenPort& open) const { return {"memory", is_dead(open)}; }
@@ -40,6 +65,12 @@ bool MemoryOpener::is_dead(const OpenPort& open) const {
 void MemoryOpener::remove(const std::string& interface) {
   const std::lock_guard lock(mutex_);
   ++number_[interface];
+  removed_.insert(interface);
+}
+
+std::size_t MemoryOpener::held() const {
+  const std::lock_guard lock(mutex_);
+  return held_;
 }
 
 std::size_t MemoryOpener::open_count() const {

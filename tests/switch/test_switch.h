@@ -4,6 +4,7 @@
 ///          With TestSwitchOptions::threads each worker has a thread of its own, and Apply may come from any.
 #pragma once
 
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -21,7 +22,7 @@
 
 namespace millrace::control::switchd {
 
-/// Interfaces of a machine that has only memory.
+/// Interfaces of a machine that has only memory. As in the kernel, what is open cannot be opened again.
 class MemoryOpener final : public PortOpener {
  public:
   net::Result<OpenPort> open(const std::string& interface) override;
@@ -30,8 +31,15 @@ class MemoryOpener final : public PortOpener {
 
   /// Interfaces that `open` does not find.
   std::set<std::string> missing;
+  /// From now on `open` of any interface waits for let_go() of it.
+  void hold();
+  void let_go(const std::string& interface);
+  /// Returns when as many calls of `open` wait.
+  void wait_until_held(std::size_t count);
   /// An interface deleted behind the switch's back, and made again as another one.
   void remove(const std::string& interface);
+  /// Calls of `open` that wait.
+  std::size_t held() const;
   std::size_t open_count() const;
   /// Calls of `open` that succeeded.
   std::size_t opened() const;
@@ -41,6 +49,11 @@ class MemoryOpener final : public PortOpener {
  private:
   class ListedPort;
   mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool hold_ = false;
+  std::set<std::string> let_go_;
+  std::set<std::string> removed_;  // since the interface was opened
+  std::size_t held_ = 0;
   std::map<std::string, unsigned> number_;
   std::size_t opened_ = 0;
   std::multimap<std::string, datapath::MemoryPort*> live_;

@@ -1,0 +1,44 @@
+#include "control/switch/apply_claims.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+namespace millrace::control::switchd {
+namespace {
+
+bool meet(const std::set<std::string>& a, const std::set<std::string>& b) {
+  const auto& [small, large] = a.size() < b.size() ? std::tie(a, b) : std::tie(b, a);
+  return std::any_of(small.begin(), small.end(), [&](const std::string& key) { return large.contains(key); });
+}
+
+bool exclude_each_other(const ClaimKeys& a, const ClaimKeys& b) {
+  return a.everything || b.everything || meet(a.ports, b.ports) || meet(a.interfaces, b.interfaces);
+}
+
+}  // namespace
+
+ApplyClaims::Claim ApplyClaims::take(ClaimKeys keys) {
+  std::unique_lock lock(mutex_);
+  const auto mine = claims_.insert(claims_.end(), std::move(keys));
+  ended_.wait(lock, [&] {
+    return std::none_of(claims_.begin(), mine,
+                        [&](const ClaimKeys& earlier) { return exclude_each_other(earlier, *mine); });
+  });
+  return {*this, mine};
+}
+
+std::size_t ApplyClaims::count() const {
+  const std::lock_guard lock(mutex_);
+  return claims_.size();
+}
+
+ApplyClaims::Claim::~Claim() {
+  {
+    const std::lock_guard lock(owner_.mutex_);
+    owner_.claims_.erase(at_);
+  }
+  owner_.ended_.notify_all();
+}
+
+}  // namespace millrace::control::switchd

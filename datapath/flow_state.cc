@@ -15,7 +15,7 @@ void release_port(const Line& original, Pool& pool) noexcept {
 template <typename Table>
 unsigned sweep_table(Table& table, nat::TickMs now, nat::TickMs elapsed_ms) noexcept {
   if (table.size() == 0) return 0;
-  const std::uint64_t due = std::uint64_t{table.capacity()} * elapsed_ms / kSweepMs + 1;
+  const std::uint64_t due = std::uint64_t{table.opened()} * elapsed_ms / kSweepMs + 1;
   return table.sweep(now, static_cast<unsigned>(std::min<std::uint64_t>(due, kSweepSlice)));
 }
 

@@ -50,7 +50,8 @@ template <typename Line, typename Table>
   switch (line.key.protocol) {
     case ip_protocol::kTcp:
       if (!packet.headers.has_l4) break;
-      if (!nat::note_tcp_data(line, table.timer(line), packet)) [[unlikely]] {
+      // A steady TCP flow is an established one: its timer need not be read.
+      if (!line.is_steady() || !nat::note_tcp_data(line, nat::FlowTimer::kTcpEstablished, packet)) [[unlikely]] {
         if (nat::begins_again(line, packet)) return false;
         table.set_timer(line, nat::note_tcp(line, packet, false));
       }

@@ -117,7 +117,7 @@ TEST_F(Handoff2, DropOfAPacketWhoseInPortIsGoneIsCountedApart) {
 TEST_F(Handoff2, ConsumerLeavesPacketsOfALaterGenerationInTheRing) {
   Publisher behind(2);
   behind.publish(world_.build(1));
-  Worker consumer(1, behind, world_.pool(), world_.rings(), world_.counters(1));
+  Worker consumer(1, FlowSettings{.limit = 1024}, behind, world_.pool(), world_.rings(), world_.counters(1));
   consumer.step(0);
 
   world_.add_pod(6, 7, 1);

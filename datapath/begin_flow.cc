@@ -71,30 +71,36 @@ nat::FlowTimer first_timer(const auto& key) noexcept {
   return nat::FlowTimer::kOther;
 }
 
-/// May this TCP packet begin a flow?
+/// May this packet of TCP or SCTP begin a flow?
 template <typename Line>
-Drop check_tcp(const net::Packet& packet, bool may_pick_up, Plan<Line>& plan) noexcept {
-  if (plan.key.protocol != ip_protocol::kTcp || !packet.headers.has_l4) return Drop::kNone;
-  switch (nat::tcp_start(packet)) {
-    case nat::TcpStart::kNew: return Drop::kNone;
-    case nat::TcpStart::kPickUp: plan.picked_up = true; return may_pick_up ? Drop::kNone : Drop::kTcpInvalid;
-    case nat::TcpStart::kInvalid: break;
+Drop check_start(const net::Packet& packet, bool may_pick_up, Plan<Line>& plan) noexcept {
+  if (!packet.headers.has_l4) return Drop::kNone;
+  bool is_begin = true;
+  if (plan.key.protocol == ip_protocol::kTcp) {
+    const nat::TcpStart start = nat::tcp_start(packet);
+    is_begin = start == nat::TcpStart::kNew;
+    plan.picked_up = start == nat::TcpStart::kPickUp;
+  } else if (plan.key.protocol == ip_protocol::kSctp) {
+    const nat::SctpStart start = nat::sctp_start(packet);
+    is_begin = start == nat::SctpStart::kNew;
+    plan.picked_up = start == nat::SctpStart::kPickUp;
   }
-  return Drop::kTcpInvalid;
+  return is_begin || (plan.picked_up && may_pick_up) ? Drop::kNone : Drop::kNoConnection;
 }
 
 /// The backend of a client that has been given one, while it may still be chosen; else what the table chose.
 template <typename Line>
-nat::Backend stick(Turn& turn, const Plan<Line>& plan, nat::SourceKind from, const nat::ServiceChoice& choice) noexcept {
+nat::Backend stick(Turn& turn, const Plan<Line>& plan, nat::SourceKind from,
+                   const nat::ServiceChoice& choice) noexcept {
   const std::uint32_t seconds = nat::ServiceTable::affinity_seconds(*choice.service);
   if (seconds == 0) return *choice.backend;
   const std::uint64_t id = nat::ServiceTable::affinity_id(*choice.service);
   const net::IpAddress client = net::IpAddress::from(plan.key.source);
   nat::AffinityTable& table = turn.flows.affinity();
   const auto known = table.find(id, client, seconds, turn.now_ms());
-  if (known && turn.snapshot.services->has_backend(plan.key.destination, plan.key.protocol, plan.key.destination_port,
-                                                   from, address_of(known->address, plan.key.destination),
-                                                   known->port)) {
+  if (known &&
+      turn.snapshot.services->has_backend(plan.key.destination, plan.key.protocol, plan.key.destination_port, from,
+                                          address_of(known->address, plan.key.destination), known->port)) {
     return *known;
   }
   table.put(id, client, *choice.backend, turn.now_ms());
@@ -131,8 +137,7 @@ Drop find_backend(Turn& turn, nat::SourceKind from, Plan<Line>& plan) noexcept {
 /// A packet to a masquerade port that no flow brought here: to the endpoint that has the port, where that is allowed.
 template <typename Line>
 Drop find_mapped(Turn& turn, bool is_allowed, Plan<Line>& plan) noexcept {
-  const auto inside =
-      turn.flows.ports(plan.key.destination).inside_of(plan.key.protocol, plan.key.destination_port);
+  const auto inside = turn.flows.ports(plan.key.destination).inside_of(plan.key.protocol, plan.key.destination_port);
   if (!is_allowed || !inside) return Drop::kNoFlow;
   plan.to.destination = inside->address;
   plan.to.destination_port = inside->port;
@@ -145,8 +150,7 @@ Drop masquerade(Turn& turn, const net::Packet& packet, Plan<Line>& plan) noexcep
   const auto address = turn.snapshot.nat.masquerade(plan.key.source);
   if (address.is_unspecified()) return (plan.flags & flag::kHairpin) != 0 ? Drop::kSameRoute : Drop::kNone;
   if (!has_ports(packet)) return Drop::kMasqueradeProtocol;
-  const auto port =
-      turn.flows.ports(plan.key.source).take({plan.key.source, plan.key.source_port, plan.key.protocol});
+  const auto port = turn.flows.ports(plan.key.source).take({plan.key.source, plan.key.source_port, plan.key.protocol});
   if (!port) return Drop::kSnatPortsExhausted;
   plan.to.source = address;
   plan.to.source_port = *port;
@@ -234,7 +238,7 @@ Drop begin(Turn& turn, const net::Packet& packet, const typename Line::Key& key,
   const Snapshot& snapshot = turn.snapshot;
   const PortEntry& in = snapshot.ports[packet.in_port];
   Plan<Line> plan = identity<Line>(key);
-  if (const Drop drop = check_tcp(packet, turn.flows.settings().pick_up_tcp, plan); drop != Drop::kNone) return drop;
+  if (const Drop drop = check_start(packet, turn.flows.settings().pick_up_tcp, plan); drop != Drop::kNone) return drop;
 
   if (snapshot.nat.holds(key.destination, key.destination_port)) [[unlikely]] {
     const bool is_pod = in.kind == PortKind::kPod;
@@ -260,8 +264,8 @@ Drop begin_after_forwarding(Turn& turn, const net::Packet& packet, const typenam
   line = nullptr;
   const Snapshot& snapshot = turn.snapshot;
   Plan<Line> plan = identity<Line>(key);
-  plan.picked_up = key.protocol == ip_protocol::kTcp && packet.headers.has_l4 &&
-                   nat::tcp_start(packet) != nat::TcpStart::kNew;
+  plan.picked_up =
+      key.protocol == ip_protocol::kTcp && packet.headers.has_l4 && nat::tcp_start(packet) != nat::TcpStart::kNew;
   if (snapshot.nat.holds(key.destination, key.destination_port)) {
     if (const Drop drop = find_mapped(turn, true, plan); drop != Drop::kNone) return drop;
   } else if (packet.out_port == net::kNoPort) {
@@ -282,9 +286,8 @@ Drop renew(Turn& turn, Line& line) noexcept {
     const net::PortId in = snapshot.routes.lookup(original.key.source);
     if (in == net::kNoPort) return Drop::kPortGone;
     const nat::SourceKind from = source_kind(snapshot.ports[in], original.key.source, snapshot.nat);
-    if (!snapshot.services->has_backend(original.key.destination, original.key.protocol,
-                                        original.key.destination_port, from, original.to.destination,
-                                        original.to.destination_port)) {
+    if (!snapshot.services->has_backend(original.key.destination, original.key.protocol, original.key.destination_port,
+                                        from, original.to.destination, original.to.destination_port)) {
       return Drop::kPortGone;
     }
   }

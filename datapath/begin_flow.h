@@ -2,9 +2,9 @@
 /// written down, and every later packet of it finds the answer.
 ///
 /// Way:     TCP may begin here? -> frontend: backend, reject or drop -> route -> masquerade -> pair of lines.
-///          Masquerade: what a pod whose port says so sends to the outside (by the host port, not to an excluded prefix);
-///          what a service's rule says; a pod that reaches itself through a service (hairpin), or another pod through a
-///          masquerade port (RFC 4787 REQ-9); and a connection whose two tuples would otherwise be another's.
+///          Masquerade: what a pod whose port says so sends to the outside (by the host port, not to an excluded
+///          prefix); what a service's rule says; a pod that reaches itself through a service (hairpin), or another pod
+///          through a masquerade port (RFC 4787 REQ-9); and a connection whose two tuples would otherwise be another's.
 /// Errors:  a Drop; nothing was written down, the packet is as it arrived.
 /// Thread:  the owning worker. Never allocates.
 /// Source:  RFC 4787, RFC 5382, RFC 5508; nat/service_table.h.

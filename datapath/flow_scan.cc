@@ -7,7 +7,8 @@ namespace {
 
 template <typename Key>
 FlowEnds ends_of_key(const Key& key) noexcept {
-  return {net::IpAddress::from(key.source), net::IpAddress::from(key.destination), key.source_port, key.destination_port};
+  return {net::IpAddress::from(key.source), net::IpAddress::from(key.destination), key.source_port,
+          key.destination_port};
 }
 
 bool has_end(const FlowEnds& ends, const net::IpAddress& address) noexcept {

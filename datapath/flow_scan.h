@@ -1,9 +1,9 @@
 /// FlowScan: a copy of a worker's flows for control, made by the worker itself, a slice a turn.
 ///
 /// Shape:   control fills in what it wants and a span for the records, and posts the scan to the worker (worker.h); the
-///          worker goes on from `next` over both tables until the span is full or it is through, and says so in `state`.
-///          Control then reads the records and posts it again for more. A flow that is there the whole time is in it
-///          exactly once.
+///          worker goes on from `next` over both tables until the span is full or it is through, and says so in
+///          `state`. Control then reads the records and posts it again for more. A flow that is there the whole time is
+///          in it exactly once.
 /// Thread:  between post and state != kPosted the worker's, else control's.
 #pragma once
 

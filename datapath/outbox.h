@@ -32,8 +32,8 @@ class Outbox {
 
   /// Once at the top of a turn, with nothing queued.
   void begin(const Snapshot& snapshot) noexcept { snapshot_ = &snapshot; }
-  /// Takes a packet that is ready to leave. Precondition: out_port is a port of the snapshot; in_port is one too, or kNoPort when it is
-  /// gone.
+  /// Takes a packet that is ready to leave. Precondition: out_port is a port of the snapshot; in_port is one too, or
+  /// kNoPort when it is gone.
   void put(net::Packet& packet) noexcept;
   /// Gives the packet to another worker, at once. Precondition: in_port as for put().
   void hand_over(net::Packet& packet, WorkerId to, HandoffStage stage) noexcept;

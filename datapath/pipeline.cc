@@ -129,8 +129,8 @@ Drop send_fragments(Turn& turn, net::Packet& packet, WorkerId next) noexcept {
   return Drop::kNone;
 }
 
-/// Counts what was dropped, answers with an error where one is due, and gives the rest back. About a packet that another
-/// worker has translated no error can be made: it would quote what nobody sent.
+/// Counts what was dropped, answers with an error where one is due, and gives the rest back. About a packet that
+/// another worker has translated no error can be made: it would quote what nobody sent.
 void finish_dropped(Turn& turn, HandoffStage stage, Burst& burst) noexcept {
   if (burst.dropped_count == 0) [[likely]]
     return;

@@ -1,6 +1,7 @@
 /// The pipeline: the way of a packet through the switch, one file to be read from top to bottom (DESIGN.md section 4).
 ///
-/// Shape:   from_port() is what the worker of the in port does, from_worker() what a worker does with packets another one
+/// Shape:   from_port() is what the worker of the in port does, from_worker() what a worker does with packets another
+/// one
 ///          hands to it; both end with tracking and the way out. Each stage is a loop over the live packets of a burst
 ///          around one small function that stands, and is tested, by itself (guard.h, answer.h, steer.h, track.h,
 ///          rewrite.h).

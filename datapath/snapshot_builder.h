@@ -44,11 +44,11 @@ inline constexpr std::size_t kMaxNodeAddresses = 64;
 
 /// What the switch translates besides services (nat_rules.h).
 struct NatSpec {
-  net::Ipv4 masquerade_v4;                   // unspecified: the family leaves as it is
+  net::Ipv4 masquerade_v4;  // unspecified: the family leaves as it is
   net::Ipv6 masquerade_v6;
-  nat::PortRange ports;                      // shared by the workers in equal blocks; may be empty without an address
-  std::vector<net::Prefix> not_masqueraded;  // at most kMaxNotMasqueraded, none twice
-  std::vector<net::Prefix> service_prefixes; // at most kMaxServicePrefixes, none twice
+  nat::PortRange ports;                        // shared by the workers in equal blocks; may be empty without an address
+  std::vector<net::Prefix> not_masqueraded;    // at most kMaxNotMasqueraded, none twice
+  std::vector<net::Prefix> service_prefixes;   // at most kMaxServicePrefixes, none twice
   std::vector<net::IpAddress> node_addresses;  // at most kMaxNodeAddresses
 };
 

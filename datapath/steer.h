@@ -5,8 +5,8 @@
 ///            to a masquerade port                        the worker that owns the port's block
 ///            an ICMP error to the masquerade address     the owner of the packet it quotes
 ///            anything else (frontends, transit)          the worker of the port its answers leave by
-///          and what a worker has forwarded goes to the worker of the out port, which alone writes its TX, or to that of
-///          the masquerade port it is sent to. So a reply always meets its request's state: owner(request, seen from
+///          and what a worker has forwarded goes to the worker of the out port, which alone writes its TX, or to that
+///          of the masquerade port it is sent to. So a reply always meets its request's state: owner(request, seen from
 ///          either end) == owner(reply).
 /// Thread:  pure functions, any worker.
 #pragma once

@@ -123,7 +123,7 @@ void Worker::State::take_handed_over(Turn& turn, const Handoff& entry, HandedBur
   if (same_port(turn.snapshot, packet.in_port, entry.generation) == nullptr) packet.in_port = net::kNoPort;
   const PortEntry* out = same_port(turn.snapshot, packet.out_port, entry.generation);
   if (out == nullptr) packet.out_port = net::kNoPort;
-  const bool is_lost = entry.stage == HandoffStage::kArrived ? packet.in_port == net::kNoPort
+  const bool is_lost = entry.stage == HandoffStage::kArrived  ? packet.in_port == net::kNoPort
                        : entry.stage == HandoffStage::kAnswer ? out == nullptr || out->worker != self
                                                               : false;
   if (is_lost) {
@@ -151,8 +151,7 @@ WorkerStep Worker::step(std::uint64_t now_ns) noexcept {
   state.publisher.saw(state.self, snapshot->generation);
 
   state.outbox.begin(*snapshot);
-  Turn turn{*snapshot,      now_ns,         state.self,   state.pool, state.icmp_errors,
-            state.counters, state.outbox, state.flows};
+  Turn turn{*snapshot, now_ns, state.self, state.pool, state.icmp_errors, state.counters, state.outbox, state.flows};
   state.flows.sweep(turn.now_ms());
   state.go_on_scanning(turn.now_ms(), step);
   state.drain_rings(turn, step);

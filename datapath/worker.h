@@ -28,16 +28,17 @@ class HandoffRings;
 struct FlowScan;
 
 struct WorkerStep {
-  unsigned received = 0;  // packets taken from ports and hand-over rings in this turn
-  bool pending = false;   // something is queued that needs another turn soon
+  unsigned received = 0;     // packets taken from ports and hand-over rings in this turn
+  bool pending = false;      // something is queued that needs another turn soon
   bool is_scanning = false;  // a FlowScan goes on
-  bool has_flows = false;  // some may be over in a while: a turn is due every kIdleSweepMs
+  bool has_flows = false;    // some may be over in a while: a turn is due every kIdleSweepMs
 };
 
 class Worker {
  public:
   /// All references must outlive the worker.
-  Worker(WorkerId id, const FlowSettings& settings, Publisher& publisher, PacketPool& pool, HandoffRings& rings, WorkerCounters& counters);
+  Worker(WorkerId id, const FlowSettings& settings, Publisher& publisher, PacketPool& pool, HandoffRings& rings,
+         WorkerCounters& counters);
   ~Worker();
 
   /// One turn. `now_ns` is a monotonic clock.

@@ -18,7 +18,8 @@ std::uint32_t segment_length(const Packet& packet, const TcpHeader& tcp) noexcep
   return payload + ((tcp.flags & TcpHeader::kSyn) != 0 ? 1 : 0) + ((tcp.flags & TcpHeader::kFin) != 0 ? 1 : 0);
 }
 
-/// What a closed port answers: it acknowledges what has no acknowledgement, and takes the sequence number from what has.
+/// What a closed port answers: it acknowledges what has no acknowledgement, and takes the sequence number from what
+/// has.
 TcpHeader reset_for(const Packet& packet, const TcpHeader& tcp) noexcept {
   TcpHeader reset{};
   reset.source_port = tcp.destination_port;

@@ -1,4 +1,5 @@
-// Services and masquerade, packet in -> packet out, over the whole pipeline; each row says what leaves and by which port.
+// Services and masquerade, packet in -> packet out, over the whole pipeline; each row says what leaves and by which
+// port.
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
@@ -16,7 +17,9 @@ constexpr net::PortId kClient = 1, kServer = 2, kOther = 3, kHost = 4;
 constexpr const char* kClusterIp = "10.96.0.10";
 constexpr const char* kClusterIp6 = "fd00:10:96::10";
 
-std::string endpoint(const auto& address, std::uint16_t port) { return fmt::format("{}:{}", address.to_string(), port); }
+std::string endpoint(const auto& address, std::uint16_t port) {
+  return fmt::format("{}:{}", address.to_string(), port);
+}
 
 /// "udp 10.0.0.1:1 > 10.0.0.2:2", and "bad checksum" where it is.
 std::string tuple_of(const Bytes& frame) {
@@ -79,7 +82,8 @@ class Nat : public testing::TestWithParam<unsigned> {
     world_.add_host(kHost, worker(3));
     world_.nat.masquerade_v4 = v4(kNodeV4);
     world_.nat.masquerade_v6 = v6(kNodeV6);
-    world_.nat.not_masqueraded = {net::Prefix::parse("10.244.0.0/16").value(), net::Prefix::parse("192.0.2.1/32").value()};
+    world_.nat.not_masqueraded = {net::Prefix::parse("10.244.0.0/16").value(),
+                                  net::Prefix::parse("192.0.2.1/32").value()};
     world_.nat.service_prefixes = {net::Prefix::parse("10.96.0.0/12").value()};
     world_.nat.node_addresses = {net::IpAddress::from(v4(kNodeV4)), net::IpAddress::from(v6(kNodeV6))};
     world_.services = {service(kClusterIp, net::ip_protocol::kUdp, 53, {backend(pod_v4(4), 5353)}),
@@ -192,8 +196,7 @@ TEST_P(Nat, AnEchoIsMasqueradedByItsIdentifier) {
 }
 
 TEST_P(Nat, OutsideReachesANodePortAndTheBackendSeesTheNode) {
-  const std::string there =
-      one(kHost, from_host().ipv4("198.51.100.1", kNodeV4).tcp(50000, 30500, kSyn).bytes());
+  const std::string there = one(kHost, from_host().ipv4("198.51.100.1", kNodeV4).tcp(50000, 30500, kSyn).bytes());
   const std::uint16_t port = last_source_port();
   EXPECT_EQ(there, fmt::format("2: tcp 192.0.2.1:{} > 10.244.0.4:8080", port));
   EXPECT_EQ(one(kServer, from_pod(4).ipv4(pod_v4(4), kNodeV4).tcp(8080, port, kSynAck).bytes()),
@@ -210,7 +213,8 @@ TEST_P(Nat, APodReachesANodePort) {
 TEST_P(Nat, AnIcmpErrorComesBackInTheTermsOfItsFlow) {
   one(kClient, from_pod(3).ipv4(pod_v4(3), kClusterIp).udp(40000, 53).payload("q").bytes());
   const Bytes quoted = last_;
-  const Bytes error = from_pod(4).ipv4(pod_v4(4), pod_v4(3)).icmp(3, 3).payload(Bytes(quoted.begin() + 14, quoted.end())).bytes();
+  const Bytes error =
+      from_pod(4).ipv4(pod_v4(4), pod_v4(3)).icmp(3, 3).payload(Bytes(quoted.begin() + 14, quoted.end())).bytes();
   EXPECT_EQ(one(kServer, error), "1: icmp 10.96.0.10:0 > 10.244.0.3:0");
   // The quoted packet is the one the client sent.
   TestPacket inner(Bytes(last_.begin(), last_.end()));

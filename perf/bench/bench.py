@@ -1,4 +1,4 @@
-"""`./x bench`: cycles a packet of each stage, and packets a second and TCP next to testpmd on the same two veths.
+"""`./x bench`: cycles a packet of each stage and of the whole way beside the goals, and packets a second and TCP next to testpmd on the same two veths.
 
 The machine's fingerprint goes with every figure. Figures are comparable inside one run only.
 """
@@ -10,6 +10,7 @@ import sys
 
 import cycles
 import forwarding
+import goals
 from fingerprint import fingerprint
 
 
@@ -18,7 +19,8 @@ def cycles_table(results):
     for program, benchmarks in results.items():
         lines.append(program)
         for name, row in benchmarks.items():
-            counters = "  ".join(f"{key} {value:.4g}" for key, value in row["counters"].items())
+            counters = "  ".join(f"{key} {value['median']:.4g} ({value['least']:.4g}..{value['most']:.4g})"
+                                 for key, value in row["counters"].items())
             lines.append(f"  {name:<52} {row['time']:>10.1f} {row['unit']}  ({row['least']:.1f}..{row['most']:.1f})  {counters}")
     return "\n".join(lines)
 
@@ -42,6 +44,9 @@ def main():
         print(cycles_table(report["cycles"]))
         if not report["cycles"]:
             sys.exit(f"{build}/perf/bench holds no benchmark program")
+        report["goals"] = goals.judge(report["cycles"])
+        print("== goals")
+        print(goals.table(report["goals"]))
     if arguments.only != "cycles":
         print("== pod to pod over AF_XDP, Millrace and testpmd in turn", flush=True)
         report["switch"] = forwarding.measure(build / "bin", forwarding.Setup(

@@ -16,14 +16,17 @@ def programs(build):
                   and path.suffix == "") if directory.is_dir() else []
 
 
-def measure(program, cpu):
-    """name -> {median, spread of the repetitions, counters} of each benchmark of a program."""
+def measure(program, cpu, repetitions=REPETITIONS, least_seconds=0.2):
+    """name -> {median, spread of the repetitions, counters with both} of each benchmark of a program."""
     print(f"  {program.name}", flush=True)
-    text = run(["taskset", "-c", cpu, program, "--benchmark_format=json", f"--benchmark_repetitions={REPETITIONS}",
-                "--benchmark_display_aggregates_only=false", "--benchmark_min_time=0.2"], timeout_s=900).stdout
+    text = run(["taskset", "-c", cpu, program, "--benchmark_format=json", f"--benchmark_repetitions={repetitions}",
+                "--benchmark_display_aggregates_only=false", f"--benchmark_min_time={least_seconds}"],
+               timeout_s=1800).stdout
     runs = {}
     for entry in json.loads(text)["benchmarks"]:
-        if entry["run_type"] == "iteration":
+        if entry.get("error_occurred"):
+            print(f"  {entry['run_name']}: not measured: {entry['error_message']}", flush=True)
+        elif entry["run_type"] == "iteration":
             runs.setdefault(entry["run_name"], []).append(entry)
     return {name: _summary(entries) for name, entries in runs.items()}
 
@@ -36,6 +39,10 @@ def _summary(entries):
     entries = sorted(entries, key=lambda entry: entry["cpu_time"])
     middle = entries[len(entries) // 2]
     names = [key for key, value in middle.items() if key not in _OWN_FIELDS and isinstance(value, (int, float))]
-    counters = {key: statistics.median(entry[key] for entry in entries) for key in names}
+    counters = {key: _median([entry[key] for entry in entries]) for key in names}
     return {"time": middle["cpu_time"], "least": entries[0]["cpu_time"], "most": entries[-1]["cpu_time"],
             "unit": middle["time_unit"], "counters": counters}
+
+
+def _median(values):
+    return {"median": statistics.median(values), "least": min(values), "most": max(values)}

@@ -1,6 +1,7 @@
 /// World: pods on in-memory ports, and packets between them that can be played again and again.
 ///
-/// Shape:   `endpoints` pods; pod i has port i, 10.1.0.0 + i and fd00::i. `packet_count` packets in order of the port
+/// Shape:   `endpoints` pods; pod i has port i, 10.1.0.0 + i and fd00::10.1.0.0 + i. `packet_count` packets in order of
+/// the port
 ///          they come from, each to a random other pod. rewind() brings them back to their first state, to be sent
 ///          again. At least two endpoints, or std::invalid_argument.
 /// Thread:  one.
@@ -17,10 +18,9 @@
 #include "datapath/snapshot_builder.h"
 #include "datapath/worker.h"
 #include "perf/bench/cycles.h"
+#include "perf/bench/frame.h"
 
 namespace millrace::perf::bench {
-
-enum class Family { kIpv4, kIpv6 };
 
 struct WorldShape {
   unsigned endpoints = 250;

@@ -67,10 +67,11 @@ std::string render_add_result(const Request& request, const PodInterface& pod, c
   if (routes.empty()) result.erase("routes");
 
   const Dns& dns = config.dns.empty() ? ipam_dns : config.dns;
+  const Json* before = find_member(result, "dns");
   if (!dns.empty()) {
     result["dns"] = to_json(dns);
-  } else if (find_member(result, "dns") == nullptr) {
-    result["dns"] = Json::object();
+  } else if (before == nullptr || before->empty()) {
+    result["dns"] = to_json(pod.dns);
   }
   return to_line(result);
 }

@@ -13,7 +13,7 @@
 
 namespace millrace::cni_shim {
 
-/// `ipam_dns` is that of the delegated IPAM plugin; the configuration's own comes first.
+/// `ipam_dns` is that of the delegated IPAM plugin; the configuration's own comes first, the agent's last.
 /// One JSON object and a newline.
 std::string render_add_result(const Request& request, const PodInterface& pod, const Dns& ipam_dns);
 

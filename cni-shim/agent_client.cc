@@ -110,6 +110,11 @@ CallResult<PodInterface> pod_of(const api::AddPodReply& reply, const std::vector
          .advmss = route.advmss(),
          .priority = route.priority()});
   }
+  const auto texts = [](const auto& list) { return std::vector<std::string>(list.begin(), list.end()); };
+  pod.dns = {.nameservers = texts(reply.dns().nameservers()),
+             .domain = reply.dns().domain(),
+             .search = texts(reply.dns().searches()),
+             .options = texts(reply.dns().options())};
   return pod;
 }
 

@@ -34,6 +34,7 @@ struct PodInterface {
   std::uint32_t mtu = 0;  // 0: not told
   std::vector<AssignedAddress> addresses;
   std::vector<PodRoute> routes;
+  Dns dns;  // the agent's; empty: it has none for this pod
 };
 
 /// The result of a delegated IPAM plugin. The agent sets its routes by way of the pod's gateway.

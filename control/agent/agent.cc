@@ -110,8 +110,8 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
       std::make_unique<SwitchClient>(config.switch_socket(), gateway(config, *blocks), std::move(ports));
   parts->the_switch->set_nat(nat_of(config, *node, *blocks));
   parts->pods = std::make_unique<PodManager>(*parts->store, *parts->the_switch, host, node->masquerades());
-  parts->service =
-      std::make_unique<AgentService>(config.node_name, *parts->store, *parts->the_switch, *parts->pods, *blocks);
+  parts->service = std::make_unique<AgentService>(config.node_name, *parts->store, *parts->the_switch, *parts->pods,
+                                                  *blocks, pod_dns_of(config));
   auto server = api::UnixServer::listen(config.agent_socket(), *parts->service);
   if (!server) return server.error();
   parts->server = *std::move(server);

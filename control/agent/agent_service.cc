@@ -33,6 +33,7 @@ grpc::Status AgentService::AddPod(grpc::ServerContext*, const api::AddPodRequest
     said.set_priority(route.priority);
   }
   reply->set_generation(added->generation);
+  if (auto dns = dns_settings(dns_, attachment.pod_namespace)) *reply->mutable_dns() = *std::move(dns);
   return grpc::Status::OK;
 }
 

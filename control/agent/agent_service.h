@@ -7,6 +7,7 @@
 #include <chrono>
 #include <string>
 
+#include "control/agent/pod_dns.h"
 #include "control/agent/pod_manager.h"
 #include "control/agent/store.h"
 #include "control/agent/switch_client.h"
@@ -17,8 +18,13 @@ namespace millrace::control::agent {
 class AgentService final : public api::Agent::Service {
  public:
   AgentService(std::string node_name, Store& store, SwitchClient& the_switch, PodManager& pods,
-               std::vector<AddressBlock> blocks)
-      : node_name_(std::move(node_name)), store_(store), switch_(the_switch), pods_(pods), blocks_(std::move(blocks)) {}
+               std::vector<AddressBlock> blocks, PodDns dns)
+      : node_name_(std::move(node_name)),
+        store_(store),
+        switch_(the_switch),
+        pods_(pods),
+        blocks_(std::move(blocks)),
+        dns_(std::move(dns)) {}
 
   grpc::Status AddPod(grpc::ServerContext*, const api::AddPodRequest*, api::AddPodReply*) override;
   grpc::Status DelPod(grpc::ServerContext*, const api::DelPodRequest*, api::DelPodReply*) override;
@@ -36,6 +42,7 @@ class AgentService final : public api::Agent::Service {
   SwitchClient& switch_;
   PodManager& pods_;
   const std::vector<AddressBlock> blocks_;
+  const PodDns dns_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
 

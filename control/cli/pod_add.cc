@@ -9,6 +9,7 @@
 #include "control/cli/message_json.h"
 #include "control/cli/pod_netns.h"
 #include "control/cli/pod_record.h"
+#include "control/cli/pod_resolver.h"
 #include "control/cli/pod_spec.h"
 #include "control/cli/process.h"
 
@@ -96,6 +97,7 @@ class PodMaker {
     auto result = record_.network.add(record_.attachment(), capability_arguments_);
     if (!result) return result.error();
     record_.result = *result;
+    if (auto step = write_resolver(record_.netns, record_.result); !step) return step.error();
     if (auto step = write_pod_record(config_, record_); !step) return step.error();
     if (auto step = hold_.check(); !step) return step.error();
     return find();
@@ -119,8 +121,10 @@ class PodMaker {
     request.set_namespace_(record_.name_space);
     request.set_name(record_.name);
     const auto forgotten = agent_.call(&api::Agent::Stub::DeletePodObject, request);
+    const auto unresolved = remove_resolver(record_.netns);
     const auto gone = delete_netns(record_.netns);
-    if (removed.ok() && forgotten.ok() && gone.ok()) return delete_pod_record(config_, record_.netns);
+    if (removed.ok() && forgotten.ok() && unresolved.ok() && gone.ok())
+      return delete_pod_record(config_, record_.netns);
     fmt::print(stderr,
                "millrace: not all could be undone; when the cause is gone: millrace pod del {} --namespace {}\n",
                record_.name, record_.name_space);

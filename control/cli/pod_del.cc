@@ -7,6 +7,7 @@
 #include "control/cli/command.h"
 #include "control/cli/pod_netns.h"
 #include "control/cli/pod_record.h"
+#include "control/cli/pod_resolver.h"
 #include "control/cli/pod_spec.h"
 #include "control/cli/process.h"
 
@@ -51,6 +52,7 @@ class PodRemover {
       return step.error();
     }
     if (auto step = forget(name); !step) return step.error();
+    if (auto step = remove_resolver(netns); !step) return step.error();
     if (auto step = delete_netns(netns); !step) return step.error();
     delete_pod_record(config_, netns);
     return true;

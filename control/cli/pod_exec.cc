@@ -10,6 +10,7 @@
 #include "control/cli/client.h"
 #include "control/cli/command.h"
 #include "control/cli/pod_netns.h"
+#include "control/cli/pod_resolver.h"
 #include "control/cli/pod_spec.h"
 
 namespace millrace::control::cli {
@@ -45,6 +46,8 @@ net::Result<int> pod_exec(Context& context, const Words& words) {
   auto netns = netns_of(*config, words);
   if (!netns) return netns.error();
   if (auto entered = enter_netns(*netns); !entered) return entered.error();
+  const std::string name = netns_name(config->runtime_dir, words.name_space, words.name);
+  if (auto entered = enter_resolver(name); !entered) return entered.error();
   std::vector<char*> argv;
   for (const std::string& word : words.command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);

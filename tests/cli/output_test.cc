@@ -5,6 +5,7 @@
 #include "control/api/switch.pb.h"
 #include "control/cli/counters.h"
 #include "control/cli/message_json.h"
+#include "control/cli/pod_resolver.h"
 #include "control/cli/table.h"
 #include "control/cli/topology.h"
 
@@ -20,6 +21,19 @@ TEST(Table, AlignsColumnsAndLeavesNoTrailingSpace) {
             "NAME           PACKETS  WHY\n"
             "a-long-name          7  -\n"
             "b            123456789  short\n");
+}
+
+TEST(Resolver, SaysWhatTheCniResultSays) {
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {R"({"dns":{"nameservers":["10.96.0.10","fd00::a"],"domain":"cluster.local","search":["a.svc.x","x"],)"
+       R"("options":["ndots:5"]}})",
+       "nameserver 10.96.0.10\nnameserver fd00::a\nsearch a.svc.x x\noptions ndots:5\n"},
+      {R"({"dns":{"nameservers":["10.96.0.10"]}})", "nameserver 10.96.0.10\n"},
+      {R"({"dns":{"search":["x"]}})", ""},
+      {R"({"dns":{}})", ""},
+      {"{}", ""},
+      {"null", ""}};
+  for (const auto& [result, text] : rows) EXPECT_EQ(resolver_text(nlohmann::json::parse(result)), text) << result;
 }
 
 TEST(Table, Durations) {

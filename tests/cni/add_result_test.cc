@@ -33,6 +33,29 @@ Json rendered(const Request& request, const Dns& ipam_dns = {}) {
   return json_of(render_add_result(request, dual_stack_pod(), ipam_dns));
 }
 
+TEST(AddResult, DnsIsTheConfigurationsThenIpamsThenTheEarlierPluginsThenTheAgents) {
+  PodInterface pod = dual_stack_pod();
+  pod.dns.nameservers = {"10.96.0.10"};
+  pod.dns.domain = "cluster.local";
+  pod.dns.search = {"shop.svc.cluster.local"};
+  pod.dns.options = {"ndots:5"};
+  Dns ipam;
+  ipam.nameservers = {"192.0.2.2"};
+  const auto server = [&](const std::string& more, const Dns& ipam_dns) {
+    const Json result = json_of(render_add_result(request_for("1.0.0", more), pod, ipam_dns));
+    return result["dns"]["nameservers"][0].get<std::string>();
+  };
+  const std::string own = R"(,"dns":{"nameservers":["192.0.2.1"]})";
+  const std::string earlier = R"(,"prevResult":{"cniVersion":"1.0.0","dns":{"nameservers":["192.0.2.3"]}})";
+  EXPECT_EQ(server(own + earlier, ipam), "192.0.2.1");
+  EXPECT_EQ(server(earlier, ipam), "192.0.2.2");
+  EXPECT_EQ(server(earlier, {}), "192.0.2.3");
+  EXPECT_EQ(server(R"(,"prevResult":{"cniVersion":"1.0.0","dns":{}})", {}), "10.96.0.10");
+  const Json result = json_of(render_add_result(request_for("1.0.0"), pod, {}));
+  EXPECT_EQ(result["dns"], json_of(R"({"nameservers":["10.96.0.10"],"domain":"cluster.local",
+                                       "search":["shop.svc.cluster.local"],"options":["ndots:5"]})"));
+}
+
 TEST(AddResult, EachVersionHasItsForm) {
   struct Row {
     std::string version;

@@ -113,12 +113,12 @@ Drop find_backend(Turn& turn, nat::SourceKind from, Plan<Line>& plan) noexcept {
   const Snapshot& snapshot = turn.snapshot;
   const auto& key = plan.key;
   nat::ServiceChoice choice;
-  const bool is_service_address = snapshot.nat.service_prefixes.lookup(key.destination) != net::kNoPort;
+  const auto is_service_address = [&] { return snapshot.nat.service_prefixes.lookup(key.destination) != net::kNoPort; };
   switch (snapshot.services->choose(key.source, key.destination, key.protocol, key.destination_port, from,
                                     key.symmetric_hash(), choice)) {
-    case nat::FrontendMatch::kNone: return is_service_address ? Drop::kServiceNoFrontend : Drop::kNone;
+    case nat::FrontendMatch::kNone: return is_service_address() ? Drop::kServiceNoFrontend : Drop::kNone;
     // An address that is the node's or a load balancer's has ports of its own besides the frontends'.
-    case nat::FrontendMatch::kNoPort: return is_service_address ? Drop::kServiceNoPort : Drop::kNone;
+    case nat::FrontendMatch::kNoPort: return is_service_address() ? Drop::kServiceNoPort : Drop::kNone;
     case nat::FrontendMatch::kOutOfRange: return Drop::kSourceRange;
     case nat::FrontendMatch::kFound: break;
   }

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "nat/flow_timer.h"
 #include "net/address.h"
 #include "net/result.h"
 
@@ -27,6 +28,7 @@ inline constexpr std::size_t kNodeAddressLimit = 60;
 inline constexpr std::size_t kExcludedLimit = 1000;
 
 enum class Poll { kAdaptive, kAlways };
+enum class NatInbound { kEstablished, kMapped };
 enum class Hugepages { kAuto, k2M, k1G, kOff };
 
 struct AddressPool {
@@ -79,7 +81,14 @@ struct Config {
     std::uint16_t port_first = 0;       // nat.portRange: 40960-65535, ports of masqueraded flows
     std::uint16_t port_last = 0;        // included
     std::vector<net::Prefix> excluded;  // nat.excluded: destinations that see the pods' own addresses
+    NatInbound inbound = NatInbound::kEstablished;  // nat.inbound: established | mapped (anybody)
   } nat;
+
+  struct Flows {
+    std::uint32_t limit = 0;  // flows.limit: 1000000 of each family, shared out among the workers
+    bool pick_up_tcp = true;  // flows.pickUpTcp: TCP connections whose begin was not seen go on
+    nat::Timeouts timeouts;   // flows.timeouts.*: seconds in the file
+  } flows;
 
   struct Services {
     std::optional<net::Prefix> ipv4;  // services.ipv4: 10.96.0.0/12, addresses of services; "none" switches off

@@ -6,14 +6,13 @@
 
 #include <fmt/format.h>
 
+#include "control/config/key_makers.h"
 #include "control/config/values.h"
 #include "control/names/syntax.h"
 
 namespace millrace::control::config {
 
 namespace {
-
-using Names = std::vector<std::string_view>;
 
 /// Pages of 4096 bytes hold what XDP on a veth can take: 256 bytes of headroom, 320 of skb_shared_info, the Ethernet
 /// header and two VLAN tags leave 3498 (drivers/net/veth.c, veth_xdp_set); rounded down for drivers that keep more.
@@ -37,34 +36,6 @@ constexpr Range kService4{12, 28};  // at most 2^20 addresses, as kube-apiserver
 constexpr Range kService6{108, 124};
 constexpr Range kNatPort{1024, 65535};
 constexpr std::size_t kDnsServerLimit = 3;  // resolv.conf(5): MAXNS
-
-Key text(std::string_view path, std::string_view fallback, std::string allowed, std::string_view about,
-         std::function<std::string(const YAML::Node&, Config&)> read) {
-  return {path, "text", fallback, std::move(allowed), about, std::move(read)};
-}
-
-Key integer(std::string_view path, std::string_view fallback, Range range, std::string_view about,
-            std::function<void(std::uint32_t, Config&)> store) {
-  auto read = [range, store = std::move(store)](const YAML::Node& node, Config& config) {
-    std::uint32_t value = 0;
-    std::string wrong = read_integer(node, range, value);
-    if (wrong.empty()) store(value, config);
-    return wrong;
-  };
-  return {path, "integer", fallback, range.to_string(), about, std::move(read)};
-}
-
-Key choice(std::string_view path, std::string_view fallback, Names names, std::string_view about,
-           std::function<void(std::size_t, Config&)> store) {
-  std::string allowed = joined(names, " | ");
-  auto read = [names = std::move(names), store = std::move(store)](const YAML::Node& node, Config& config) {
-    std::size_t index = 0;
-    std::string wrong = read_choice(node, names, index);
-    if (wrong.empty()) store(index, config);
-    return wrong;
-  };
-  return {path, "choice", fallback, std::move(allowed), about, std::move(read)};
-}
 
 std::vector<Key> general_keys() {
   const Names levels = {"trace", "debug", "info", "warning", "error"};
@@ -235,6 +206,10 @@ std::vector<Key> service_keys() {
       {"nat.excluded", "list of prefixes", "[]", fmt::format("a list of at most {} different prefixes", kExcludedLimit),
        "Destinations that see the pods' own addresses, besides the pods themselves.",
        [](const YAML::Node& node, Config& config) { return read_prefixes(node, kExcludedLimit, config.nat.excluded); }},
+      choice("nat.inbound", "established", {"established", "mapped"},
+             "Who may send to the port of a masqueraded packet. `established`: only those it was sent to. `mapped`: "
+             "everybody, as long as the port is in use (RFC 4787 REQ-8).",
+             [](std::size_t index, Config& config) { config.nat.inbound = static_cast<NatInbound>(index); }),
       service_range_key("services.ipv4", "10.96.0.0/12", 4, kService4, &Services::ipv4,
                         "Addresses of services (ClusterIP). `none`: services have no IPv4 address."),
       service_range_key("services.ipv6", "fd00:10:96::/112", 6, kService6, &Services::ipv6, "The same for IPv6."),
@@ -252,7 +227,7 @@ std::vector<Key> service_keys() {
 
 std::vector<Key> all_keys() {
   std::vector<Key> keys;
-  for (auto part : {general_keys(), resource_keys(), network_keys(), ipam_keys(), service_keys()}) {
+  for (auto part : {general_keys(), resource_keys(), network_keys(), ipam_keys(), service_keys(), flow_keys()}) {
     keys.insert(keys.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
   }
   return keys;

@@ -31,6 +31,8 @@ struct Key {
 
 /// In the order of the documentation; keys of a section stand together.
 const std::vector<Key>& schema();
+/// Those of the section `flows`.
+std::vector<Key> flow_keys();
 
 /// The host name as a node name: lower case, other characters than RFC 1123 allows replaced by '-'.
 std::string default_node_name();

@@ -13,6 +13,7 @@
 #include "control/api/service_manager.h"
 #include "control/api/unix_socket.h"
 #include "control/switch/af_xdp_opener.h"
+#include "control/switch/flow_settings.h"
 #include "control/switch/placement.h"
 #include "control/switch/service.h"
 #include "control/switch/worker_set.h"
@@ -106,7 +107,9 @@ net::Result<void> run_with_memory(const config::Config& config, api::SocketClaim
   io::MbufPool& packets = **pool;
 
   AfXdpOpener opener(packets);
-  WorkerSet workers(placement.worker_cpus, config.port_limit, packets);
+  const auto flows = flow_settings(config, static_cast<unsigned>(placement.worker_cpus.size()));
+  if (!flows) return flows.error();
+  WorkerSet workers(placement.worker_cpus, *flows, config.port_limit, packets);
   const datapath::Gateway gateway{config.gateway.mac, config.gateway.ipv4, config.gateway.ipv6, {}, {}};
   auto state = SwitchState::create({config.port_limit, frame_mtu}, gateway, opener, workers.access());
   if (!state) return state.error();

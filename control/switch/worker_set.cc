@@ -6,7 +6,8 @@ namespace millrace::control::switchd {
 
 using datapath::WorkerId;
 
-WorkerSet::WorkerSet(std::vector<std::uint32_t> cpus, std::uint32_t port_limit, datapath::PacketPool& pool)
+WorkerSet::WorkerSet(std::vector<std::uint32_t> cpus, const std::vector<datapath::FlowSettings>& flows,
+                     std::uint32_t port_limit, datapath::PacketPool& pool)
     : cpus_(std::move(cpus)),
       publisher_(static_cast<unsigned>(cpus_.size())),
       rings_(datapath::make_handoff_rings(
@@ -15,7 +16,7 @@ WorkerSet::WorkerSet(std::vector<std::uint32_t> cpus, std::uint32_t port_limit, 
   for (std::size_t i = 0; i < cpus_.size(); ++i) {
     counters_.push_back(std::make_unique<datapath::WorkerCounters>(port_limit));
     workers_.push_back(
-        std::make_unique<datapath::Worker>(static_cast<WorkerId>(i), publisher_, pool, *rings_, *counters_.back()));
+        std::make_unique<datapath::Worker>(static_cast<WorkerId>(i), flows[i], publisher_, pool, *rings_, *counters_.back()));
   }
 }
 

@@ -20,7 +20,7 @@ const std::string kRootKeys =
     "nodeName, runtimeDir, stateDir, logLevel, poll, uplink, nodeAddresses, workers, memory, portLimit, hostPort, "
     "hostForwarding, "
     "mtu, "
-    "gateway, ipam, nat, services, dns";
+    "gateway, ipam, nat, services, dns, flows";
 const std::string kPathRule = "an absolute path of at most 95 bytes: letters, digits and . _ / - + @, without \"..\"";
 const std::string kPool4Rule = "an IPv4 prefix with a length of 8..30, or none";
 const std::string kPool6Rule = "an IPv6 prefix with a length of 16..126, or none";
@@ -266,6 +266,17 @@ TEST(ConfigError, OfRulesBetweenKeys) {
       {.name = "masquerade ports that are node ports",
        .text = "nat:\n  portRange: 20000-31000\n",
        .error = "c.yaml:2: nat.portRange: 20000-31000 has node ports in it; allowed: a range apart from 30000-32767"},
+      {.name = "fewer flows than a worker can have",
+       .text = "flows:\n  limit: 1023\n",
+       .error = "c.yaml:2: flows.limit: 1023 is out of range; allowed: 1024..16777216"},
+      {.name = "timeouts below those of RFC 5382, RFC 4787 and RFC 5508",
+       .text = "flows:\n  timeouts:\n    tcpEstablished: 7439\n    udpAnswered: 119\n    icmp: 59\n",
+       .error = "c.yaml:3: flows.timeouts.tcpEstablished: 7439 is out of range; allowed: 7440..2592000\n"
+                "c.yaml:4: flows.timeouts.udpAnswered: 119 is out of range; allowed: 120..2592000\n"
+                "c.yaml:5: flows.timeouts.icmp: 59 is out of range; allowed: 60..2592000"},
+      {.name = "who may send to a masquerade port",
+       .text = "nat:\n  inbound: all\n",
+       .error = "c.yaml:2: nat.inbound: \"all\" is not one of them; allowed: established | mapped"},
       {.name = "uplink is the host port",
        .text = "uplink: millrace0s\n",
        .error = "c.yaml:1: uplink: millrace0s belongs to the host port; allowed: another interface than the host "

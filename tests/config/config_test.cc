@@ -53,6 +53,10 @@ TEST(Config, DefaultsOfAnEmptyFile) {
     EXPECT_EQ(config.nat.port_first, 40960);
     EXPECT_EQ(config.nat.port_last, 65535);
     EXPECT_TRUE(config.nat.excluded.empty());
+    EXPECT_EQ(config.nat.inbound, NatInbound::kEstablished);
+    EXPECT_EQ(config.flows.limit, 1'000'000u);
+    EXPECT_TRUE(config.flows.pick_up_tcp);
+    EXPECT_EQ(config.flows.timeouts.ms, nat::Timeouts{}.ms);
     ASSERT_TRUE(config.services.ipv4 && config.services.ipv6);
     EXPECT_EQ(config.services.ipv4->to_string(), "10.96.0.0/12");
     EXPECT_EQ(config.services.ipv6->to_string(), "fd00:10:96::/112");
@@ -93,6 +97,34 @@ dns:
   EXPECT_EQ(config.dns.domain, "example.internal");
   EXPECT_EQ(parsed("uplink: auto").uplink, "auto");
   EXPECT_EQ(parsed("dns: {servers: [192.0.2.53]}").dns_servers(), std::vector{*net::IpAddress::parse("192.0.2.53")});
+}
+
+TEST(Config, KeysOfFlows) {
+  struct Row {
+    const char* key;
+    nat::FlowTimer timer;
+  };
+  const Row rows[] = {
+      {"tcpHandshake", nat::FlowTimer::kTcpHandshake},   {"tcpEstablished", nat::FlowTimer::kTcpEstablished},
+      {"tcpClosing", nat::FlowTimer::kTcpClosing},       {"tcpClosed", nat::FlowTimer::kTcpClosed},
+      {"udpQuery", nat::FlowTimer::kUdpOneShotShort},    {"udpUnanswered", nat::FlowTimer::kUdpOneShot},
+      {"udpAnswered", nat::FlowTimer::kUdpStream},       {"icmp", nat::FlowTimer::kIcmp},
+      {"sctpHandshake", nat::FlowTimer::kSctpHandshake}, {"sctpEstablished", nat::FlowTimer::kSctpEstablished},
+      {"sctpClosing", nat::FlowTimer::kSctpClosing},     {"other", nat::FlowTimer::kOther},
+  };
+  static_assert(std::size(rows) == nat::kFlowTimerCount - 1, "all but kFree");
+  nat::Timeouts wanted;
+  std::string text = "flows:\n  limit: 16777216\n  pickUpTcp: false\n  timeouts:\n";
+  for (const Row& row : rows) {
+    const std::uint32_t seconds = 8000 + static_cast<std::uint32_t>(row.timer);
+    wanted.ms[static_cast<unsigned>(row.timer)] = seconds * 1000;
+    text += "    " + std::string(row.key) + ": " + std::to_string(seconds) + "\n";
+  }
+  const Config config = parsed(text + "nat: {inbound: mapped}\n");
+  EXPECT_EQ(config.flows.limit, 16'777'216u);
+  EXPECT_FALSE(config.flows.pick_up_tcp);
+  EXPECT_EQ(config.flows.timeouts.ms, wanted.ms);
+  EXPECT_EQ(config.nat.inbound, NatInbound::kMapped);
 }
 
 TEST(Config, EveryKeyIsRead) {

@@ -140,6 +140,13 @@ bool ServiceTable::has_backend(const Address& destination, std::uint8_t protocol
   return set != nullptr && set->contains(backend, backend_port);
 }
 
+const Service* ServiceTable::service_of(const net::IpAddress& address, std::uint8_t protocol,
+                                        std::uint16_t port) const noexcept {
+  const Frontend* frontend = address.is_v4() ? v4_.find(address.v4(), protocol, port)
+                                             : v6_.find(address.v6(), protocol, port);
+  return frontend == nullptr ? nullptr : frontend->service;
+}
+
 template FrontendMatch ServiceTable::choose(const net::Ipv4&, const net::Ipv4&, std::uint8_t, std::uint16_t, SourceKind,
                                             std::uint64_t, ServiceChoice&) const noexcept;
 template FrontendMatch ServiceTable::choose(const net::Ipv6&, const net::Ipv6&, std::uint8_t, std::uint16_t, SourceKind,

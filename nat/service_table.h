@@ -60,6 +60,8 @@ class ServiceTable {
   template <typename Address>
   bool has_backend(const Address& destination, std::uint8_t protocol, std::uint16_t destination_port, SourceKind from,
                    const Address& backend, std::uint16_t backend_port) const noexcept;
+  /// Whose frontend it is; nullptr: nobody's. For reports.
+  const Service* service_of(const net::IpAddress& address, std::uint8_t protocol, std::uint16_t port) const noexcept;
   /// Seconds of affinity of a service; 0: none. And a number of it that stays the same across tables, for
   /// AffinityTable.
   static std::uint32_t affinity_seconds(const Service& service) noexcept;

@@ -26,20 +26,22 @@ std::string missing_workers(const WorkerAccess& workers, std::uint64_t generatio
 
 }  // namespace
 
-net::Result<void> wait_until_passed(const WorkerAccess& workers, std::uint64_t generation) {
-  workers.wake();
-  const steady_clock::time_point deadline = steady_clock::now() + workers.ack_timeout;
-  for (microseconds step = kShortestStep; !workers.publisher->seen_by_all(generation);
-       step = std::min(step * 2, kLongestStep)) {
-    if (steady_clock::now() >= deadline) {
-      return net::deadline_exceeded(fmt::format(
-          "generation {} is in force, but {} has not passed to it within {} ms and forwards by an older one "
-          "until it does; the same request again waits again",
-          generation, missing_workers(workers, generation), workers.ack_timeout.count()));
-    }
+bool wait_until(const std::function<bool()>& is_done, std::chrono::milliseconds timeout) {
+  const steady_clock::time_point deadline = steady_clock::now() + timeout;
+  for (microseconds step = kShortestStep; !is_done(); step = std::min(step * 2, kLongestStep)) {
+    if (steady_clock::now() >= deadline) return false;
     std::this_thread::sleep_for(step);
   }
-  return {};
+  return true;
+}
+
+net::Result<void> wait_until_passed(const WorkerAccess& workers, std::uint64_t generation) {
+  workers.wake();
+  if (wait_until([&] { return workers.publisher->seen_by_all(generation); }, workers.ack_timeout)) return {};
+  return net::deadline_exceeded(
+      fmt::format("generation {} is in force, but {} has not passed to it within {} ms and forwards by an older one "
+                  "until it does; the same request again waits again",
+                  generation, missing_workers(workers, generation), workers.ack_timeout.count()));
 }
 
 }  // namespace millrace::control::switchd

@@ -13,7 +13,8 @@ bool meet(const std::set<std::string>& a, const std::set<std::string>& b) {
 }
 
 bool exclude_each_other(const ClaimKeys& a, const ClaimKeys& b) {
-  return a.everything || b.everything || meet(a.ports, b.ports) || meet(a.interfaces, b.interfaces);
+  return a.everything || b.everything || meet(a.ports, b.ports) || meet(a.interfaces, b.interfaces) ||
+         meet(a.services, b.services);
 }
 
 }  // namespace

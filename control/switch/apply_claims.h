@@ -1,7 +1,7 @@
 /// ApplyClaims: which names and interfaces the requests that run now are about.
 ///
 /// Theory:  requests that have nothing in common run at the same time, because opening a device takes milliseconds.
-///          Those that name the same port or the same interface run one after the other, in the order in which they
+///          Those that name the same port, interface or service run one after the other, in the order in which they
 ///          came; one that claims everything runs alone. A request waits only for earlier ones, so none waits forever
 ///          and no two wait for each other.
 /// Thread:  any.
@@ -19,6 +19,7 @@ struct ClaimKeys {
   bool everything = false;
   std::set<std::string> ports;
   std::set<std::string> interfaces;
+  std::set<std::string> services;
 };
 
 class ApplyClaims {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "control/switch/field_checks.h"
+#include "control/switch/nat_request.h"
 #include "datapath/snapshot_builder.h"
 
 namespace millrace::control::switchd {
@@ -85,13 +86,29 @@ net::Result<void> check_mtu(const std::string& field, const PortConfig& port, co
                                            limits.max_mtu_bytes, ipv6 ? " with IPv6 addresses" : ""));
 }
 
+net::Result<datapath::PortKind> parse_kind(const std::string& field, api::PortKind kind) {
+  switch (kind) {
+    case api::PORT_KIND_POD: return datapath::PortKind::kPod;
+    case api::PORT_KIND_HOST: return datapath::PortKind::kHost;
+    default:
+      return net::invalid_argument(
+          fmt::format("{}: {}; allowed: PORT_KIND_POD or PORT_KIND_HOST", field, static_cast<int>(kind)));
+  }
+}
+
+/// What only ports of one kind can have.
+net::Result<void> check_kind(const std::string& field, const PortConfig& port) {
+  if (port.masquerade && port.kind != datapath::PortKind::kPod) {
+    return net::invalid_argument(fmt::format("{}.masquerade: true; allowed: for PORT_KIND_POD alone", field));
+  }
+  return {};
+}
+
 net::Result<PortConfig> parse_port(const std::string& field, const api::PortSpec& wire, const Limits& limits) {
   PortConfig port;
   if (auto name = check_name(field + ".name", wire.name()); !name) return name.error();
-  if (wire.kind() != api::PORT_KIND_POD && wire.kind() != api::PORT_KIND_HOST) {
-    return net::invalid_argument(
-        fmt::format("{}.kind: {}; allowed: PORT_KIND_POD or PORT_KIND_HOST", field, static_cast<int>(wire.kind())));
-  }
+  const auto kind = parse_kind(field + ".kind", wire.kind());
+  if (!kind) return kind.error();
   if (auto interface = check_interface(field + ".interface", wire.interface()); !interface) return interface.error();
   const auto mac = check_mac(field + ".mac", wire.mac());
   if (!mac) return mac.error();
@@ -102,26 +119,34 @@ net::Result<PortConfig> parse_port(const std::string& field, const api::PortSpec
   if (auto text = check_description(field + ".description", wire.description()); !text) return text.error();
 
   port.name = wire.name();
-  port.kind = wire.kind() == api::PORT_KIND_HOST ? datapath::PortKind::kHost : datapath::PortKind::kPod;
+  port.kind = *kind;
   port.interface = wire.interface();
   port.mac = *mac;
   port.addresses = std::move(addresses).value();
   port.prefixes = std::move(prefixes).value();
   port.mtu_bytes = wire.mtu();
   port.description = wire.description();
+  port.masquerade = wire.masquerade();
+  if (auto fits = check_kind(field, port); !fits) return fits.error();
   if (auto mtu = check_mtu(field + ".mtu", port, limits); !mtu) return mtu.error();
   return port;
 }
 
 }  // namespace
 
-net::Result<Change> parse_apply(const api::ApplyRequest& request, const Limits& limits) {
+net::Result<Change> parse_apply(const api::ApplyRequest& request, const Limits& limits, const LiveServices& services) {
   if (static_cast<std::size_t>(request.upsert_ports_size()) > limits.port_limit) {
     return net::resource_exhausted(fmt::format("upsert_ports: {} ports; portLimit of the switch is {}",
                                                request.upsert_ports_size(), limits.port_limit));
   }
   Change change;
   change.replace_all = request.replace_all();
+  if (request.has_nat()) {
+    auto nat = parse_nat(request.nat());
+    if (!nat) return nat.error();
+    nat->ports = limits.nat_ports;
+    change.nat = std::move(nat).value();
+  }
   if (request.has_gateway()) {
     const auto gateway = parse_gateway(request.gateway());
     if (!gateway) return gateway.error();
@@ -146,6 +171,9 @@ net::Result<Change> parse_apply(const api::ApplyRequest& request, const Limits& 
     }
     change.removals.push_back(std::move(name).value());
   }
+  auto services_change = parse_services(request, services);
+  if (!services_change) return services_change.error();
+  change.services = std::move(services_change).value();
   return change;
 }
 

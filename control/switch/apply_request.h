@@ -11,7 +11,8 @@
 
 #include "control/api/switch.pb.h"
 #include "control/switch/port_config.h"
-#include "datapath/snapshot.h"
+#include "control/switch/service_request.h"
+#include "datapath/snapshot_builder.h"
 #include "net/result.h"
 
 namespace millrace::control::switchd {
@@ -21,8 +22,11 @@ struct Change {
   std::optional<datapath::Gateway> gateway;
   std::vector<PortConfig> upserts;  // [i] is upsert_ports[i]
   std::vector<std::string> removals;
+  std::optional<datapath::NatSpec> nat;
+  ServiceChange services;
 };
 
-net::Result<Change> parse_apply(const api::ApplyRequest& request, const Limits& limits);
+/// `services`: those in force, which need not be built again.
+net::Result<Change> parse_apply(const api::ApplyRequest& request, const Limits& limits, const LiveServices& services);
 
 }  // namespace millrace::control::switchd

@@ -89,11 +89,28 @@ net::Result<void> check_gateway(const DesiredState& state, const FieldNames& fie
   return {};
 }
 
+/// Those of `before` when nothing is said of services, or all that is said is so already.
+net::Result<std::shared_ptr<const ServiceState>> merge_services(const std::shared_ptr<const ServiceState>& before,
+                                                                const Change& change) {
+  const ServiceChange& services = change.services;
+  if (services.empty() && !change.replace_all) return before;
+  auto after = std::make_shared<ServiceState>();
+  if (!change.replace_all) after->by_name = before->by_name;
+  for (const std::string& name : services.removals) after->by_name.erase(name);
+  for (const auto& [name, service] : services.upserts) after->by_name[name] = service;
+  if (after->by_name == before->by_name) return before;
+  auto table = build_services(after->by_name, services);
+  if (!table) return table.error();
+  after->table = std::move(table).value();
+  return std::shared_ptr<const ServiceState>(std::move(after));
+}
+
 }  // namespace
 
 net::Result<DesiredState> merge(const DesiredState& before, const Change& change, const Limits& limits) {
   DesiredState after;
   after.gateway = change.gateway.value_or(before.gateway);
+  after.nat = change.nat.value_or(before.nat);
   if (!change.replace_all) after.ports = before.ports;
   for (const std::string& name : change.removals) after.ports.erase(name);
   FieldNames fields;
@@ -109,6 +126,9 @@ net::Result<DesiredState> merge(const DesiredState& before, const Change& change
   if (auto checked = check_interfaces(after, fields); !checked) return checked.error();
   if (auto checked = check_addresses(after, fields); !checked) return checked.error();
   if (auto checked = check_gateway(after, fields); !checked) return checked.error();
+  auto services = merge_services(before.services, change);
+  if (!services) return services.error();
+  after.services = std::move(services).value();
   return after;
 }
 

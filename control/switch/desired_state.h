@@ -1,12 +1,14 @@
 /// DesiredState: the whole of what the agent wants, and how a change makes the next one of it.
 ///
 /// Shape:   ports by name; no two ports share an interface, an address or a prefix, and none has the gateway's.
+///          Services by name; no two share a frontend.
 /// Errors:  of `merge`: kInvalidArgument names the field of the request and the port it collides with;
-///          kResourceExhausted names portLimit.
+///          kResourceExhausted names portLimit, or the limit of the services.
 /// Thread:  pure functions over plain values, any thread.
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 
 #include "control/switch/apply_request.h"
@@ -16,8 +18,17 @@
 
 namespace millrace::control::switchd {
 
+/// Services, and the table the workers look them up in. Immutable, shared by the states before and after a change
+/// that is not about them.
+struct ServiceState {
+  LiveServices by_name;
+  std::shared_ptr<const nat::ServiceTable> table;  // nullptr: none
+};
+
 struct DesiredState {
   datapath::Gateway gateway;
+  datapath::NatSpec nat;
+  std::shared_ptr<const ServiceState> services;  // never nullptr
   std::map<std::string, PortConfig> ports;
 };
 

@@ -7,12 +7,21 @@ namespace {
 
 std::string to_bytes(std::span<const std::uint8_t> bytes) { return {bytes.begin(), bytes.end()}; }
 
+api::PortKind to_proto(datapath::PortKind kind) {
+  switch (kind) {
+    case datapath::PortKind::kPod: return api::PORT_KIND_POD;
+    case datapath::PortKind::kHost: return api::PORT_KIND_HOST;
+    case datapath::PortKind::kUplink: return api::PORT_KIND_UPLINK;
+  }
+  return api::PORT_KIND_UNSPECIFIED;
+}
+
 }  // namespace
 
 api::PortSpec to_proto(const PortConfig& port) {
   api::PortSpec spec;
   spec.set_name(port.name);
-  spec.set_kind(port.kind == datapath::PortKind::kHost ? api::PORT_KIND_HOST : api::PORT_KIND_POD);
+  spec.set_kind(to_proto(port.kind));
   spec.set_interface(port.interface);
   spec.set_mac(to_bytes(port.mac.bytes));
   for (const net::IpAddress& address : port.addresses) spec.add_addresses(to_bytes(address.raw()));
@@ -23,6 +32,7 @@ api::PortSpec to_proto(const PortConfig& port) {
   }
   spec.set_mtu(port.mtu_bytes);
   spec.set_description(port.description);
+  spec.set_masquerade(port.masquerade);
   return spec;
 }
 

@@ -24,6 +24,7 @@ struct PortConfig {
   std::vector<net::Prefix> prefixes;
   std::uint32_t mtu_bytes = 0;
   std::string description;
+  bool masquerade = false;
 
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
@@ -32,6 +33,7 @@ struct PortConfig {
 struct Limits {
   std::uint32_t port_limit = 0;     // config portLimit
   std::uint32_t max_mtu_bytes = 0;  // what a frame of the packet pool can hold
+  nat::PortRange nat_ports = {};    // config nat.portRange
 };
 
 inline constexpr std::size_t kNameLimit = 63;

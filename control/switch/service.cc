@@ -11,8 +11,8 @@
 
 namespace millrace::control::switchd {
 
-SwitchService::SwitchService(SwitchState& state, InstanceInfo info, std::function<std::uint64_t()> packets_free)
-    : state_(state), info_(std::move(info)), packets_free_(std::move(packets_free)) {}
+SwitchService::SwitchService(SwitchState& state, FlowLister& flows, InstanceInfo info, std::function<std::uint64_t()> packets_free)
+    : state_(state), flows_(flows), info_(std::move(info)), packets_free_(std::move(packets_free)) {}
 
 grpc::Status SwitchService::Apply(grpc::ServerContext*, const api::ApplyRequest* request, api::ApplyReply* reply) {
   auto applied = state_.apply(*request);
@@ -25,9 +25,11 @@ grpc::Status SwitchService::Apply(grpc::ServerContext*, const api::ApplyRequest*
   for (const api::PortFailure& failure : reply->failures()) {
     spdlog::warn("port {} is not there: {}", failure.name(), failure.message());
   }
-  spdlog::info("generation {}: {} ports ({} in the request, {} to remove{})", reply->generation(), state_.port_count(),
-               request->upsert_ports_size(), request->remove_ports_size(),
-               request->replace_all() ? ", all others too" : "");
+  spdlog::info("generation {}: {} ports ({} in the request, {} to remove{}), {} services ({} in the request, {} to "
+               "remove)",
+               reply->generation(), state_.port_count(), request->upsert_ports_size(), request->remove_ports_size(),
+               request->replace_all() ? ", all others too" : "", state_.services()->by_name.size(),
+               request->upsert_services_size(), request->remove_services_size());
   return grpc::Status::OK;
 }
 
@@ -45,6 +47,7 @@ grpc::Status SwitchService::GetStatus(grpc::ServerContext*, const api::SwitchSta
   reply->set_packets_limit(info_.packets_limit);
   reply->set_memory(info_.memory);
   reply->set_poll(info_.poll);
+  for (api::TableStatus& table : state_.tables()) *reply->add_tables() = std::move(table);
   return grpc::Status::OK;
 }
 
@@ -61,6 +64,16 @@ grpc::Status SwitchService::GetCounters(grpc::ServerContext*, const api::GetCoun
 
 grpc::Status SwitchService::GetTopology(grpc::ServerContext*, const api::GetTopologyRequest*, api::Topology* reply) {
   *reply = info_.topology;
+  return grpc::Status::OK;
+}
+
+grpc::Status SwitchService::ListFlows(grpc::ServerContext* context, const api::ListFlowsRequest* request,
+                                      grpc::ServerWriter<api::FlowBatch>* writer) {
+  const auto send = [&](const api::FlowBatch& batch) {
+    if (context->IsCancelled()) return false;
+    return batch.flows_size() == 0 || writer->Write(batch);
+  };
+  if (auto listed = flows_.list(*request, send); !listed) return api::to_status(listed.error());
   return grpc::Status::OK;
 }
 

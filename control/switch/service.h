@@ -9,6 +9,7 @@
 #include <string>
 
 #include "control/api/switch.grpc.pb.h"
+#include "control/switch/flow_list.h"
 #include "control/switch/switch_state.h"
 #include "control/switch/watchers.h"
 
@@ -28,14 +29,16 @@ using SwitchServiceBase = api::Switch::WithCallbackMethod_Watch<api::Switch::Ser
 
 class SwitchService final : public SwitchServiceBase {
  public:
-  /// `state` must outlive the service; `packets_free` is asked from any thread.
-  SwitchService(SwitchState& state, InstanceInfo info, std::function<std::uint64_t()> packets_free);
+  /// `state` and `flows` must outlive the service; `packets_free` is asked from any thread.
+  SwitchService(SwitchState& state, FlowLister& flows, InstanceInfo info, std::function<std::uint64_t()> packets_free);
 
   grpc::Status Apply(grpc::ServerContext*, const api::ApplyRequest* request, api::ApplyReply* reply) override;
   grpc::Status GetStatus(grpc::ServerContext*, const api::SwitchStatusRequest*, api::SwitchStatus* reply) override;
   grpc::Status ListPorts(grpc::ServerContext*, const api::ListPortsRequest*, api::ListPortsReply* reply) override;
   grpc::Status GetCounters(grpc::ServerContext*, const api::GetCountersRequest*, api::GetCountersReply* reply) override;
   grpc::Status GetTopology(grpc::ServerContext*, const api::GetTopologyRequest*, api::Topology* reply) override;
+  grpc::Status ListFlows(grpc::ServerContext* context, const api::ListFlowsRequest* request,
+                         grpc::ServerWriter<api::FlowBatch>* writer) override;
   using SwitchServiceBase::Watch;  // the base has a second one, for the API that holds a thread
   grpc::ServerWriteReactor<api::WatchEvent>* Watch(grpc::CallbackServerContext*, const api::WatchRequest*) override;
 
@@ -44,6 +47,7 @@ class SwitchService final : public SwitchServiceBase {
 
  private:
   SwitchState& state_;
+  FlowLister& flows_;
   const InstanceInfo info_;
   const std::function<std::uint64_t()> packets_free_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();

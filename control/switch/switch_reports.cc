@@ -1,5 +1,6 @@
 // What SwitchState tells: ports, counters, interfaces that went away.
 #include "control/switch/switch_state.h"
+#include "control/switch/table_reports.h"
 
 namespace millrace::control::switchd {
 
@@ -11,6 +12,20 @@ std::uint64_t SwitchState::generation() const {
 std::size_t SwitchState::port_count() const {
   const std::lock_guard lock(state_mutex_);
   return ports_.size();
+}
+
+std::shared_ptr<const ServiceState> SwitchState::services() const {
+  const std::lock_guard lock(state_mutex_);
+  return rules_.services;
+}
+
+std::vector<api::TableStatus> SwitchState::tables() const { return table_status(workers_.counters, *services()); }
+
+std::vector<std::string> SwitchState::port_names() const {
+  std::vector<std::string> names(limits_.port_limit);
+  const std::lock_guard lock(state_mutex_);
+  for (const auto& [name, port] : ports_) names[port.id] = name;
+  return names;
 }
 
 api::ListPortsReply SwitchState::list_ports() const {
@@ -47,6 +62,7 @@ api::GetCountersReply SwitchState::counters() const {
     worker->set_busy_loops(counters.busy_loops.get());
     worker->set_sleeps(counters.sleeps.get());
     worker->set_wakeups(counters.wakeups.get());
+    fill(counters.flows, *worker->mutable_flows());
     for (const auto& [name, port] : ports_) {
       PortSums sums;
       sums.add(counters.port(port.id));

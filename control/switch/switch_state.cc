@@ -23,12 +23,24 @@ datapath::PortSpec to_snapshot(const LivePort& port) {
   spec.mac = port.config.mac;
   spec.addresses = port.config.addresses;
   spec.prefixes = port.config.prefixes;
+  spec.masquerade = port.config.masquerade;
   return spec;
 }
 
 bool same_gateway(const datapath::Gateway& a, const datapath::Gateway& b) {
   return a.mac == b.mac && a.ipv4 == b.ipv4 && a.ipv6 == b.ipv6 && a.icmp_source_v4 == b.icmp_source_v4 &&
          a.icmp_source_v6 == b.icmp_source_v6;
+}
+
+bool same_nat(const datapath::NatSpec& a, const datapath::NatSpec& b) {
+  return a.masquerade_v4 == b.masquerade_v4 && a.masquerade_v6 == b.masquerade_v6 &&
+         a.not_masqueraded == b.not_masqueraded && a.service_prefixes == b.service_prefixes &&
+         a.node_addresses == b.node_addresses;  // the ports never change
+}
+
+/// All but the ports. Services that are the same stay the same object (desired_state.h).
+bool same_rules(const DesiredState& a, const DesiredState& b) {
+  return same_gateway(a.gateway, b.gateway) && same_nat(a.nat, b.nat) && a.services == b.services;
 }
 
 /// The port's field in the request, for the message; the port itself when the request does not name it.
@@ -57,14 +69,16 @@ SwitchState::SwitchState(const Limits& limits, PortOpener& opener, WorkerAccess 
 net::Result<std::unique_ptr<SwitchState>> SwitchState::create(const Limits& limits, const datapath::Gateway& gateway,
                                                               PortOpener& opener, WorkerAccess workers) {
   std::unique_ptr<SwitchState> state(new SwitchState(limits, opener, std::move(workers)));
-  if (auto published = state->publish(gateway, {}); !published) return published.error();
+  DesiredState rules{gateway, {}, std::make_shared<const ServiceState>(), {}};
+  rules.nat.ports = limits.nat_ports;
+  if (auto published = state->publish(rules, {}); !published) return published.error();
   return state;
 }
 
 SwitchState::~SwitchState() = default;
 
 net::Result<api::ApplyReply> SwitchState::apply(const api::ApplyRequest& request) {
-  auto change = parse_apply(request, limits_);
+  auto change = parse_apply(request, limits_, services()->by_name);
   if (!change) return change.error();
   const ApplyClaims::Claim claim = claims_.take(keys_of(*change));
   close_abandoned();
@@ -89,6 +103,8 @@ ClaimKeys SwitchState::keys_of(const Change& change) const {
   ClaimKeys keys;
   keys.everything = change.replace_all;
   keys.ports.insert(change.removals.begin(), change.removals.end());
+  keys.services.insert(change.services.removals.begin(), change.services.removals.end());
+  for (const auto& [name, service] : change.services.upserts) keys.services.insert(name);
   for (const PortConfig& port : change.upserts) {
     keys.ports.insert(port.name);
     keys.interfaces.insert(port.interface);
@@ -116,7 +132,7 @@ net::Result<OpenedDevices> SwitchState::open_for(const Change& change) {
   LivePorts alive;
   {
     const std::lock_guard lock(state_mutex_);
-    before.gateway = gateway_;
+    before = rules_;
     alive = alive_ports();
   }
   for (const auto& [name, port] : alive) before.ports.emplace(name, port.config);
@@ -132,7 +148,7 @@ net::Result<SwitchState::Published> SwitchState::change_state(const api::ApplyRe
   free_ids();
   // Ports whose interface went away are no longer wanted unless this request names them again.
   const LivePorts alive = alive_ports();
-  DesiredState before{gateway_, {}};
+  DesiredState before = rules_;
   for (const auto& [name, port] : alive) before.ports.emplace(name, port.config);
   const auto desired = merge(before, change, limits_);
   if (!desired) return desired.error();
@@ -150,11 +166,11 @@ net::Result<SwitchState::Published> SwitchState::change_state(const api::ApplyRe
 
 net::Result<void> SwitchState::close() {
   stopping_ = true;
-  const ApplyClaims::Claim claim = claims_.take({.everything = true, .ports = {}, .interfaces = {}});
+  const ApplyClaims::Claim claim = claims_.take({.everything = true, .ports = {}, .interfaces = {}, .services = {}});
   net::Result<Published> published = Published{};
   {
     const std::lock_guard apply_lock(apply_mutex_);
-    published = commit(DesiredState{gateway_, {}}, DevicePlan{});
+    published = commit(rules_, DevicePlan{});
   }
   if (!published) return published.error();
   return settle(*published);
@@ -162,7 +178,7 @@ net::Result<void> SwitchState::close() {
 
 net::Result<SwitchState::Published> SwitchState::commit(const DesiredState& desired, const DevicePlan& plan) {
   const std::uint64_t first = generation_ + 1;
-  if (same_gateway(gateway_, desired.gateway) && is_unchanged(ports_, desired, plan)) {
+  if (same_rules(rules_, desired) && is_unchanged(ports_, desired, plan)) {
     return Published{first, generation_};
   }
   LivePorts kept;
@@ -172,7 +188,7 @@ net::Result<SwitchState::Published> SwitchState::commit(const DesiredState& desi
   // New ports need ids of their own. When those of the removed ones are needed for that, they go first.
   const std::size_t needed = plan.devices.size() - kept.size();
   if (needed > slots_.free_count()) {
-    if (auto removed = publish(gateway_, kept); !removed) return removed.error();
+    if (auto removed = publish(rules_, kept); !removed) return removed.error();
     if (auto passed = wait_until_passed(workers_, generation_); !passed) {
       abandon({first, generation_});
       return passed.error();
@@ -187,7 +203,7 @@ net::Result<SwitchState::Published> SwitchState::commit(const DesiredState& desi
     if (id == net::kNoPort) taken.push_back(id = *slots_.take());
     next.emplace(name, LivePort{desired.ports.at(name), id, device});
   }
-  if (auto published = publish(desired.gateway, std::move(next)); !published) {
+  if (auto published = publish(desired, std::move(next)); !published) {
     for (auto id = taken.rbegin(); id != taken.rend(); ++id) slots_.undo_take(*id);
     abandon({first, generation_});
     return published.error();
@@ -195,12 +211,14 @@ net::Result<SwitchState::Published> SwitchState::commit(const DesiredState& desi
   return Published{first, generation_};
 }
 
-net::Result<void> SwitchState::publish(const datapath::Gateway& gateway, LivePorts ports) {
+net::Result<void> SwitchState::publish(const DesiredState& rules, LivePorts ports) {
   datapath::SnapshotSpec spec;
   spec.generation = generation_ + 1;
   spec.port_limit = limits_.port_limit;
   spec.worker_count = workers_.publisher->worker_count();
-  spec.gateway = gateway;
+  spec.gateway = rules.gateway;
+  spec.nat = rules.nat;
+  spec.services = rules.services->table;
   std::set<net::PortId> ids;
   std::set<const Device*> devices;
   for (const auto& [name, port] : ports) {
@@ -214,7 +232,9 @@ net::Result<void> SwitchState::publish(const datapath::Gateway& gateway, LivePor
   workers_.publisher->publish(std::move(snapshot).value());
   const std::lock_guard lock(state_mutex_);
   generation_ = spec.generation;
-  gateway_ = gateway;
+  rules_.gateway = rules.gateway;
+  rules_.nat = rules.nat;
+  rules_.services = rules.services;
   for (auto& [name, port] : ports_) {
     const bool id_goes_on = ids.contains(port.id);
     const bool device_goes_on = devices.contains(port.device.get());

@@ -51,6 +51,11 @@ class SwitchState {
   /// Apply requests that run or wait for one another.
   std::size_t running_applies() const { return claims_.count(); }
   std::uint32_t port_limit() const noexcept { return limits_.port_limit; }
+  std::shared_ptr<const ServiceState> services() const;
+  /// Every table that can fill up.
+  std::vector<api::TableStatus> tables() const;
+  /// By id; "" where no port is.
+  std::vector<std::string> port_names() const;
   api::ListPortsReply list_ports() const;
   api::GetCountersReply counters() const;
   /// Ports whose interface went away since the last call: each is told once.
@@ -81,8 +86,8 @@ class SwitchState {
                                       api::ApplyReply& reply);
   // Under apply_mutex_:
   net::Result<Published> commit(const DesiredState& desired, const DevicePlan& plan);
-  /// Publishes `ports` in place of those in force and retires what is no longer among them.
-  net::Result<void> publish(const datapath::Gateway& gateway, LivePorts ports);
+  /// Publishes `rules` (but for their ports) and `ports` in place of those in force and retires what is no longer among them.
+  net::Result<void> publish(const DesiredState& rules, LivePorts ports);
   /// Frees the ids, counters and snapshots that every worker has passed.
   void free_ids();
 
@@ -107,7 +112,7 @@ class SwitchState {
 
   mutable std::mutex state_mutex_;  // guards the rest; writers hold apply_mutex_ too
   std::uint64_t generation_ = 0;
-  datapath::Gateway gateway_;
+  DesiredState rules_;  // without its ports: those are in ports_
   LivePorts ports_;
   std::vector<Retired> retired_;
   PortSums removed_;

@@ -49,6 +49,7 @@ WorkerAccess WorkerSet::access() {
   for (const auto& counters : counters_) access.counters.push_back(counters.get());
   access.cpus = cpus_;
   access.wake = [this] { wake_all(); };
+  access.post = [this](WorkerId worker, datapath::FlowScan& scan) { workers_[worker]->post(scan); };
   return access;
 }
 

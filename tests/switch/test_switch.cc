@@ -3,6 +3,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "datapath/snapshot_builder.h"
+
 namespace millrace::control::switchd {
 
 /// Takes itself off the list of open devices when it is closed.
@@ -94,14 +96,18 @@ TestSwitch::TestSwitch(const TestSwitchOptions& options)
       publisher(options.worker_count),
       rings_(datapath::make_handoff_rings(
           options.worker_count, [](void*, datapath::WorkerId) noexcept {}, nullptr)) {
-  WorkerAccess access;
   access.publisher = &publisher;
   access.wake = options.threads ? std::function<void()>([] {}) : [this] { step(); };
+  access.post = [this](datapath::WorkerId worker, datapath::FlowScan& scan) { workers_[worker]->post(scan); };
   access.ack_timeout = options.ack_timeout;
   for (unsigned i = 0; i < options.worker_count; ++i) {
     counters_.push_back(std::make_unique<datapath::WorkerCounters>(options.port_limit));
-    workers_.push_back(std::make_unique<datapath::Worker>(static_cast<datapath::WorkerId>(i), datapath::FlowSettings{.limit = 1024}, publisher, pool, *rings_,
-                                                          *counters_.back()));
+    const auto id = static_cast<datapath::WorkerId>(i);
+    datapath::FlowSettings flows;
+    flows.limit = nat::kMinFlowLimit;
+    flows.ports = datapath::ports_of_worker(options.nat_ports, options.worker_count, id);
+    workers_.push_back(
+        std::make_unique<datapath::Worker>(id, flows, publisher, pool, *rings_, *counters_.back()));
     access.counters.push_back(counters_.back().get());
     access.cpus.push_back(i);
   }
@@ -109,7 +115,7 @@ TestSwitch::TestSwitch(const TestSwitchOptions& options)
   gateway.mac = kGatewayMac;
   gateway.ipv4 = net::Ipv4::parse("169.254.1.1").value();
   gateway.ipv6 = net::Ipv6::parse("fe80::1").value();
-  auto created = SwitchState::create({options.port_limit, options.max_mtu_bytes}, gateway, opener, std::move(access));
+  auto created = SwitchState::create({options.port_limit, options.max_mtu_bytes, options.nat_ports}, gateway, opener, access);
   if (!created) throw std::runtime_error(created.error().message);
   state = std::move(created).value();
   for (unsigned i = 0; options.threads && i < options.worker_count; ++i) {
@@ -130,9 +136,12 @@ std::string TestSwitch::ports() const {
 }
 
 void TestSwitch::step() {
-  now_ns_ += 1000;
-  for (const auto& worker : workers_) {
-    if (!away.contains(worker->id())) static_cast<void>(worker->step(now_ns_));
+  bool again = true;
+  while (std::exchange(again, false)) {
+    now_ns_ += 1000;
+    for (const auto& worker : workers_) {
+      if (!away.contains(worker->id())) again |= worker->step(now_ns_).is_scanning;
+    }
   }
 }
 

@@ -63,6 +63,7 @@ struct TestSwitchOptions {
   std::uint32_t port_limit = 8;
   unsigned worker_count = 2;
   std::uint32_t max_mtu_bytes = 1500;
+  nat::PortRange nat_ports{40960, 24576};
   std::chrono::milliseconds ack_timeout{20};
   bool threads = false;
   std::size_t packets = 512;
@@ -75,13 +76,14 @@ class TestSwitch {
   net::Result<api::ApplyReply> apply(const api::ApplyRequest& request) { return state->apply(request); }
   /// ListPorts without the totals: what must not change when an Apply fails.
   std::string ports() const;
-  /// One turn of every worker that is not away.
+  /// A turn of every worker that is not away, and as many more as a scan of flows takes.
   void step();
 
   MemoryOpener opener;
   datapath::MemoryPool pool;
   datapath::Publisher publisher;
   std::set<datapath::WorkerId> away;  // workers that take no turn
+  WorkerAccess access;
   std::unique_ptr<SwitchState> state;
 
   ~TestSwitch();

@@ -1,0 +1,147 @@
+#include "control/switch/flow_list.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cctype>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "control/switch/ack_wait.h"
+#include "control/switch/field_checks.h"
+#include "nat/tcp_state.h"
+
+namespace millrace::control::switchd {
+namespace {
+
+using datapath::FlowRecord;
+using datapath::FlowScan;
+
+std::string to_bytes(const net::IpAddress& address) {
+  const std::span<const std::uint8_t> raw = address.raw();
+  return {raw.begin(), raw.end()};
+}
+
+void fill(const datapath::FlowEnds& ends, api::FlowTuple& tuple) {
+  tuple.set_source(to_bytes(ends.source));
+  tuple.set_destination(to_bytes(ends.destination));
+  tuple.set_source_port(ends.source_port);
+  tuple.set_destination_port(ends.destination_port);
+}
+
+std::string upper(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return text;
+}
+
+std::string state_text(const FlowRecord& record) {
+  if (record.protocol == net::ip_protocol::kTcp) return upper(nat::to_string(record.tcp));
+  switch (record.timer) {
+    case nat::FlowTimer::kSctpHandshake: return "OPENING";
+    case nat::FlowTimer::kSctpEstablished: return "ESTABLISHED";
+    case nat::FlowTimer::kSctpClosing: return "CLOSING";
+    default: return record.replied ? "REPLIED" : "UNREPLIED";
+  }
+}
+
+net::Result<std::vector<net::IpAddress>> parse_filter(const api::ListFlowsRequest& request) {
+  if (request.addresses_size() > kFlowAddressLimit) {
+    return net::invalid_argument(
+        fmt::format("addresses: {} entries; allowed: at most {}", request.addresses_size(), kFlowAddressLimit));
+  }
+  std::vector<net::IpAddress> addresses;
+  for (int i = 0; i < request.addresses_size(); ++i) {
+    const auto address = check_unicast(fmt::format("addresses[{}]", i), request.addresses(i));
+    if (!address) return address.error();
+    addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+}  // namespace
+
+api::Flow to_proto(const FlowRecord& record, std::uint32_t worker, const std::string& out_port,
+                   const std::string& service) {
+  api::Flow flow;
+  flow.set_worker(worker);
+  flow.set_protocol(record.protocol);
+  fill(record.original, *flow.mutable_original());
+  fill(record.translated, *flow.mutable_translated());
+  flow.set_state(state_text(record));
+  flow.set_age_ms(record.age_ms);
+  flow.set_idle_ms(record.idle_ms);
+  flow.set_expires_ms(record.expires_ms);
+  flow.set_packets(record.packets);
+  flow.set_bytes(record.bytes);
+  flow.set_reply_packets(record.reply_packets);
+  flow.set_reply_bytes(record.reply_bytes);
+  flow.set_out_port(out_port);
+  flow.set_service(service);
+  flow.set_masqueraded((record.flags & nat::line_flag::kMasquerade) != 0);
+  return flow;
+}
+
+FlowLister::FlowLister(const SwitchState& state, WorkerAccess workers) : state_(state), workers_(std::move(workers)) {
+  for (std::size_t i = 0; i < workers_.cpus.size(); ++i) slots_.push_back(std::make_unique<Slot>());
+}
+
+net::Result<void> FlowLister::list(const api::ListFlowsRequest& request, const Sink& sink) {
+  const auto addresses = parse_filter(request);
+  if (!addresses) return addresses.error();
+  std::uint64_t left = request.limit() == 0 ? ~std::uint64_t{0} : request.limit();
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const auto worker = static_cast<datapath::WorkerId>(i);
+    for (Place place; !place.through && left > 0;) {
+      auto records = read_batch(worker, *addresses, place);
+      if (!records) return records.error();
+      if (records->size() > left) records->resize(left);
+      left -= records->size();
+      // The sink gets empty ones too: it knows whether anybody still waits while nothing matches.
+      if (!sink(to_batch(worker, *records))) return {};
+    }
+  }
+  return {};
+}
+
+net::Result<std::vector<FlowRecord>> FlowLister::read_batch(datapath::WorkerId worker,
+                                                            const std::vector<net::IpAddress>& addresses,
+                                                            Place& place) {
+  Slot& slot = *slots_[worker];
+  const std::lock_guard lock(slot.mutex);
+  const auto is_done = [&slot] { return slot.scan.state.load(std::memory_order_acquire) != FlowScan::State::kPosted; };
+  const net::Error late = net::deadline_exceeded(fmt::format("worker {} (CPU {}) has not told its flows within {} ms",
+                                                             worker, workers_.cpus[worker],
+                                                             workers_.ack_timeout.count()));
+  if (!is_done()) return late;  // it has an earlier one still
+  slot.scan.addresses = addresses;
+  slot.scan.records = slot.records;
+  slot.scan.count = 0;
+  slot.scan.next = place.next;
+  workers_.post(worker, slot.scan);
+  workers_.wake();
+  if (!wait_until(is_done, workers_.ack_timeout)) return late;
+  place.next = slot.scan.next;
+  place.through = slot.scan.state.load(std::memory_order_acquire) == FlowScan::State::kThrough;
+  return std::vector<FlowRecord>(slot.records.begin(),
+                                 slot.records.begin() + static_cast<std::ptrdiff_t>(slot.scan.count));
+}
+
+api::FlowBatch FlowLister::to_batch(datapath::WorkerId worker, const std::vector<FlowRecord>& records) const {
+  const std::vector<std::string> ports = state_.port_names();
+  const auto services = state_.services();
+  api::FlowBatch batch;
+  for (const FlowRecord& record : records) {
+    std::string service;
+    if ((record.flags & nat::line_flag::kService) != 0 && services->table != nullptr) {
+      const nat::Service* found = services->table->service_of(record.original.destination, record.protocol,
+                                                              record.original.destination_port);
+      if (found != nullptr) service = nat::name_of(*found);
+    }
+    const std::string port = record.out_port < ports.size() ? ports[record.out_port] : std::string();
+    *batch.add_flows() = to_proto(record, worker, port, service);
+  }
+  return batch;
+}
+
+}  // namespace millrace::control::switchd

@@ -142,8 +142,8 @@ bool ServiceTable::has_backend(const Address& destination, std::uint8_t protocol
 
 const Service* ServiceTable::service_of(const net::IpAddress& address, std::uint8_t protocol,
                                         std::uint16_t port) const noexcept {
-  const Frontend* frontend = address.is_v4() ? v4_.find(address.v4(), protocol, port)
-                                             : v6_.find(address.v6(), protocol, port);
+  const Frontend* frontend =
+      address.is_v4() ? v4_.find(address.v4(), protocol, port) : v6_.find(address.v6(), protocol, port);
   return frontend == nullptr ? nullptr : frontend->service;
 }
 

@@ -78,9 +78,9 @@ struct Config {
   } ipam;
 
   struct Nat {
-    std::uint16_t port_first = 0;       // nat.portRange: 40960-65535, ports of masqueraded flows
-    std::uint16_t port_last = 0;        // included
-    std::vector<net::Prefix> excluded;  // nat.excluded: destinations that see the pods' own addresses
+    std::uint16_t port_first = 0;                   // nat.portRange: 40960-65535, ports of masqueraded flows
+    std::uint16_t port_last = 0;                    // included
+    std::vector<net::Prefix> excluded;              // nat.excluded: destinations that see the pods' own addresses
     NatInbound inbound = NatInbound::kEstablished;  // nat.inbound: established | mapped (anybody)
   } nat;
 

@@ -111,7 +111,8 @@ net::Result<void> run_with_memory(const config::Config& config, api::SocketClaim
   if (!flows) return flows.error();
   WorkerSet workers(placement.worker_cpus, *flows, config.port_limit, packets);
   const datapath::Gateway gateway{config.gateway.mac, config.gateway.ipv4, config.gateway.ipv6, {}, {}};
-  auto state = SwitchState::create({config.port_limit, frame_mtu, nat_ports(config)}, gateway, opener, workers.access());
+  auto state =
+      SwitchState::create({config.port_limit, frame_mtu, nat_ports(config)}, gateway, opener, workers.access());
   if (!state) return state.error();
 
   InstanceInfo info;
@@ -122,7 +123,8 @@ net::Result<void> run_with_memory(const config::Config& config, api::SocketClaim
   info.packets_limit = packets.count();
   info.topology = placement.topology;
   FlowLister flow_lister(**state, workers.access());
-  SwitchService service(**state, flow_lister, std::move(info), [&packets] { return std::uint64_t{packets.free_count()}; });
+  SwitchService service(**state, flow_lister, std::move(info),
+                        [&packets] { return std::uint64_t{packets.free_count()}; });
   return serve(config, std::move(claim), **state, workers, service, signals);
 }
 

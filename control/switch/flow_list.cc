@@ -110,9 +110,9 @@ net::Result<std::vector<FlowRecord>> FlowLister::read_batch(datapath::WorkerId w
   Slot& slot = *slots_[worker];
   const std::lock_guard lock(slot.mutex);
   const auto is_done = [&slot] { return slot.scan.state.load(std::memory_order_acquire) != FlowScan::State::kPosted; };
-  const net::Error late = net::deadline_exceeded(fmt::format("worker {} (CPU {}) has not told its flows within {} ms",
-                                                             worker, workers_.cpus[worker],
-                                                             workers_.ack_timeout.count()));
+  const net::Error late =
+      net::deadline_exceeded(fmt::format("worker {} (CPU {}) has not told its flows within {} ms", worker,
+                                         workers_.cpus[worker], workers_.ack_timeout.count()));
   if (!is_done()) return late;  // it has an earlier one still
   slot.scan.addresses = addresses;
   slot.scan.records = slot.records;
@@ -134,8 +134,8 @@ api::FlowBatch FlowLister::to_batch(datapath::WorkerId worker, const std::vector
   for (const FlowRecord& record : records) {
     std::string service;
     if ((record.flags & nat::line_flag::kService) != 0 && services->table != nullptr) {
-      const nat::Service* found = services->table->service_of(record.original.destination, record.protocol,
-                                                              record.original.destination_port);
+      const nat::Service* found =
+          services->table->service_of(record.original.destination, record.protocol, record.original.destination_port);
       if (found != nullptr) service = nat::name_of(*found);
     }
     const std::string port = record.out_port < ports.size() ? ports[record.out_port] : std::string();

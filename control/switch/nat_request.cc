@@ -71,7 +71,8 @@ net::Result<datapath::NatSpec> parse_nat(const api::Nat& wire) {
   auto not_masqueraded = parse_prefixes("nat.not_masqueraded", wire.not_masqueraded(), datapath::kMaxNotMasqueraded);
   if (!not_masqueraded) return not_masqueraded.error();
   nat.not_masqueraded = std::move(not_masqueraded).value();
-  auto service_prefixes = parse_prefixes("nat.service_prefixes", wire.service_prefixes(), datapath::kMaxServicePrefixes);
+  auto service_prefixes =
+      parse_prefixes("nat.service_prefixes", wire.service_prefixes(), datapath::kMaxServicePrefixes);
   if (!service_prefixes) return service_prefixes.error();
   nat.service_prefixes = std::move(service_prefixes).value();
   auto addresses = parse_node_addresses(wire);

@@ -11,7 +11,8 @@
 
 namespace millrace::control::switchd {
 
-SwitchService::SwitchService(SwitchState& state, FlowLister& flows, InstanceInfo info, std::function<std::uint64_t()> packets_free)
+SwitchService::SwitchService(SwitchState& state, FlowLister& flows, InstanceInfo info,
+                             std::function<std::uint64_t()> packets_free)
     : state_(state), flows_(flows), info_(std::move(info)), packets_free_(std::move(packets_free)) {}
 
 grpc::Status SwitchService::Apply(grpc::ServerContext*, const api::ApplyRequest* request, api::ApplyReply* reply) {
@@ -25,11 +26,12 @@ grpc::Status SwitchService::Apply(grpc::ServerContext*, const api::ApplyRequest*
   for (const api::PortFailure& failure : reply->failures()) {
     spdlog::warn("port {} is not there: {}", failure.name(), failure.message());
   }
-  spdlog::info("generation {}: {} ports ({} in the request, {} to remove{}), {} services ({} in the request, {} to "
-               "remove)",
-               reply->generation(), state_.port_count(), request->upsert_ports_size(), request->remove_ports_size(),
-               request->replace_all() ? ", all others too" : "", state_.services()->by_name.size(),
-               request->upsert_services_size(), request->remove_services_size());
+  spdlog::info(
+      "generation {}: {} ports ({} in the request, {} to remove{}), {} services ({} in the request, {} to "
+      "remove)",
+      reply->generation(), state_.port_count(), request->upsert_ports_size(), request->remove_ports_size(),
+      request->replace_all() ? ", all others too" : "", state_.services()->by_name.size(),
+      request->upsert_services_size(), request->remove_services_size());
   return grpc::Status::OK;
 }
 

@@ -108,8 +108,7 @@ Result<nat::FrontendSpec> parse_frontend(const api::Frontend& wire) {
 
 Result<void> check_service_name(const std::string& name) {
   if (name.empty() || name.size() > nat::kMaxServiceNameBytes) {
-    return net::invalid_argument(
-        fmt::format("name: {} bytes; allowed: 1..{}", name.size(), nat::kMaxServiceNameBytes));
+    return net::invalid_argument(fmt::format("name: {} bytes; allowed: 1..{}", name.size(), nat::kMaxServiceNameBytes));
   }
   const auto text = check_description("name", name);  // it is shown on terminals
   if (!text) return text.error();

@@ -178,9 +178,7 @@ net::Result<void> SwitchState::close() {
 
 net::Result<SwitchState::Published> SwitchState::commit(const DesiredState& desired, const DevicePlan& plan) {
   const std::uint64_t first = generation_ + 1;
-  if (same_rules(rules_, desired) && is_unchanged(ports_, desired, plan)) {
-    return Published{first, generation_};
-  }
+  if (same_rules(rules_, desired) && is_unchanged(ports_, desired, plan)) { return Published{first, generation_}; }
   LivePorts kept;
   for (const auto& [name, port] : ports_) {
     if (plan.devices.contains(name)) kept.emplace(name, port);

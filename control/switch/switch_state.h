@@ -86,7 +86,8 @@ class SwitchState {
                                       api::ApplyReply& reply);
   // Under apply_mutex_:
   net::Result<Published> commit(const DesiredState& desired, const DevicePlan& plan);
-  /// Publishes `rules` (but for their ports) and `ports` in place of those in force and retires what is no longer among them.
+  /// Publishes `rules` (but for their ports) and `ports` in place of those in force and retires what is no longer among
+  /// them.
   net::Result<void> publish(const DesiredState& rules, LivePorts ports);
   /// Frees the ids, counters and snapshots that every worker has passed.
   void free_ids();

@@ -31,17 +31,29 @@ std::uint64_t sum(const std::vector<WorkerCounters*>& workers, Get get) {
 
 std::vector<api::TableStatus> table_status(const std::vector<WorkerCounters*>& workers, const ServiceState& services) {
   std::vector<api::TableStatus> rows;
-  const auto limit = sum(workers, [](const FlowCounters& c) -> const auto& { return c.limit; });
-  rows.push_back(row("flows_ipv4", sum(workers, [](const FlowCounters& c) -> const auto& { return c.flows_v4; }), limit));
-  rows.push_back(row("flows_ipv6", sum(workers, [](const FlowCounters& c) -> const auto& { return c.flows_v6; }), limit));
-  const auto ports = sum(workers, [](const FlowCounters& c) -> const auto& { return c.ports_limit; });
+  const auto limit = sum(
+      workers, [](const FlowCounters& c) -> const auto& { return c.limit; });
+  rows.push_back(row("flows_ipv4",
+                     sum(
+                         workers, [](const FlowCounters& c) -> const auto& { return c.flows_v4; }),
+                     limit));
+  rows.push_back(row("flows_ipv6",
+                     sum(
+                         workers, [](const FlowCounters& c) -> const auto& { return c.flows_v6; }),
+                     limit));
+  const auto ports = sum(
+      workers, [](const FlowCounters& c) -> const auto& { return c.ports_limit; });
   for (std::size_t i = 0; i < kProtocolNames.size(); ++i) {
     rows.push_back(row(fmt::format("snat_ports_ipv4_{}", kProtocolNames[i]),
-                       sum(workers, [i](const FlowCounters& c) -> const auto& { return c.ports_v4[i]; }), ports));
+                       sum(
+                           workers, [i](const FlowCounters& c) -> const auto& { return c.ports_v4[i]; }),
+                       ports));
   }
   for (std::size_t i = 0; i < kProtocolNames.size(); ++i) {
     rows.push_back(row(fmt::format("snat_ports_ipv6_{}", kProtocolNames[i]),
-                       sum(workers, [i](const FlowCounters& c) -> const auto& { return c.ports_v6[i]; }), ports));
+                       sum(
+                           workers, [i](const FlowCounters& c) -> const auto& { return c.ports_v6[i]; }),
+                       ports));
   }
   const nat::ServiceTable* table = services.table.get();
   rows.push_back(row("services", table == nullptr ? 0 : table->service_count(), nat::kMaxServices));

@@ -1,6 +1,7 @@
 /// WorkerAccess: what the state of the switch needs of the workers.
 ///
-/// Thread:  publisher: the control thread that applies. counters: reading from any thread. wake, post: any thread, must not
+/// Thread:  publisher: the control thread that applies. counters: reading from any thread. wake, post: any thread, must
+/// not
 ///          block.
 #pragma once
 

@@ -15,8 +15,8 @@ WorkerSet::WorkerSet(std::vector<std::uint32_t> cpus, const std::vector<datapath
           [](void* context, WorkerId consumer) noexcept { static_cast<WorkerSet*>(context)->wake(consumer); }, this)) {
   for (std::size_t i = 0; i < cpus_.size(); ++i) {
     counters_.push_back(std::make_unique<datapath::WorkerCounters>(port_limit));
-    workers_.push_back(
-        std::make_unique<datapath::Worker>(static_cast<WorkerId>(i), flows[i], publisher_, pool, *rings_, *counters_.back()));
+    workers_.push_back(std::make_unique<datapath::Worker>(static_cast<WorkerId>(i), flows[i], publisher_, pool, *rings_,
+                                                          *counters_.back()));
   }
 }
 

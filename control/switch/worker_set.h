@@ -21,8 +21,8 @@ namespace millrace::control::switchd {
 class WorkerSet {
  public:
   /// One worker a CPU, with the settings of the same index. `pool` must outlive the set.
-  WorkerSet(std::vector<std::uint32_t> cpus, const std::vector<datapath::FlowSettings>& flows,
-            std::uint32_t port_limit, datapath::PacketPool& pool);
+  WorkerSet(std::vector<std::uint32_t> cpus, const std::vector<datapath::FlowSettings>& flows, std::uint32_t port_limit,
+            datapath::PacketPool& pool);
   ~WorkerSet();
   WorkerSet(const WorkerSet&) = delete;
   WorkerSet& operator=(const WorkerSet&) = delete;

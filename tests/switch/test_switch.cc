@@ -106,8 +106,7 @@ TestSwitch::TestSwitch(const TestSwitchOptions& options)
     datapath::FlowSettings flows;
     flows.limit = nat::kMinFlowLimit;
     flows.ports = datapath::ports_of_worker(options.nat_ports, options.worker_count, id);
-    workers_.push_back(
-        std::make_unique<datapath::Worker>(id, flows, publisher, pool, *rings_, *counters_.back()));
+    workers_.push_back(std::make_unique<datapath::Worker>(id, flows, publisher, pool, *rings_, *counters_.back()));
     access.counters.push_back(counters_.back().get());
     access.cpus.push_back(i);
   }
@@ -115,7 +114,8 @@ TestSwitch::TestSwitch(const TestSwitchOptions& options)
   gateway.mac = kGatewayMac;
   gateway.ipv4 = net::Ipv4::parse("169.254.1.1").value();
   gateway.ipv6 = net::Ipv6::parse("fe80::1").value();
-  auto created = SwitchState::create({options.port_limit, options.max_mtu_bytes, options.nat_ports}, gateway, opener, access);
+  auto created =
+      SwitchState::create({options.port_limit, options.max_mtu_bytes, options.nat_ports}, gateway, opener, access);
   if (!created) throw std::runtime_error(created.error().message);
   state = std::move(created).value();
   for (unsigned i = 0; options.threads && i < options.worker_count; ++i) {

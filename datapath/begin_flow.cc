@@ -265,10 +265,11 @@ Drop begin_after_forwarding(Turn& turn, const net::Packet& packet, const typenam
   plan.picked_up =
       key.protocol == ip_protocol::kTcp && packet.headers.has_l4 && nat::tcp_start(packet) != nat::TcpStart::kNew;
   if (snapshot.nat.holds(key.destination, key.destination_port)) {
+    if (packet.is_reply) return Drop::kNoFlow;
     if (const Drop drop = find_mapped(turn, true, plan); drop != Drop::kNone) return drop;
   } else if (packet.out_port == net::kNoPort) {
     return Drop::kPortGone;
-  } else if (snapshot.ports[packet.out_port].kind != PortKind::kPod) {
+  } else if (snapshot.ports[packet.out_port].kind != PortKind::kPod || packet.is_reply) {
     return Drop::kNone;
   }
   return insert(turn, packet, plan, line);

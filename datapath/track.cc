@@ -123,6 +123,7 @@ class Tracker {
     line.packets += 1;
     line.bytes += packet.headers.l3_length;
     packet.out_port = line.out_port;
+    packet.is_reply = line.is_reply();
     if (is_hop) net::decrement_ttl(packet);
     if (line.translates()) {
       nat::mark_partial(packet);

@@ -41,6 +41,8 @@ struct alignas(64) Packet {
   Offload offload;
   Headers headers;
   Drop drop = Drop::kNone;
+  /// Goes along the reply direction of the flow that the worker which forwarded it has.
+  bool is_reply = false;
 
   std::span<std::uint8_t> head() noexcept { return {data, head_bytes}; }
   std::span<const std::uint8_t> head() const noexcept { return {data, head_bytes}; }

@@ -41,7 +41,7 @@ TestSwitch::TestSwitch(const SwitchShape& shape)
   for (WorkerId id = 0; id < shape.workers; ++id) {
     counters_.push_back(std::make_unique<datapath::WorkerCounters>(shape.port_limit));
     datapath::FlowSettings flows = shape.flows;
-    flows.ports = datapath::ports_of_worker(kMasqueradePorts, shape.workers, id);
+    flows.ports = datapath::ports_of_worker(shape.masquerade_ports, shape.workers, id);
     workers_.push_back(std::make_unique<datapath::Worker>(id, flows, publisher_, pool_, *rings_, *counters_.back()));
   }
 }
@@ -90,7 +90,7 @@ std::unique_ptr<datapath::Snapshot> TestSwitch::build(std::uint64_t generation) 
   spec.gateway = test_gateway();
   for (const auto& [id, port] : specs_) spec.ports.push_back(port);
   spec.nat = nat;
-  spec.nat.ports = kMasqueradePorts;
+  spec.nat.ports = shape_.masquerade_ports;
   std::vector<std::shared_ptr<const millrace::nat::Service>> built_services;
   for (const millrace::nat::ServiceSpec& service : services) built_services.push_back(millrace::nat::build_service(service).value());
   spec.services = millrace::nat::ServiceTable::build(built_services).value();
@@ -126,6 +126,12 @@ bool TestSwitch::send(net::PortId id, const Bytes& frame, const net::Offload& of
   if (device(id).offer({&packet, 1}) == 1) return true;
   pool_.release({&packet, 1});
   return false;
+}
+
+std::vector<net::PortId> TestSwitch::ports() const {
+  std::vector<net::PortId> ids;
+  for (const auto& [id, device] : devices_) ids.push_back(id);
+  return ids;
 }
 
 std::vector<Bytes> TestSwitch::receive(net::PortId id) {

@@ -40,7 +40,8 @@ struct SwitchShape {
   std::size_t port_limit = 16;
   std::size_t packets = 2048;
   std::size_t ring_size = 1024;  // of each port, both directions
-  datapath::FlowSettings flows{.limit = 1024, .seed = 1};  // .ports follow from TestSwitch::nat
+  datapath::FlowSettings flows{.limit = 1024, .seed = 1};  // .ports are each worker's block of masquerade_ports
+  nat::PortRange masquerade_ports = kMasqueradePorts;
 };
 
 class TestSwitch {
@@ -62,6 +63,8 @@ class TestSwitch {
 
   /// Gives a frame to a port. False when the pool or the port's ring is full.
   bool send(net::PortId id, const Bytes& frame, const net::Offload& offload = {});
+  /// Ids of all ports, in order.
+  std::vector<net::PortId> ports() const;
   /// Everything the port transmitted.
   std::vector<Bytes> receive(net::PortId id);
   /// One turn of every worker, until none has anything pending.
@@ -82,7 +85,7 @@ class TestSwitch {
   datapath::MemoryPort& device(net::PortId id) { return *devices_.at(id); }
   std::uint64_t generation() const { return generation_; }
   std::uint64_t now_ns = 1'000'000'000;
-  /// What publish() brings into force besides ports. The ports of `nat` are kMasqueradePorts, whatever it says.
+  /// What publish() brings into force besides ports. The ports of `nat` are those of the shape, whatever it says.
   datapath::NatSpec nat;
   std::vector<nat::ServiceSpec> services;
   /// How often each worker was woken by a hand-over.

@@ -1,0 +1,183 @@
+// What must be true of every frame that arrives, and of the tables.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "datapath/flow_scan.h"
+#include "net/ip_header.h"
+#include "tests/sim/flow_sim.h"
+#include "tests/sim/flow_sim_names.h"
+
+namespace millrace::tests {
+
+namespace ip_protocol = net::ip_protocol;
+using net::TcpHeader;
+
+void FlowSim::receive(Actor& actor, const Bytes& frame) {
+  TestPacket packet(frame);
+  ASSERT_EQ(packet.parse(), net::Drop::kNone) << describe(frame);
+  ASSERT_EQ(net::ethernet(*packet).destination, mac(pod_mac(actor.is_pod ? actor.number : 0xff))) << describe(frame);
+  ASSERT_EQ(net::ethernet(*packet).source, mac(kGatewayMac)) << describe(frame);
+  const auto message = actor.reassembly.read(frame);
+  if (!message) return;
+  note(fmt::format("  {} arrives at {} {}, of {} {}", message->tuple.text(), actor.is_pod ? "pod" : "world",
+                   actor.number, message->conversation, message->speaker == Speaker::kClient ? "asking" : "answering"));
+  // An address that no pod has follows the default route.
+  if (is_storm() && !actor.is_pod && is_pods(message->tuple.destination)) return;
+  ASSERT_TRUE(actor.has(message->tuple.destination)) << message->tuple.text() << "\n" << describe(frame);
+  if (message->quoted) return take_error(actor, *message);
+  ASSERT_LT(message->conversation, conversations_.size()) << describe(frame);
+  if (conversations_[message->conversation].is_probe) return;
+  message->speaker == Speaker::kClient ? take_question(actor, *message, frame) : take_answer(actor, *message);
+}
+
+void FlowSim::take_question(Actor& actor, const Message& message, const Bytes& frame) {
+  Conversation& conversation = conversations_[message.conversation];
+  check_server(actor, conversation, message);
+  check_source(actor, conversation, message);
+  check_backend(conversation, message);
+  if (testing::Test::HasFailure() || is_over_) return;
+  const bool is_whole = frame.size() > message.payload_bytes + sizeof(net::Ipv4Header) + 14;
+  if (chance(3) && is_whole) {
+    constexpr std::ptrdiff_t kEthernetBytes = 14;
+    Message error;
+    const bool is_v4 = message.tuple.source.is_v4();
+    error.tuple = {is_v4 ? ip_protocol::kIcmp : ip_protocol::kIcmpv6, message.tuple.destination, message.tuple.source};
+    error.quoted = message.tuple;
+    error.quoted_packet = Bytes(frame.begin() + kEthernetBytes, frame.end());
+    send(actor, {error});
+  }
+  // The flow may be over before the next question: then this answer begins one, and stands in the question's way.
+  conversation.may_be_apart |= is_storm();
+  const auto answers = actor.server.hears(message);
+  for (const Message& answer : answers) {
+    if ((answer.tcp_flags & TcpHeader::kRst) != 0) conversation.backend.reset();
+  }
+  send(actor, answers);
+}
+
+void FlowSim::check_server(const Actor& actor, const Conversation& conversation, const Message& message) {
+  const nat::Backend server{message.tuple.destination, message.tuple.destination_port};
+  ASSERT_EQ(message.tuple.protocol, conversation.asked.protocol);
+  if (conversation.frontend < 0) {
+    ASSERT_EQ(server.address, conversation.asked.destination) << conversation.asked.text();
+    // An echo that is masqueraded has another identifier.
+    if (conversation.asked.protocol == ip_protocol::kTcp || conversation.asked.protocol == ip_protocol::kUdp) {
+      ASSERT_EQ(server.port, conversation.asked.destination_port) << conversation.asked.text();
+    }
+    return;
+  }
+  const Frontend& frontend = frontends_[static_cast<std::size_t>(conversation.frontend)];
+  ASSERT_TRUE(frontend.ever.contains(server)) << conversation.asked.text() << " came to " << message.tuple.text()
+                                              << " of " << (actor.is_pod ? "a pod" : "the world");
+}
+
+/// The client's own source, or the node's, as the rules say.
+void FlowSim::check_source(const Actor& actor, Conversation& conversation, const Message& message) {
+  const Tuple& seen = message.tuple;
+  const Tuple& asked = conversation.asked;
+  const bool is_own = seen.source == asked.source && seen.source_port == asked.source_port;
+  const bool is_nodes = is_node(seen.source) && masquerade_ports_.holds(seen.source_port);
+  const bool leaves = !actor.is_pod && !is_node(seen.destination);
+  const bool is_pod = conversation.kind == nat::SourceKind::kPod;
+  bool is_masqueraded = is_pod && conversation.client_masquerades && leaves;
+  if (conversation.frontend >= 0) {
+    const Frontend& frontend = frontends_[static_cast<std::size_t>(conversation.frontend)];
+    is_masqueraded |= frontend.masquerade[static_cast<unsigned>(conversation.kind)];
+    is_masqueraded |= is_pod && seen.destination == asked.source;
+  }
+  conversation.was_masqueraded |= is_nodes;
+  if (is_masqueraded) {
+    ASSERT_TRUE(is_nodes) << asked.text() << " should be masqueraded, came as " << seen.text();
+  } else if (!is_own) {
+    ASSERT_TRUE(is_nodes && conversation.may_be_apart)
+        << asked.text() << " should not be masqueraded, came as " << seen.text();
+  }
+}
+
+void FlowSim::check_backend(Conversation& conversation, const Message& message) {
+  if (message.tuple.protocol != ip_protocol::kTcp) return;
+  const std::pair server(message.tuple.destination, message.tuple.destination_port);
+  if (conversation.backend) {
+    ASSERT_EQ(*conversation.backend, server) << "the connection has left its backend";
+  } else if (message.payload_bytes > 0 && conversation.phase == Phase::kData) {
+    conversation.backend = server;
+  }
+  if ((message.tcp_flags & (TcpHeader::kFin | TcpHeader::kRst)) != 0) conversation.backend.reset();
+}
+
+void FlowSim::take_answer(Actor& actor, const Message& message) {
+  Conversation& conversation = conversations_[message.conversation];
+  const Tuple taken = message.tuple.reversed();
+  Conversation* const open = open_conversation(actor, taken);
+  if (open == nullptr || open->id != conversation.id) {
+    const bool is_same_tuple = conversation.asked == taken;
+    if (open != nullptr) {
+      ASSERT_TRUE(is_same_tuple) << "an answer to " << conversation.asked.text() << " of another";
+    }
+    const bool may_stray = is_same_tuple || actor.has(conversation.asked.source) || conversation.was_masqueraded;
+    ASSERT_TRUE(may_stray) << "an answer to " << conversation.asked.text() << " came as " << message.tuple.text();
+    ++totals_.strays;
+    if (!is_storm()) { ASSERT_TRUE(is_same_tuple) << conversation.asked.text() << " came as " << message.tuple.text(); }
+    return;
+  }
+  if (is_over_) return;
+  const auto more = hears(conversation, message);
+  if (!conversation.is_open()) {
+    std::erase(open_, conversation.id);
+    ++(conversation.is_refused ? totals_.refused : totals_.answered);
+    if (conversation.asked.protocol == ip_protocol::kTcp && conversation.is_answered) ++totals_.tcp_done;
+    if (!is_storm()) { ASSERT_FALSE(conversation.is_refused) << conversation.asked.text() << " was reset"; }
+    if (conversation.was_masqueraded) ++totals_.masqueraded;
+  }
+  send(actor, more);
+}
+
+void FlowSim::take_error(Actor& actor, const Message& message) {
+  ++totals_.errors;
+  ASSERT_TRUE(actor.has(message.quoted->source)) << message.quoted->text() << " was not sent by who is told";
+  ASSERT_TRUE(sent_.contains(*message.quoted)) << message.quoted->text() << " was never sent";
+}
+
+Conversation* FlowSim::open_conversation(const Actor& actor, const Tuple& asked) {
+  for (const std::uint32_t id : open_) {
+    Conversation& conversation = conversations_[id];
+    if (conversation.client == actor.incarnation && conversation.asked == asked) return &conversation;
+  }
+  return nullptr;
+}
+
+void FlowSim::check_all_answered() {
+  for (const std::uint32_t id : open_) {
+    ADD_FAILURE() << "conversation " << id << " was not answered: " << conversations_[id].asked.text() << " in phase "
+                  << static_cast<int>(conversations_[id].phase);
+  }
+}
+
+/// By the workers' own listing: each flow once, and each outside port with one inside endpoint.
+void FlowSim::check_ports() {
+  using Outside = std::tuple<std::uint8_t, net::IpAddress, std::uint16_t>;
+  std::map<Outside, std::pair<net::IpAddress, std::uint16_t>> inside;
+  std::vector<datapath::FlowRecord> records(nat::kMinFlowLimit * 20);
+  for (datapath::WorkerId id = 0; id < workers_; ++id) {
+    datapath::FlowScan scan;
+    scan.records = records;
+    world_.worker(id).post(scan);
+    while (scan.state.load() == datapath::FlowScan::State::kPosted) world_.step(id);
+    ASSERT_EQ(scan.state.load(), datapath::FlowScan::State::kThrough);
+    const datapath::FlowCounters& flows = world_.counters(id).flows;
+    ASSERT_EQ(scan.count, flows.created.get() - flows.ended.get()) << "worker " << id;
+    const nat::PortRange own = datapath::ports_of_worker(masquerade_ports_, workers_, id);
+    for (const datapath::FlowRecord& record : std::span(records).first(scan.count)) {
+      if ((record.flags & nat::line_flag::kMasquerade) == 0) continue;
+      const auto& [source, destination, port, to_port] = record.translated;
+      ASSERT_TRUE(is_node(source) && own.holds(port)) << "worker " << id << " gave " << port;
+      const std::pair endpoint(record.original.source, record.original.source_port);
+      const auto [known, is_new] = inside.emplace(Outside{record.protocol, source, port}, endpoint);
+      ASSERT_EQ(known->second, endpoint) << "port " << port << " has two inside endpoints";
+    }
+  }
+}
+
+}  // namespace millrace::tests

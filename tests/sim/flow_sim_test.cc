@@ -1,0 +1,40 @@
+// Flows, services and masquerade under everything at once: the laws of flow_sim.h, for many seeds.
+// A failure prints the seed and the last actions: --gtest_filter='*/SEED' plays it again.
+#include <gtest/gtest.h>
+
+#include "tests/sim/flow_sim.h"
+
+namespace millrace::tests {
+namespace {
+
+class FlowSimulation : public testing::TestWithParam<std::uint64_t> {
+ protected:
+  FlowSimTotals play(Weather weather, unsigned actions) {
+    FlowSim sim(GetParam(), weather);
+    sim.run(actions);
+    if (HasFailure()) ADD_FAILURE() << "seed " << GetParam() << ", the last actions:\n" << sim.log();
+    return sim.totals();
+  }
+};
+
+TEST_P(FlowSimulation, InCalmWeatherEveryQuestionIsAnswered) {
+  const FlowSimTotals totals = play(Weather::kCalm, 2000);
+  EXPECT_EQ(totals.answered, totals.asked);
+  EXPECT_EQ(totals.refused, 0u);
+  EXPECT_GT(totals.tcp_done, 50u);
+  EXPECT_GT(totals.masqueraded, 20u);
+  EXPECT_GT(totals.fragmented, 5u);
+  EXPECT_GT(totals.errors, 2u);
+}
+
+TEST_P(FlowSimulation, InAStormNothingReachesAnybodyElse) {
+  const FlowSimTotals totals = play(Weather::kStorm, 4000);
+  EXPECT_GT(totals.answered, 30u);
+  EXPECT_GT(totals.masqueraded, 0u);
+  EXPECT_GT(totals.rebound, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, FlowSimulation, testing::Range<std::uint64_t>(0, 24));
+
+}  // namespace
+}  // namespace millrace::tests

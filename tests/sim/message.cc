@@ -1,0 +1,163 @@
+#include "tests/sim/message.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "net/checksum.h"
+#include "net/fragment.h"
+#include "net/ip_header.h"
+#include "net/quote.h"
+
+namespace millrace::tests {
+namespace {
+
+namespace ip_protocol = net::ip_protocol;
+
+constexpr std::size_t kBlockBytes = 8;
+constexpr std::size_t kFirstFragmentBytes = 24;
+constexpr std::size_t kEthernetBytes = 14;
+
+Bytes payload_of(const Message& message) {
+  Bytes payload;
+  for (std::size_t i = 0; i < message.payload_bytes / kBlockBytes; ++i) {
+    payload.insert(payload.end(), {'M', 'R', static_cast<std::uint8_t>(message.speaker), 0});
+    for (int shift = 24; shift >= 0; shift -= 8)
+      payload.push_back(static_cast<std::uint8_t>(message.conversation >> shift));
+  }
+  return payload;
+}
+
+PacketBuilder ip(const Tuple& tuple, std::string_view source_mac, std::string_view destination_mac) {
+  PacketBuilder builder = eth(source_mac, destination_mac);
+  const std::string source = tuple.source.to_string(), destination = tuple.destination.to_string();
+  return tuple.source.is_v4() ? builder.ipv4(source, destination) : builder.ipv6(source, destination);
+}
+
+Bytes write_whole(const Message& message, std::string_view source_mac, std::string_view destination_mac) {
+  const Tuple& tuple = message.tuple;
+  PacketBuilder builder = ip(tuple, source_mac, destination_mac);
+  const bool is_v4 = tuple.source.is_v4();
+  if (message.quoted) {
+    is_v4 ? builder.icmp(3, 3) : builder.icmpv6(1, 4);
+    return builder.payload(message.quoted_packet).bytes();
+  }
+  const bool asks = message.speaker == Speaker::kClient;
+  switch (tuple.protocol) {
+    case ip_protocol::kTcp:
+      builder.tcp(tuple.source_port, tuple.destination_port, message.tcp_flags)
+          .sequence(message.sequence, message.acknowledgment);
+      break;
+    case ip_protocol::kUdp: builder.udp(tuple.source_port, tuple.destination_port); break;
+    case ip_protocol::kIcmp: builder.icmp(asks ? 8 : 0, 0, tuple.source_port, 1); break;
+    default: builder.icmpv6(asks ? 128 : 129, 0, tuple.source_port, 1); break;
+  }
+  return builder.payload(payload_of(message)).bytes();
+}
+
+Tuple tuple_of(const net::Packet& packet, const net::Headers& headers) {
+  const auto* const l3 = static_cast<const std::uint8_t*>(packet.data) + headers.l3_offset;
+  Tuple tuple{headers.l4_protocol, {}, {}, headers.source_port, headers.destination_port};
+  if (headers.l3 == net::L3::kIpv4) {
+    const auto& header = net::view<net::Ipv4Header>(l3);
+    tuple.source = net::IpAddress::from(header.source);
+    tuple.destination = net::IpAddress::from(header.destination);
+  } else {
+    const auto& header = net::view<net::Ipv6Header>(l3);
+    tuple.source = net::IpAddress::from(header.source);
+    tuple.destination = net::IpAddress::from(header.destination);
+  }
+  return tuple;
+}
+
+void read_payload(const Bytes& frame, const net::Headers& headers, Message& message) {
+  const std::size_t end = std::size_t{headers.l3_offset} + headers.l3_length;
+  message.payload_bytes = static_cast<std::uint32_t>(end - headers.payload_offset);
+  ASSERT_EQ(message.payload_bytes % kBlockBytes, 0u) << describe(frame);
+  ASSERT_GT(message.payload_bytes, 0u) << describe(frame);
+  const std::uint8_t* const block = frame.data() + headers.payload_offset;
+  ASSERT_TRUE(block[0] == 'M' && block[1] == 'R') << describe(frame);
+  message.speaker = static_cast<Speaker>(block[2]);
+  message.conversation = std::uint32_t{block[4]} << 24 | block[5] << 16 | block[6] << 8 | block[7];
+  for (std::size_t i = kBlockBytes; i < message.payload_bytes; ++i)
+    ASSERT_EQ(block[i], block[i % kBlockBytes]) << "a payload of two messages: " << describe(frame);
+}
+
+void read_tcp(const net::Packet& packet, Message& message) {
+  const net::Headers& headers = packet.headers;
+  const auto& tcp = net::view<net::TcpHeader>(static_cast<const std::uint8_t*>(packet.data) + headers.l4_offset);
+  message.tcp_flags = tcp.flags;
+  message.sequence = tcp.sequence.host();
+  message.acknowledgment = tcp.acknowledgment.host();
+  message.payload_bytes = headers.l3_offset + headers.l3_length - headers.payload_offset;
+  // A reset that answers a SYN has no number of its own.
+  const bool refuses = (tcp.flags & net::TcpHeader::kRst) != 0 && message.sequence == 0;
+  const std::uint32_t number = refuses ? (message.acknowledgment - 1) ^ kTcpServer : message.sequence;
+  message.speaker = (number & kTcpServer) != 0 ? Speaker::kServer : Speaker::kClient;
+  message.conversation = (number & ~kTcpServer) >> kTcpShift;
+}
+
+}  // namespace
+
+std::string Tuple::text() const {
+  const char* const name = protocol == ip_protocol::kTcp ? "tcp" : protocol == ip_protocol::kUdp ? "udp" : "icmp";
+  return fmt::format("{} {}:{} > {}:{}", name, source.to_string(), source_port, destination.to_string(),
+                     destination_port);
+}
+
+std::vector<Bytes> write(const Message& message, std::string_view source_mac, std::string_view destination_mac,
+                         std::uint16_t fragment_id) {
+  const Bytes whole = write_whole(message, source_mac, destination_mac);
+  const bool is_v4 = message.tuple.source.is_v4();
+  const std::size_t head_bytes = kEthernetBytes + (is_v4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header));
+  if (fragment_id == 0 || whole.size() <= head_bytes + kFirstFragmentBytes) return {whole};
+  const auto cut_at = whole.begin() + static_cast<std::ptrdiff_t>(head_bytes + kFirstFragmentBytes);
+  const auto piece = [&](std::size_t offset, bool more, Bytes content) {
+    PacketBuilder builder = ip(message.tuple, source_mac, destination_mac);
+    const auto offset_bytes = static_cast<std::uint32_t>(offset);
+    is_v4 ? builder.protocol(message.tuple.protocol).fragment(offset_bytes, more, fragment_id)
+          : builder.ipv6_fragment(offset_bytes, more, fragment_id);
+    return builder.payload(std::move(content)).bytes();
+  };
+  std::vector<Bytes> pieces{piece(0, true, Bytes(whole.begin() + static_cast<std::ptrdiff_t>(head_bytes), cut_at)),
+                            piece(kFirstFragmentBytes, false, Bytes(cut_at, whole.end()))};
+  // What follows a fragment header is named in it: the builder knows only its own layers.
+  if (!is_v4)
+    for (Bytes& fragment : pieces) fragment[head_bytes] = message.tuple.protocol;
+  return pieces;
+}
+
+std::optional<Message> Reassembly::read(const Bytes& frame) {
+  TestPacket packet(frame);
+  const net::Drop drop = packet.parse();
+  EXPECT_EQ(drop, net::Drop::kNone) << describe(frame);
+  if (drop != net::Drop::kNone) return std::nullopt;
+  const net::Headers& headers = packet->headers;
+  if (headers.l3 == net::L3::kIpv4) { EXPECT_TRUE(net::ipv4_checksum_is_right(net::ipv4(*packet))) << describe(frame); }
+  Message message;
+  message.tuple = tuple_of(*packet, headers);
+  if (headers.is_fragment) {
+    const Key key{message.tuple.source, message.tuple.destination, net::fragment_id(*packet)};
+    const Bytes content(frame.begin() + headers.l4_offset, frame.begin() + headers.l3_offset + headers.l3_length);
+    if (headers.is_first_fragment) {
+      first_[key] = content;
+      return std::nullopt;
+    }
+    const auto found = first_.find(key);
+    if (found == first_.end()) return std::nullopt;
+    Bytes whole = std::move(found->second);
+    first_.erase(found);
+    whole.insert(whole.end(), content.begin(), content.end());
+    return read(ip(message.tuple, kMacA, kMacB).protocol(headers.l4_protocol).payload(whole).bytes());
+  }
+  EXPECT_TRUE(net::l4_checksum_is_right(packet->head(), headers)) << describe(frame);
+  if (const auto quote = net::parse_quote(*packet)) {
+    message.quoted = tuple_of(*packet, *quote);
+  } else if (headers.l4_protocol == ip_protocol::kTcp) {
+    read_tcp(*packet, message);
+  } else {
+    read_payload(frame, headers, message);
+  }
+  return message;
+}
+
+}  // namespace millrace::tests

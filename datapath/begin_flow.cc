@@ -1,5 +1,6 @@
 #include "datapath/begin_flow.h"
 
+#include <array>
 #include <utility>
 
 #include "datapath/forward.h"
@@ -92,8 +93,8 @@ Drop check_start(const net::Packet& packet, bool may_pick_up, Plan<Line>& plan) 
 template <typename Line>
 nat::Backend stick(Turn& turn, const Plan<Line>& plan, nat::SourceKind from,
                    const nat::ServiceChoice& choice) noexcept {
+  if (!choice.has_affinity) return *choice.backend;
   const std::uint32_t seconds = nat::ServiceTable::affinity_seconds(*choice.service);
-  if (seconds == 0) return *choice.backend;
   const std::uint64_t id = nat::ServiceTable::affinity_id(*choice.service);
   const net::IpAddress client = net::IpAddress::from(plan.key.source);
   nat::AffinityTable& table = turn.flows.affinity();
@@ -232,6 +233,32 @@ Drop check_way(const Turn& turn, const net::Packet& packet, Plan<Line>& plan) no
 }
 
 template <typename Line>
+void foresee(Turn& turn, std::span<const net::Packet* const> packets,
+             std::span<const typename Line::Key> keys) noexcept {
+  const Snapshot& snapshot = turn.snapshot;
+  std::array<nat::ServiceQuestion<typename Line::Address>, kBurst> questions;
+  std::array<const nat::Backend*, kBurst> backends;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const auto& key = keys[i];
+    const nat::SourceKind from = source_kind(snapshot.ports[packets[i]->in_port], key.source, snapshot.nat);
+    questions[i] = {key.source, key.destination, key.symmetric_hash(), key.destination_port, key.protocol, from};
+    turn.flows.ports(key.source).prefetch({key.source, key.source_port, key.protocol});
+  }
+  snapshot.services->foresee(
+      std::span<const nat::ServiceQuestion<typename Line::Address>>(questions.data(), keys.size()),
+      {backends.data(), keys.size()});
+  const auto& table = turn.flows.table(static_cast<const Line*>(nullptr));
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    Plan<Line> plan = identity<Line>(keys[i]);
+    if (backends[i] != nullptr) {
+      plan.to.destination = address_of(backends[i]->address, plan.key.destination);
+      plan.to.destination_port = backends[i]->port;
+    }
+    table.prefetch(reply_key(plan.key, plan.to, plan.key.protocol));
+  }
+}
+
+template <typename Line>
 Drop begin(Turn& turn, const net::Packet& packet, const typename Line::Key& key, Line*& line) noexcept {
   const Snapshot& snapshot = turn.snapshot;
   const PortEntry& in = snapshot.ports[packet.in_port];
@@ -300,6 +327,14 @@ Drop renew(Turn& turn, Line& line) noexcept {
 
 }  // namespace
 
+void foresee_flows(Turn& turn, std::span<const net::Packet* const> packets,
+                   std::span<const net::FlowKeyV4> keys) noexcept {
+  foresee<nat::FlowLineV4>(turn, packets, keys);
+}
+void foresee_flows(Turn& turn, std::span<const net::Packet* const> packets,
+                   std::span<const net::FlowKeyV6> keys) noexcept {
+  foresee<nat::FlowLineV6>(turn, packets, keys);
+}
 Drop begin_flow(Turn& turn, const net::Packet& packet, const net::FlowKeyV4& key, nat::FlowLineV4*& line) noexcept {
   return begin(turn, packet, key, line);
 }

@@ -79,9 +79,16 @@ class Tracker {
     const nat::TickMs now = turn_.now_ms();
     table_.find({lookup.keys.data(), lookup.count}, {lookup.lines.data(), lookup.count});
     // A flow that this burst goes on with is not given up for one that it begins.
+    unsigned missing = 0;
     for (unsigned i = 0; i < lookup.count; ++i) {
-      if (lookup.lines[i] != nullptr) table_.touch(*lookup.lines[i], now);
+      if (lookup.lines[i] != nullptr) [[likely]] {
+        table_.touch(*lookup.lines[i], now);
+      } else {
+        ++missing;
+      }
     }
+    if (missing > 1 && stage_ == HandoffStage::kArrived) [[unlikely]]
+      foresee(lookup, packets);
     for (unsigned i = 0; i < lookup.count; ++i) {
       const unsigned at = lookup.index[i];
       results[at] = one(*packets[at], lookup.keys[i], lookup.lines[i]);
@@ -89,6 +96,18 @@ class Tracker {
   }
 
  private:
+  [[gnu::noinline]] void foresee(const Lookup<Line>& lookup, std::span<net::Packet* const> packets) noexcept {
+    std::array<typename Line::Key, kBurst> keys;
+    std::array<const net::Packet*, kBurst> first;
+    unsigned count = 0;
+    for (unsigned i = 0; i < lookup.count; ++i) {
+      if (lookup.lines[i] != nullptr) continue;
+      keys[count] = lookup.keys[i];
+      first[count++] = packets[lookup.index[i]];
+    }
+    foresee_flows(turn_, {first.data(), count}, {keys.data(), count});
+  }
+
   Tracked one(net::Packet& packet, const typename Line::Key& key, Line* line) noexcept {
     // Flows of this burst have begun or ended since the lookup: what it found may be old.
     if (is_stale_) [[unlikely]]

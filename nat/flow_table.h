@@ -77,6 +77,9 @@ class FlowTable {
   void start(std::span<const Key> keys, std::span<Probe> probes) const noexcept;
   void find(std::span<const Key> keys, std::span<const Probe> probes, std::span<Line*> lines) const noexcept;
 
+  /// Brings the bucket of a key to the cache, for an insert() to come.
+  void prefetch(const Key& key) const noexcept { index_.prefetch(index_.probe(hash_(key))); }
+
   /// Makes a pair: lines[0].key = original, lines[1].key = reply, flags kReply of the second and kSteady of both set,
   /// all else zero; `to` is the key. A flow whose two tuples are one (to itself) has its reply line unlinked: it is
   /// never found. May end other flows: lines found before are not valid afterwards unless their flows are not

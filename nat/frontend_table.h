@@ -61,6 +61,9 @@ class FrontendTable {
   const Frontend* find(const Address& address, std::uint8_t protocol, std::uint16_t port) const noexcept {
     return frontends_.find(Key(address, protocol, port));
   }
+  void prefetch(const Address& address, std::uint8_t protocol, std::uint16_t port) const noexcept {
+    frontends_.prefetch(Key(address, protocol, port));
+  }
   bool has_address(const Address& address) const noexcept { return addresses_.find(address_key(address)); }
 
   std::size_t memory_bytes() const noexcept { return frontends_.memory_bytes() + addresses_.memory_bytes(); }

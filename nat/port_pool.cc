@@ -51,6 +51,8 @@ std::optional<std::uint32_t> PortSpace<Address>::take(const Address& address, st
   const std::uint32_t index = free_[free_first_];
   free_first_ = free_first_ + 1 == free_.size() ? 0 : free_first_ + 1;
   --free_count_;
+  const std::uint32_t later = free_first_ + kBindingsAhead;
+  __builtin_prefetch(&bindings_[free_[later < free_.size() ? later : 0]], 1);
   bindings_[index] = {address, port, 1};
   slots_[slot] = index + 1;
   return index;
@@ -121,6 +123,11 @@ std::optional<std::uint16_t> PortPool<Address>::take(const InsideEndpoint<Addres
   const auto index = space->take(inside.address, inside.port);
   if (!index) return std::nullopt;
   return static_cast<std::uint16_t>(range_.first + *index);
+}
+
+template <typename Address>
+void PortPool<Address>::prefetch(const InsideEndpoint<Address>& inside) const noexcept {
+  if (const auto* space = space_of(inside.protocol); space != nullptr) space->prefetch(inside.address, inside.port);
 }
 
 template <typename Address>

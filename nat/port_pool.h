@@ -49,6 +49,9 @@ class PortSpace {
   /// Index of the endpoint's port, held once more; nullopt: none is free.
   std::optional<std::uint32_t> take(const Address& address, std::uint16_t port) noexcept;
   void release(std::uint32_t index) noexcept;
+  void prefetch(const Address& address, std::uint16_t port) const noexcept {
+    __builtin_prefetch(&slots_[slot_of(address, port)], 1);
+  }
 
   struct Binding {
     Address address;
@@ -56,6 +59,9 @@ class PortSpace {
     std::uint32_t holds = 0;  // 0: free
   };
   const Binding& binding(std::uint32_t index) const noexcept { return bindings_[index]; }
+  /// Of new bindings to come: this one's memory is asked for while that one is made.
+  static constexpr std::uint32_t kBindingsAhead = 4;
+
   std::uint32_t used() const noexcept { return static_cast<std::uint32_t>(bindings_.size()) - free_count_; }
 
  private:
@@ -83,6 +89,8 @@ class PortPool {
   /// The endpoint's outside port, bound if it has none, held once more. nullopt: none is free
   /// (Drop::kSnatPortsExhausted), or the protocol has no ports; a live binding is never taken away.
   std::optional<std::uint16_t> take(const InsideEndpoint<Address>& inside) noexcept;
+  /// Brings to the cache what take() will read for the endpoint first.
+  void prefetch(const InsideEndpoint<Address>& inside) const noexcept;
   /// Gives back one hold of take(). Precondition: it was taken.
   void release(std::uint8_t protocol, std::uint16_t outside_port) noexcept;
   /// Who has the outside port.

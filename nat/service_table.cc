@@ -109,6 +109,18 @@ const FrontendTable<net::Ipv6>& ServiceTable::table<net::Ipv6>() const noexcept 
   return v6_;
 }
 
+namespace {
+
+/// Precondition: the rule balances.
+template <typename Address>
+const std::uint16_t* entry_of(const Frontend::Rule& rule, const Address& source, std::uint64_t flow_hash) noexcept {
+  // Mixed once more: the caller's hash has chosen the worker already, and may be good in its low bits only.
+  const std::uint64_t hash = rule.has_affinity ? hash_of(words_of(source), 0) : net::mix64(flow_hash);
+  return &rule.table[maglev_index(hash, rule.table_size)];
+}
+
+}  // namespace
+
 template <typename Address>
 FrontendMatch ServiceTable::choose(const Address& source, const Address& destination, std::uint8_t protocol,
                                    std::uint16_t destination_port, SourceKind from, std::uint64_t flow_hash,
@@ -119,16 +131,45 @@ FrontendMatch ServiceTable::choose(const Address& source, const Address& destina
     return frontends.has_address(destination) ? FrontendMatch::kNoPort : FrontendMatch::kNone;
   }
   const Frontend::Rule& rule = frontend->rules[static_cast<unsigned>(from)];
-  choice = {.service = frontend->service, .backend = nullptr, .action = rule.action, .masquerade = rule.masquerade};
+  choice = {.service = frontend->service,
+            .backend = nullptr,
+            .action = rule.action,
+            .masquerade = rule.masquerade,
+            .has_affinity = rule.has_affinity};
   if (frontend->ranges != nullptr && !frontend->ranges->holds(words_of(source))) {
     choice.action = FrontendAction::kDrop;
     return FrontendMatch::kOutOfRange;
   }
   if (rule.table_size == 0) return FrontendMatch::kFound;
-  // Mixed once more: the caller's hash has chosen the worker already, and may be good in its low bits only.
-  const std::uint64_t hash = rule.has_affinity ? hash_of(words_of(source), 0) : net::mix64(flow_hash);
-  choice.backend = &rule.backends[rule.table[maglev_index(hash, rule.table_size)]];
+  choice.backend = &rule.backends[*entry_of(rule, source, flow_hash)];
   return FrontendMatch::kFound;
+}
+
+template <typename Address>
+void ServiceTable::foresee(std::span<const ServiceQuestion<Address>> questions,
+                           std::span<const Backend*> backends) const noexcept {
+  const FrontendTable<Address>& frontends = table<Address>();
+  const Frontend::Rule* rules[kForeseeBurst];
+  const std::uint16_t* entries[kForeseeBurst];
+  for (const auto& question : questions) {
+    frontends.prefetch(question.destination, question.protocol, question.destination_port);
+  }
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    const auto& question = questions[i];
+    const Frontend* const found = frontends.find(question.destination, question.protocol, question.destination_port);
+    rules[i] = found == nullptr ? nullptr : &found->rules[static_cast<unsigned>(question.from)];
+    __builtin_prefetch(found);
+    __builtin_prefetch(rules[i]);
+  }
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    const bool balances = rules[i] != nullptr && rules[i]->table_size != 0;
+    entries[i] = balances ? entry_of(*rules[i], questions[i].source, questions[i].flow_hash) : nullptr;
+    __builtin_prefetch(entries[i]);
+  }
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    backends[i] = entries[i] == nullptr ? nullptr : &rules[i]->backends[*entries[i]];
+    __builtin_prefetch(backends[i]);
+  }
 }
 
 template <typename Address>
@@ -151,6 +192,10 @@ template FrontendMatch ServiceTable::choose(const net::Ipv4&, const net::Ipv4&, 
                                             std::uint64_t, ServiceChoice&) const noexcept;
 template FrontendMatch ServiceTable::choose(const net::Ipv6&, const net::Ipv6&, std::uint8_t, std::uint16_t, SourceKind,
                                             std::uint64_t, ServiceChoice&) const noexcept;
+template void ServiceTable::foresee(std::span<const ServiceQuestion<net::Ipv4>>,
+                                    std::span<const Backend*>) const noexcept;
+template void ServiceTable::foresee(std::span<const ServiceQuestion<net::Ipv6>>,
+                                    std::span<const Backend*>) const noexcept;
 template bool ServiceTable::has_backend(const net::Ipv4&, std::uint8_t, std::uint16_t, SourceKind, const net::Ipv4&,
                                         std::uint16_t) const noexcept;
 template bool ServiceTable::has_backend(const net::Ipv6&, std::uint8_t, std::uint16_t, SourceKind, const net::Ipv6&,

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,21 @@ struct ServiceChoice {
   const Backend* backend = nullptr;  // nullptr: reject or drop; lives as long as the service
   FrontendAction action = FrontendAction::kReject;
   bool masquerade = false;
+  bool has_affinity = false;
 };
+
+/// What a new flow asks; ports host order.
+template <typename Address>
+struct ServiceQuestion {
+  Address source;
+  Address destination;
+  std::uint64_t flow_hash = 0;  // every bit of it counts
+  std::uint16_t destination_port = 0;
+  std::uint8_t protocol = 0;
+  SourceKind from = SourceKind::kPod;
+};
+/// Most questions of one foresee().
+inline constexpr unsigned kForeseeBurst = 64;
 
 enum class FrontendMatch : std::uint8_t {
   kNone,        // the address is no frontend's
@@ -55,6 +70,11 @@ class ServiceTable {
   FrontendMatch choose(const Address& source, const Address& destination, std::uint8_t protocol,
                        std::uint16_t destination_port, SourceKind from, std::uint64_t flow_hash,
                        ServiceChoice& choice) const noexcept;
+  /// Brings to the cache what choose() will read for these questions, for all of them at once: alone, each choice waits
+  /// four times for memory. backends[i] is the backend that choose() would say, nullptr for none, source ranges not
+  /// asked. At most kForeseeBurst.
+  template <typename Address>
+  void foresee(std::span<const ServiceQuestion<Address>> questions, std::span<const Backend*> backends) const noexcept;
   /// Whether the backend is still one of those the frontend may choose for this kind of source. Source ranges are not
   /// asked: they are about new flows.
   template <typename Address>

@@ -150,6 +150,20 @@ FrontendMatch choose(const ServiceTable& table, const Packet& p, std::uint64_t h
   return table.choose(p.source.v6(), p.destination.v6(), p.protocol, p.port, p.from, hash, choice);
 }
 
+template <typename Address>
+const Backend* foresee(const ServiceTable& table, const ServiceQuestion<Address>& question) {
+  const Backend* backend = nullptr;
+  table.foresee(std::span(&question, 1), std::span(&backend, 1));
+  return backend;
+}
+
+const Backend* foresee(const ServiceTable& table, const Packet& p, std::uint64_t hash) {
+  if (p.source.is_v4()) {
+    return foresee<net::Ipv4>(table, {p.source.v4(), p.destination.v4(), hash, p.port, p.protocol, p.from});
+  }
+  return foresee<net::Ipv6>(table, {p.source.v6(), p.destination.v6(), hash, p.port, p.protocol, p.from});
+}
+
 bool has_backend(const ServiceTable& table, const Packet& p, const Backend& b) {
   if (p.source.is_v4()) {
     return table.has_backend(p.destination.v4(), p.protocol, p.port, p.from, b.address.v4(), b.port);
@@ -173,7 +187,9 @@ class ServiceOracle : public testing::Test {
       ASSERT_EQ(name_of(*got.service), want.service->name);
       ASSERT_EQ(got.action, want.action);
       ASSERT_EQ(got.masquerade, want.masquerade);
+      ASSERT_EQ(got.has_affinity, want.service->affinity_seconds != 0 && !want.eligible.empty());
       ASSERT_EQ(got.backend != nullptr, !want.eligible.empty());
+      ASSERT_EQ(foresee(table, packet, hash), got.backend);
       ASSERT_TRUE(got.backend == nullptr || contains(want.eligible, *got.backend));
       ServiceChoice again;
       choose(table, packet, want.service->affinity_seconds != 0 ? ~hash : hash, again);
@@ -181,6 +197,8 @@ class ServiceOracle : public testing::Test {
     } else if (want.match == FrontendMatch::kOutOfRange) {
       ASSERT_EQ(name_of(*got.service), want.service->name);
       ASSERT_EQ(got.backend, nullptr);
+    } else {
+      ASSERT_EQ(foresee(table, packet, hash), nullptr);
     }
     for (const Backend& backend : want.eligible) ASSERT_TRUE(has_backend(table, packet, backend));
     const Backend any{random_.address(packet.source.family), random_.one_of(kPorts)};

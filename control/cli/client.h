@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -17,6 +18,8 @@
 namespace millrace::control::cli {
 
 inline constexpr std::chrono::seconds kCallTimeout{10};
+/// For all of a listing that may have a million entries.
+inline constexpr std::chrono::seconds kStreamTimeout{120};
 
 /// Can somebody be reached at the socket? `program` and `up_command` are for the sentence.
 net::Result<void> probe_socket(const std::string& program, const std::string& path, const std::string& up_command);
@@ -45,6 +48,26 @@ class Client {
       return explain(status);
     }
     return reply;
+  }
+
+  /// client.stream<Request, Message>(&Stub::ListFlows, request, take): `take` gets each message as it comes.
+  template <typename Request, typename Message>
+  net::Result<void> stream(std::unique_ptr<grpc::ClientReader<Message>> (Service::Stub::*method)(grpc::ClientContext*,
+                                                                                                 const Request&),
+                           const Request& request, const std::function<void(const Message&)>& take) {
+    if (auto there = probe_socket(program_, path_, up_command_); !there) return there.error();
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kStreamTimeout);
+    const auto reader = (stub_.get()->*method)(&context, request);
+    for (Message message; reader->Read(&message);) take(message);
+    const grpc::Status status = reader->Finish();
+    if (status.ok()) return {};
+    if (auto there = probe_socket(program_, path_, up_command_); !there) return there.error();
+    // Ours, or the daemon's word of a worker that is late.
+    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+      return net::deadline_exceeded(program_ + ": " + status.error_message());
+    }
+    return explain(status);
   }
 
  private:

@@ -55,6 +55,7 @@ std::unique_ptr<CLI::App> make_app(Context& context) {
   add_pod(*app, context);
   add_port(*app, context);
   add_counters(*app, context);
+  add_flows(*app, context);
   add_topology(*app, context);
   add_config(*app, context);
   add_version(*app, context);

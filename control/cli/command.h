@@ -44,6 +44,7 @@ void add_pod_list(CLI::App& pod, Context& context);
 void add_pod_exec(CLI::App& pod, Context& context);
 void add_port(CLI::App& app, Context& context);
 void add_counters(CLI::App& app, Context& context);
+void add_flows(CLI::App& app, Context& context);
 void add_topology(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
 void add_version(CLI::App& app, Context& context);

@@ -1,4 +1,6 @@
 // millrace status
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "control/cli/client.h"
@@ -22,13 +24,26 @@ Json daemon_json(const net::Result<Status>& status) {
   return out;
 }
 
+/// Those in which anything is, and how full they are: "  flows_ipv4    1200 of 1000000 (0.1 %)".
+std::string tables_text(const api::SwitchStatus& status) {
+  std::string out;
+  for (const api::TableStatus& table : status.tables()) {
+    if (table.used() == 0) continue;
+    const double percent =
+        100.0 * static_cast<double>(table.used()) / static_cast<double>(std::max<std::uint64_t>(table.limit(), 1));
+    out += fmt::format("  {:<13} {} of {} ({:.1f} %)\n", table.name(), table.used(), table.limit(), percent);
+  }
+  return out;
+}
+
 std::string switch_text(const net::Result<api::SwitchStatus>& status) {
   if (!status) return status.error().message + "\n";
   return fmt::format("millraced       {}, pid {}, up {}, generation {}\n", status->version(), status->pid(),
                      duration_text(status->uptime_ms()), status->generation()) +
          fmt::format("  ports         {} of {}\n", status->port_count(), status->port_limit()) +
          fmt::format("  packets       {} of {} free\n", status->packets_free(), status->packets_limit()) +
-         fmt::format("  memory        {}\n", status->memory()) + fmt::format("  poll          {}\n", status->poll());
+         fmt::format("  memory        {}\n", status->memory()) + fmt::format("  poll          {}\n", status->poll()) +
+         tables_text(*status);
 }
 
 std::string workers_text(const net::Result<api::GetCountersReply>& counters) {

@@ -48,7 +48,7 @@ class Command : public ::testing::Test {
 TEST_F(Command, MistakesInTheWordsAreStatusTwo) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> rows = {
       {{}, "A subcommand is required"},
-      {{"statsu"}, "no command \"statsu\"; there are: up down status pod port counters topology config version"},
+      {{"statsu"}, "no command \"statsu\"; there are: up down status pod port counters flows topology config version"},
       {{"pod", "lsit"}, "no command \"lsit\"; there are: add del list exec"},
       {{"status", "-o", "xml"}, "xml not in {table,json}"},
       {{"status", "--label"}, "not expected: --label"},

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "datapath/flow_scan.h"
+#include "tests/datapath/flow_world.h"
 #include "tests/datapath/test_switch.h"
 #include "tests/datapath/traffic.h"
 
@@ -82,6 +84,54 @@ TEST(NoAllocation, NoTurnOfAWorkerAllocatesWhateverArrives) {
        {net::Drop::kTtlExceeded, net::Drop::kPacketTooBig, net::Drop::kTxRingFull, net::Drop::kSpoofedAddress}) {
     EXPECT_GT(world.drops(reason), 0u) << net::drop_name(reason);
   }
+}
+
+TEST(NoAllocation, NoTurnAllocatesForFlowsServicesMasqueradeSweepsOrListings) {
+  TestSwitch world({.workers = 2, .packets = 4096, .masquerade_ports = {40'000, 300}});
+  describe_nat(world);
+  world.add_host(0, 0);
+  for (unsigned pod = 1; pod <= 4; ++pod) {
+    world.add_pod(static_cast<net::PortId>(pod), pod, static_cast<WorkerId>(pod % 2)).masquerade = true;
+  }
+  world.services = {service_to("10.96.0.10", net::ip_protocol::kTcp, 80, {pod_v4(2), pod_v4(3)}, 8080),
+                    service_to("10.96.0.11", net::ip_protocol::kTcp, 80, {}, 8080)};
+  world.services[0].affinity_seconds = 30;
+  world.publish();
+  std::vector<FlowRecord> records(4096);
+  std::uint64_t in_turns = 0, listed = 0;
+  std::uint16_t port = 1024;
+  for (unsigned round = 0; round < 200; ++round) {
+    for (unsigned pod = 1; pod <= 4; ++pod) {
+      const auto out = [&] { return eth(pod_mac(pod), kGatewayMac); };
+      const auto id = static_cast<net::PortId>(pod);
+      ++port;
+      world.send(id, out().ipv4(pod_v4(pod), "10.96.0.10").tcp(port, 80, net::TcpHeader::kSyn).bytes());
+      world.send(id, out().ipv4(pod_v4(pod), "10.96.0.11").tcp(port, 80, net::TcpHeader::kSyn).bytes());
+      world.send(id, out().ipv4(pod_v4(pod), "198.51.100.1").udp(port, 53).bytes());
+      world.send(id, out().ipv6(pod_v6(pod), "2001:db8:1::1").udp(port, 53).bytes());
+      world.send(id, out().ipv4(pod_v4(pod), "198.51.100.1").icmp(8, 0, port, 1).bytes());
+    }
+    world.now_ns += 500'000'000;
+    FlowScan scans[2];
+    for (WorkerId id = 0; id < 2; ++id) {
+      scans[id].records = std::span(records).subspan(id * 2048u, 2048);
+      world.worker(id).post(scans[id]);
+    }
+    const std::uint64_t before = allocations;
+    for (int turn = 0; turn < 8; ++turn) world.step(static_cast<WorkerId>(turn % 2));
+    in_turns += allocations - before;
+    for (const FlowScan& scan : scans) {
+      ASSERT_EQ(scan.state.load(), FlowScan::State::kThrough);
+      listed += scan.count;
+    }
+    for (net::PortId id = 0; id <= 4; ++id) world.receive(id);
+  }
+  EXPECT_EQ(in_turns, 0u);
+  world.check_law();
+  EXPECT_GT(listed, 1000u);
+  EXPECT_GT(world.counters(0).flows.ended.get(), 100u) << "swept";
+  EXPECT_GT(world.drops(net::Drop::kSnatPortsExhausted), 0u);
+  EXPECT_GT(world.drops(net::Drop::kServiceNoBackend), 100u);
 }
 
 }  // namespace

@@ -77,5 +77,105 @@ TEST_F(Track, AReplyToAPortThatWasGivenBackIsDropped) {
   EXPECT_EQ(world_.drop_text(), "no_flow=1");
 }
 
+// An error about a masqueraded packet whose flow is over cannot be put in its sender's terms: the node is not told of
+// a packet it never sent.
+TEST_F(Track, AnErrorAboutAMasqueradeThatIsOverIsDropped) {
+  world_.services = {service_to("10.96.0.10", net::ip_protocol::kUdp, 53, {pod_v4(4)}, 5353, true)};
+  world_.publish();
+  std::uint16_t port = 0;
+  pass(world_, kClient, question_, &port);
+  world_.now_ns += 60'000'000'000;
+  for (int turn = 0; turn < 4; ++turn, world_.now_ns += 4'000'000'000) world_.step(0);
+  const Bytes quoted = eth().ipv4(kNodeV4, pod_v4(4)).udp(port, 5353).bytes();
+  const Bytes error = eth(pod_mac(4), kGatewayMac)
+                          .ipv4(pod_v4(4), kNodeV4)
+                          .icmp(3, 3)
+                          .payload(Bytes(quoted.begin() + 14, quoted.end()))
+                          .bytes();
+  EXPECT_EQ(pass(world_, kServer, error), "dropped");
+  EXPECT_EQ(world_.drop_text(), "no_flow=1");
+}
+
+/// The two fragments of a UDP packet of 48 bytes.
+std::vector<Bytes> fragments_of(std::string_view destination, std::uint16_t id) {
+  const Bytes whole = eth().ipv4(pod_v4(3), destination).udp(40000, 53).payload(40).bytes();
+  const auto piece = [&](std::uint32_t first, std::uint32_t last, bool more) {
+    const Bytes content(whole.begin() + 34 + first, whole.begin() + 34 + last);
+    return eth(pod_mac(3), kGatewayMac)
+        .ipv4(pod_v4(3), destination)
+        .protocol(net::ip_protocol::kUdp)
+        .fragment(first, more, id)
+        .payload(content)
+        .bytes();
+  };
+  return {piece(0, 24, true), piece(24, 48, false)};
+}
+
+TEST_F(Track, FragmentsFollowTheFlowOfTheFirst) {
+  const auto fragments = fragments_of("10.96.0.10", 7);
+  EXPECT_EQ(pass(world_, kClient, fragments[0]), "2: udp 10.244.0.3:40000 > 10.244.0.4:5353 first fragment");
+  EXPECT_EQ(pass(world_, kClient, fragments[1]), "2: udp 10.244.0.3:0 > 10.244.0.4:0 later fragment");
+  EXPECT_EQ(world_.counters(0).flows.created.get(), 1u);
+}
+
+TEST_F(Track, AFragmentBeforeItsFirstIsDroppedByName) {
+  const auto fragments = fragments_of("10.96.0.10", 8);
+  EXPECT_EQ(pass(world_, kClient, fragments[1]), "dropped");
+  EXPECT_EQ(world_.drop_text(), "fragment_without_first=1");
+  pass(world_, kClient, fragments[0]);
+  EXPECT_EQ(pass(world_, kClient, fragments[1]), "2: udp 10.244.0.3:0 > 10.244.0.4:0 later fragment");
+}
+
+TEST(TrackTcp, AConnectionInTheMiddleGoesOnOnlyWherePickUpIsOn) {
+  for (const bool pick_up : {true, false}) {
+    TestSwitch world({.flows = {.limit = 1024, .seed = 1, .pick_up_tcp = pick_up}});
+    world.add_pod(1, 3);
+    world.add_pod(2, 4);
+    world.publish();
+    const auto segment = [](std::uint8_t flags) {
+      return eth(pod_mac(3), kGatewayMac).ipv4(pod_v4(3), pod_v4(4)).tcp(40000, 80, flags).bytes();
+    };
+    EXPECT_EQ(pass(world, 1, segment(net::TcpHeader::kRst)), "dropped") << "a reset begins nothing";
+    EXPECT_EQ(pass(world, 1, segment(net::TcpHeader::kAck)),
+              pick_up ? "2: tcp 10.244.0.3:40000 > 10.244.0.4:80" : "dropped");
+    EXPECT_EQ(world.drops(Drop::kNoConnection) > 1, !pick_up);
+  }
+}
+
+/// How long a flow without an answer is there, by its listing.
+TEST(TrackTime, AFlowLivesAsLongAsItsKind) {
+  struct Row {
+    const char* name;
+    Bytes frame;
+    nat::FlowTimer timer;
+  };
+  const auto ip = [] { return eth(pod_mac(3), kGatewayMac).ipv4(pod_v4(3), pod_v4(4)); };
+  const Row rows[] = {
+      {"udp to a well-known port", ip().udp(40000, 53).bytes(), nat::FlowTimer::kUdpOneShotShort},
+      {"udp", ip().udp(40000, 5353).bytes(), nat::FlowTimer::kUdpOneShot},
+      {"tcp syn", ip().tcp(40000, 80, net::TcpHeader::kSyn).bytes(), nat::FlowTimer::kTcpHandshake},
+      {"echo", ip().icmp(8, 0, 7, 1).bytes(), nat::FlowTimer::kIcmp},
+      {"another protocol", ip().protocol(47).payload(20).bytes(), nat::FlowTimer::kOther},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    TestSwitch world;
+    world.add_pod(1, 3);
+    world.add_pod(2, 4);
+    world.publish();
+    ASSERT_NE(pass(world, 1, row.frame), "dropped");
+    const std::uint64_t timeout_ns = std::uint64_t{nat::Timeouts{}.of(row.timer)} * 1'000'000;
+    world.now_ns += timeout_ns - 1'000'000'000;
+    world.step(0);
+    EXPECT_TRUE(world.step(0).has_flows);
+    // An eighth of jitter, the grain of what was seen, a round of the sweep.
+    world.now_ns += 1'000'000'000 + timeout_ns / 8 + 2'000'000'000;
+    world.step(0);
+    world.now_ns += std::uint64_t{kSweepMs} * 1'000'000;
+    EXPECT_FALSE(world.step(0).has_flows);
+    EXPECT_EQ(world.counters(0).flows.ended.get(), 1u);
+  }
+}
+
 }  // namespace
 }  // namespace millrace::datapath

@@ -188,7 +188,7 @@ void FlowSim::move_clock() {
   const std::uint64_t seconds = below(400);
   note(fmt::format("{} s pass", seconds));
   world_.now_ns += seconds * 1'000'000'000;
-  if (seconds > 30) unpin_all(std::nullopt);
+  if (seconds > 5) unpin_all(std::nullopt);
 }
 
 void FlowSim::step_one() {

@@ -171,7 +171,9 @@ class Tracker {
     Line* const line = table_.find(quoted.reversed());
     if (line == nullptr) {
       const bool leaves = stage_ == HandoffStage::kForwarded && packet.out_port != net::kNoPort &&
-                          turn_.snapshot.ports[packet.out_port].kind != PortKind::kPod;
+                          turn_.snapshot.ports[packet.out_port].kind != PortKind::kPod &&
+                          // Quotes what a masquerade made: nobody out there has sent it.
+                          !turn_.snapshot.nat.holds(quoted.source, quoted.source_port);
       return leaves ? Tracked{Drop::kNone, turn_.self} : Tracked{Drop::kNoFlow};
     }
     if (line->epoch != turn_.snapshot.epoch) {

@@ -155,18 +155,16 @@ void finish_dropped(Turn& turn, HandoffStage stage, Burst& burst) noexcept {
   if (kept > 0) turn.pool.release({burst.dropped.data(), kept});
 }
 
-/// Gives each packet to the worker that owns its flow. The ports of later fragments are found first.
-void steer_burst(Turn& turn, const PortEntry& in, Burst& burst) noexcept {
-  for_live(burst, [&](net::Packet& packet) {
-    if (packet.headers.is_fragment) [[unlikely]] {
-      if (!turn.flows.fragments().follow(packet, turn.now_ms())) return Verdict{Drop::kFragmentWithoutFirst};
-    }
-    const WorkerId to = steer(packet, in, turn.snapshot, turn.self);
-    if (to == turn.self) [[likely]]
-      return Verdict{};
-    turn.outbox.hand_over(packet, to, HandoffStage::kArrived);
-    return Verdict{Drop::kNone, Then::kIsGone};
-  });
+/// Gives the packet to the worker that owns its flow. The ports of a later fragment are found first.
+[[gnu::always_inline]] inline Verdict steer_packet(Turn& turn, const PortEntry& in, net::Packet& packet) noexcept {
+  if (packet.headers.is_fragment) [[unlikely]] {
+    if (!turn.flows.fragments().follow(packet, turn.now_ms())) return {Drop::kFragmentWithoutFirst};
+  }
+  const WorkerId to = steer(packet, in, turn.snapshot, turn.self);
+  if (to == turn.self) [[likely]]
+    return {};
+  turn.outbox.hand_over(packet, to, HandoffStage::kArrived);
+  return {Drop::kNone, Then::kIsGone};
 }
 
 /// Flow, translation and hop of every packet, and out.
@@ -194,18 +192,22 @@ void from_port(Turn& turn, net::PortId in_port, std::span<net::Packet* const> re
 
   parse_burst(turn, in_port, received, burst);
 
-  for_live(burst, [&](net::Packet& packet) { return Verdict{guard(packet, in, snapshot.gateway)}; });
-
+  // Three small stages that look at the same bytes, and wait for no memory: one loop.
   for_live(burst, [&](net::Packet& packet) {
-    const Drop drop = answer(packet, snapshot);
-    if (packet.out_port == net::kNoPort) [[likely]]
+    Drop drop = guard(packet, in, snapshot.gateway);
+    if (drop != Drop::kNone) [[unlikely]]
       return Verdict{drop};
-    turn.counters.port(in_port).answered.add(1);
-    turn.outbox.put(packet);
-    return Verdict{drop, Then::kIsGone};
+    drop = answer(packet, snapshot);
+    if (packet.out_port != net::kNoPort) [[unlikely]] {
+      turn.counters.port(in_port).answered.add(1);
+      turn.outbox.put(packet);
+      return Verdict{drop, Then::kIsGone};
+    }
+    if (drop != Drop::kNone) [[unlikely]]
+      return Verdict{drop};
+    return steer_packet(turn, in, packet);
   });
 
-  steer_burst(turn, in, burst);
   track_burst(turn, HandoffStage::kArrived, burst);
   finish_dropped(turn, HandoffStage::kArrived, burst);
 }

@@ -30,9 +30,9 @@ net::Drop begin_flow(Turn& turn, const net::Packet& packet, const net::FlowKeyV4
 net::Drop begin_flow(Turn& turn, const net::Packet& packet, const net::FlowKeyV6& key, nat::FlowLineV6*& line) noexcept;
 
 /// A flow for a packet that another worker tracked, translated and routed. kNone with `line` nullptr: the packet leaves
-/// and needs none, by a port that is no pod's; or as a reply to a pod whose flows lie elsewhere (the address was another
-/// worker's before, or the flow was given up). A flow of a reply would be the wrong way round: what its receiver sends
-/// would follow it, past the service or the masquerade that the other worker undid.
+/// and needs none, by a port that is no pod's; or as a reply to a pod whose flows lie elsewhere (the address was
+/// another worker's before, or the flow was given up). A flow of a reply would be the wrong way round: what its
+/// receiver sends would follow it, past the service or the masquerade that the other worker undid.
 net::Drop begin_forwarded(Turn& turn, const net::Packet& packet, const net::FlowKeyV4& key,
                           nat::FlowLineV4*& line) noexcept;
 net::Drop begin_forwarded(Turn& turn, const net::Packet& packet, const net::FlowKeyV6& key,

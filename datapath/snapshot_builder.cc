@@ -149,6 +149,11 @@ Result<RouteTable> build_prefixes(const char* what, const std::vector<net::Prefi
 
 Result<NatRules> build_nat(const NatSpec& spec, unsigned worker_count) {
   NatRules rules;
+  constexpr std::uint32_t kPortNumbers = 65'536;
+  if (spec.ports.count > kPortNumbers - spec.ports.first) {
+    return net::invalid_argument("masquerade: " + std::to_string(spec.ports.count) + " ports from " +
+                                 std::to_string(spec.ports.first) + " on go beyond 65535");
+  }
   rules.masquerade_v4 = spec.masquerade_v4;
   rules.masquerade_v6 = spec.masquerade_v6;
   rules.ports_a_worker = ports_of_worker(spec.ports, worker_count, 0).count;

@@ -143,6 +143,28 @@ TEST_F(SnapshotBuilder, RefusesAndSaysWhy) {
       {"limit over the maximum", [](auto& s) { s.port_limit = 4097; }, kInvalidArgument, {"4097", "4096"}},
       {"no workers", [](auto& s) { s.worker_count = 0; }, kInvalidArgument, {"worker_count"}},
       {"too many workers", [](auto& s) { s.worker_count = 33; }, kInvalidArgument, {"worker_count", "32"}},
+      {"masquerade without ports",
+       [](auto& s) { s.nat.masquerade_v4 = ip("192.0.2.1").v4(); },
+       kInvalidArgument,
+       {"masquerade", "0 ports", "2 workers"}},
+      {"masquerade ports beyond the last",
+       [](auto& s) {
+         s.nat.ports = {65'000, 537};
+       },
+       kInvalidArgument,
+       {"537 ports", "65000", "65535"}},
+      {"too many prefixes that are not masqueraded",
+       [](auto& s) { s.nat.not_masqueraded.assign(kMaxNotMasqueraded + 1, prefix("10.0.0.0/8")); },
+       kResourceExhausted,
+       {"not_masqueraded", "1025", "1024"}},
+      {"too many service prefixes",
+       [](auto& s) { s.nat.service_prefixes.assign(kMaxServicePrefixes + 1, prefix("10.96.0.0/12")); },
+       kResourceExhausted,
+       {"service_prefixes", "17", "16"}},
+      {"too many node addresses",
+       [](auto& s) { s.nat.node_addresses.assign(kMaxNodeAddresses + 1, ip("192.0.2.1")); },
+       kResourceExhausted,
+       {"node addresses", "65", "64"}},
       {"generation 0", [](auto& s) { s.generation = 0; }, kInvalidArgument, {"generation"}},
       {"gateway without mac", [](auto& s) { s.gateway.mac = {}; }, kInvalidArgument, {"gateway mac"}},
       {"multicast gateway", [](auto& s) { s.gateway.ipv6 = ip("ff02::1").v6(); }, kInvalidArgument, {"ff02::1"}},
@@ -156,6 +178,39 @@ TEST_F(SnapshotBuilder, RefusesAndSaysWhy) {
     for (const char* part : row.message_has) {
       EXPECT_NE(built.error().message.find(part), std::string::npos) << row.name << ": " << built.error().message;
     }
+  }
+}
+
+TEST_F(SnapshotBuilder, CutsMasqueradePortsIntoEqualBlocks) {
+  SnapshotSpec asked = spec();
+  asked.worker_count = 3;
+  asked.nat.masquerade_v4 = ip("192.0.2.1").v4();
+  asked.nat.ports = {65'036, 500};
+  asked.nat.not_masqueraded = {prefix("10.0.0.0/8")};
+  asked.nat.service_prefixes = {prefix("10.96.0.0/12")};
+  asked.nat.node_addresses = {ip("192.0.2.1"), ip("2001:db8::1")};
+  const auto built = build_snapshot(asked, nullptr);
+  ASSERT_TRUE(built.ok()) << built.error().message;
+  const NatRules& rules = (*built)->nat;
+  EXPECT_EQ(rules.ports_a_worker, 166u);
+  EXPECT_EQ(rules.worker_of(65'036), 0);
+  EXPECT_EQ(rules.worker_of(65'201), 0);
+  EXPECT_EQ(rules.worker_of(65'202), 1);
+  EXPECT_EQ(rules.worker_of(65'533), 2);
+  EXPECT_TRUE(rules.holds(ip("192.0.2.1").v4(), 65'533));
+  EXPECT_FALSE(rules.holds(ip("192.0.2.1").v4(), 65'534)) << "what does not divide is nobody's";
+  EXPECT_FALSE(rules.holds(ip("192.0.2.2").v4(), 65'100));
+  EXPECT_FALSE(rules.holds(ip("2001:db8::1").v6(), 65'100)) << "no masquerade in IPv6";
+  EXPECT_FALSE(rules.holds(net::Ipv6{}, 65'100));
+  EXPECT_TRUE(rules.is_node(ip("192.0.2.1").v4()));
+  EXPECT_TRUE(rules.is_node(ip("2001:db8::1").v6()));
+  EXPECT_FALSE(rules.is_node(ip("10.244.0.3").v4()));
+  ASSERT_NE((*built)->services, nullptr);
+  EXPECT_EQ((*built)->services->service_count(), 0u);
+  for (WorkerId id = 0; id < 3; ++id) {
+    const millrace::nat::PortRange own = ports_of_worker(asked.nat.ports, 3, id);
+    EXPECT_EQ(own.count, 166u);
+    EXPECT_EQ(own.first, 65'036 + 166 * id);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <span>
 
 #include "datapath/memory_port.h"
 
@@ -13,6 +14,13 @@ namespace {
 net::IpAddress ip(const char* text) { return net::IpAddress::parse(text).value(); }
 net::Prefix prefix(const char* text) { return net::Prefix::parse(text).value(); }
 net::Mac mac(std::uint8_t last) { return {{2, 0, 0, 0, 0, last}}; }
+
+struct Refused {
+  const char* name;
+  std::function<void(SnapshotSpec&)> change;
+  net::ErrorCode code;
+  std::vector<const char*> message_has;
+};
 
 class SnapshotBuilder : public testing::Test {
  protected:
@@ -45,6 +53,19 @@ class SnapshotBuilder : public testing::Test {
     };
     return made;
   }
+  void check_refused(std::span<const Refused> rows) {
+    for (const Refused& row : rows) {
+      SnapshotSpec changed = spec();
+      row.change(changed);
+      const auto built = build_snapshot(changed, nullptr);
+      ASSERT_FALSE(built.ok()) << row.name;
+      EXPECT_EQ(built.error().code, row.code) << row.name << ": " << built.error().message;
+      for (const char* part : row.message_has) {
+        EXPECT_NE(built.error().message.find(part), std::string::npos) << row.name << ": " << built.error().message;
+      }
+    }
+  }
+
   std::array<MemoryPort, 3> devices_{MemoryPort(1), MemoryPort(1), MemoryPort(1)};
 };
 
@@ -85,13 +106,6 @@ TEST_F(SnapshotBuilder, RemembersSinceWhenAPortIsThere) {
   EXPECT_EQ((*two)->ports[1].since_generation, 2u);
   EXPECT_EQ((*two)->ports[4].since_generation, 1u);
 }
-
-struct Refused {
-  const char* name;
-  std::function<void(SnapshotSpec&)> change;
-  net::ErrorCode code;
-  std::vector<const char*> message_has;
-};
 
 TEST_F(SnapshotBuilder, RefusesAndSaysWhy) {
   using enum net::ErrorCode;
@@ -143,6 +157,16 @@ TEST_F(SnapshotBuilder, RefusesAndSaysWhy) {
       {"limit over the maximum", [](auto& s) { s.port_limit = 4097; }, kInvalidArgument, {"4097", "4096"}},
       {"no workers", [](auto& s) { s.worker_count = 0; }, kInvalidArgument, {"worker_count"}},
       {"too many workers", [](auto& s) { s.worker_count = 33; }, kInvalidArgument, {"worker_count", "32"}},
+      {"generation 0", [](auto& s) { s.generation = 0; }, kInvalidArgument, {"generation"}},
+      {"gateway without mac", [](auto& s) { s.gateway.mac = {}; }, kInvalidArgument, {"gateway mac"}},
+      {"multicast gateway", [](auto& s) { s.gateway.ipv6 = ip("ff02::1").v6(); }, kInvalidArgument, {"ff02::1"}},
+  };
+  check_refused(rows);
+}
+
+TEST_F(SnapshotBuilder, RefusesMasqueradeAndSaysWhy) {
+  using enum net::ErrorCode;
+  const Refused rows[] = {
       {"masquerade without ports",
        [](auto& s) { s.nat.masquerade_v4 = ip("192.0.2.1").v4(); },
        kInvalidArgument,
@@ -165,20 +189,8 @@ TEST_F(SnapshotBuilder, RefusesAndSaysWhy) {
        [](auto& s) { s.nat.node_addresses.assign(kMaxNodeAddresses + 1, ip("192.0.2.1")); },
        kResourceExhausted,
        {"node addresses", "65", "64"}},
-      {"generation 0", [](auto& s) { s.generation = 0; }, kInvalidArgument, {"generation"}},
-      {"gateway without mac", [](auto& s) { s.gateway.mac = {}; }, kInvalidArgument, {"gateway mac"}},
-      {"multicast gateway", [](auto& s) { s.gateway.ipv6 = ip("ff02::1").v6(); }, kInvalidArgument, {"ff02::1"}},
   };
-  for (const Refused& row : rows) {
-    SnapshotSpec changed = spec();
-    row.change(changed);
-    const auto built = build_snapshot(changed, nullptr);
-    ASSERT_FALSE(built.ok()) << row.name;
-    EXPECT_EQ(built.error().code, row.code) << row.name << ": " << built.error().message;
-    for (const char* part : row.message_has) {
-      EXPECT_NE(built.error().message.find(part), std::string::npos) << row.name << ": " << built.error().message;
-    }
-  }
+  check_refused(rows);
 }
 
 TEST_F(SnapshotBuilder, CutsMasqueradePortsIntoEqualBlocks) {

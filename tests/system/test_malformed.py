@@ -108,9 +108,9 @@ def test_other_protocols_pass(node, pods, protocol):
 
 @pytest.mark.parametrize("given", [0, 0x12345678], ids=["left to offload", "of the sender's own"])
 def test_sctp_passes_and_gets_the_checksum_it_lacks(node, pods, given):
-    """RFC 9260 section 6.8: CRC32c, least significant byte first. Zero is what a stack leaves to offload."""
+    """RFC 9260 section 6.8: CRC32c, least significant byte first. Zero is what a stack leaves to offload. An INIT has the tag 0."""
     a, b = pods
-    head, chunk = struct.pack("!HHI", 4000, 4001, 7), b"\x01\x00\x00\x14" + b"\0" * 16
+    head, chunk = struct.pack("!HHI", 4000, 4001, 0), b"\x01\x00\x00\x14" + b"\0" * 16
     wanted = given or frames.crc32c(head + b"\0\0\0\0" + chunk)
     arrived = received_by(b, frames.SCTP, a, v4(a, b, frames.SCTP, head + struct.pack("<I", given) + chunk))
     assert arrived == head + struct.pack("<I", wanted) + chunk

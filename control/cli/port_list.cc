@@ -15,6 +15,7 @@ std::string kind_text(api::PortKind kind) {
   switch (kind) {
     case api::PORT_KIND_POD: return "pod";
     case api::PORT_KIND_HOST: return "host";
+    case api::PORT_KIND_UPLINK: return "uplink";
     default: return "unknown";
   }
 }

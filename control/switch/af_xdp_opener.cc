@@ -1,5 +1,6 @@
 #include "control/switch/af_xdp_opener.h"
 
+#include <fmt/core.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "datapath/io/af_xdp_port.h"
+#include "datapath/io/receive_queues.h"
 
 namespace millrace::control::switchd {
 namespace {
@@ -32,8 +34,16 @@ unsigned AfXdpOpener::number_of(const std::string& interface) const noexcept {
   return ::ioctl(socket_, SIOCGIFINDEX, &request) == 0 ? static_cast<unsigned>(request.ifr_ifindex) : 0;
 }
 
-net::Result<std::shared_ptr<const datapath::io::XdpProgram>> AfXdpOpener::program() {
+net::Result<std::shared_ptr<const datapath::io::XdpProgram>> AfXdpOpener::program(datapath::PortKind kind) {
   const std::lock_guard lock(mutex_);
+  if (kind == datapath::PortKind::kUplink) {
+    if (uplinks_ == nullptr) {
+      auto loaded = datapath::io::UplinkProgram::load();
+      if (!loaded) return loaded.error();
+      uplinks_ = std::move(loaded).value();
+    }
+    return uplinks_->program();
+  }
   if (program_ == nullptr) {
     auto loaded = datapath::io::XdpProgram::load();
     if (!loaded) return loaded;
@@ -42,17 +52,35 @@ net::Result<std::shared_ptr<const datapath::io::XdpProgram>> AfXdpOpener::progra
   return program_;
 }
 
-net::Result<OpenPort> AfXdpOpener::open(const std::string& interface) {
+net::Result<void> AfXdpOpener::widen_uplinks(const datapath::UplinkRules& rules) {
+  const std::lock_guard lock(mutex_);
+  return uplinks_ == nullptr ? net::Result<void>{} : uplinks_->widen(rules);
+}
+
+net::Result<void> AfXdpOpener::narrow_uplinks(const datapath::UplinkRules& rules) {
+  const std::lock_guard lock(mutex_);
+  return uplinks_ == nullptr ? net::Result<void>{} : uplinks_->narrow(rules);
+}
+
+net::Result<OpenPort> AfXdpOpener::open(const std::string& interface, datapath::PortKind kind) {
   // Before opening: should the name change hands in between, the port is taken for dead, not for another's.
   const unsigned number = number_of(interface);
-  auto shared = program();
-  if (!shared) return shared.error();
   datapath::io::AfXdpOptions options;
   options.interface = interface;
+  options.this_program_only = kind == datapath::PortKind::kUplink;
+  if (options.this_program_only) {
+    const unsigned queues = datapath::io::receive_queues(interface);
+    if (queues > 1) {
+      return net::failed_precondition(fmt::format(
+          "interface {} receives by {} queues; allowed: 1 (ethtool -L {} combined 1)", interface, queues, interface));
+    }
+  }
+  auto shared = program(kind);
+  if (!shared) return shared.error();
   options.program = std::move(shared).value();
   auto port = datapath::io::AfXdpPort::open(pool_, options);
   if (!port) return port.error();
-  return OpenPort{std::move(port).value(), interface, number};
+  return OpenPort{std::move(port).value(), interface, number, kind};
 }
 
 DeviceStatus AfXdpOpener::inspect(const OpenPort& open) const {

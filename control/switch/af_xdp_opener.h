@@ -1,8 +1,11 @@
 /// AfXdpOpener: opens queue 0 of a kernel interface over AF_XDP.
 ///
-/// Pod interfaces and the host port are veths that the agent makes with one queue. All ports have one XDP program,
-/// which is loaded with the first of them (datapath/io/xdp_program.h says why). Errors:  those of
-/// datapath::io::AfXdpPort::open and XdpProgram::load. Thread:  as PortOpener.
+/// Pod interfaces and the host port are veths that the agent makes with one queue. An uplink must have one, too: what
+/// came by others could not be taken. Pods' and host ports have one XDP program, uplinks another; each is loaded with
+/// the first port that needs it (datapath/io/xdp_program.h says why).
+/// Errors:  those of datapath::io::AfXdpPort::open and XdpProgram::load; kFailedPrecondition for an uplink of several
+///          queues.
+/// Thread:  as PortOpener.
 #pragma once
 
 #include <memory>
@@ -11,6 +14,7 @@
 
 #include "control/switch/port_opener.h"
 #include "datapath/io/mbuf_pool.h"
+#include "datapath/io/uplink_program.h"
 #include "datapath/io/xdp_program.h"
 
 namespace millrace::control::switchd {
@@ -23,18 +27,21 @@ class AfXdpOpener final : public PortOpener {
   AfXdpOpener(const AfXdpOpener&) = delete;
   AfXdpOpener& operator=(const AfXdpOpener&) = delete;
 
-  net::Result<OpenPort> open(const std::string& interface) override;
+  net::Result<OpenPort> open(const std::string& interface, datapath::PortKind kind) override;
+  net::Result<void> widen_uplinks(const datapath::UplinkRules& rules) override;
+  net::Result<void> narrow_uplinks(const datapath::UplinkRules& rules) override;
   DeviceStatus inspect(const OpenPort& open) const override;
   bool is_dead(const OpenPort& open) const override;
 
  private:
-  net::Result<std::shared_ptr<const datapath::io::XdpProgram>> program();
+  net::Result<std::shared_ptr<const datapath::io::XdpProgram>> program(datapath::PortKind kind);
   unsigned number_of(const std::string& interface) const noexcept;
 
   datapath::io::MbufPool& pool_;
   const int socket_;  // to ask for interface numbers: if_nametoindex makes and closes a socket for every question
-  std::mutex mutex_;  // guards program_
+  std::mutex mutex_;  // guards the programs
   std::shared_ptr<const datapath::io::XdpProgram> program_;
+  std::unique_ptr<datapath::io::UplinkProgram> uplinks_;  // loaded with the first uplink
 };
 
 }  // namespace millrace::control::switchd

@@ -90,9 +90,10 @@ net::Result<datapath::PortKind> parse_kind(const std::string& field, api::PortKi
   switch (kind) {
     case api::PORT_KIND_POD: return datapath::PortKind::kPod;
     case api::PORT_KIND_HOST: return datapath::PortKind::kHost;
+    case api::PORT_KIND_UPLINK: return datapath::PortKind::kUplink;
     default:
-      return net::invalid_argument(
-          fmt::format("{}: {}; allowed: PORT_KIND_POD or PORT_KIND_HOST", field, static_cast<int>(kind)));
+      return net::invalid_argument(fmt::format("{}: {}; allowed: PORT_KIND_POD, PORT_KIND_HOST or PORT_KIND_UPLINK",
+                                               field, static_cast<int>(kind)));
   }
 }
 
@@ -100,6 +101,10 @@ net::Result<datapath::PortKind> parse_kind(const std::string& field, api::PortKi
 net::Result<void> check_kind(const std::string& field, const PortConfig& port) {
   if (port.masquerade && port.kind != datapath::PortKind::kPod) {
     return net::invalid_argument(fmt::format("{}.masquerade: true; allowed: for PORT_KIND_POD alone", field));
+  }
+  if (port.kind == datapath::PortKind::kUplink && !(port.addresses.empty() && port.prefixes.empty())) {
+    return net::invalid_argument(fmt::format("{}.{}: allowed: none for PORT_KIND_UPLINK", field,
+                                             port.addresses.empty() ? "prefixes" : "addresses"));
   }
   return {};
 }

@@ -1,5 +1,7 @@
 #include "control/switch/device_plan.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <optional>
 #include <unordered_map>
@@ -10,14 +12,16 @@
 namespace millrace::control::switchd {
 namespace {
 
+bool is_uplink(datapath::PortKind kind) { return kind == datapath::PortKind::kUplink; }
+
 std::unordered_map<std::string, std::shared_ptr<Device>> by_interface(const LivePorts& alive) {
   std::unordered_map<std::string, std::shared_ptr<Device>> open;
   for (const auto& [name, port] : alive) open[port.device->open.interface] = port.device;
   return open;
 }
 
-net::Result<std::shared_ptr<Device>> open_device(const std::string& interface, PortOpener& opener) {
-  auto opened = opener.open(interface);
+net::Result<std::shared_ptr<Device>> open_device(const Missing& missing, PortOpener& opener) {
+  auto opened = opener.open(missing.interface, missing.kind);
   if (!opened) return opened.error();
   auto device = std::make_shared<Device>();
   device->open = std::move(opened).value();
@@ -26,16 +30,16 @@ net::Result<std::shared_ptr<Device>> open_device(const std::string& interface, P
 
 }  // namespace
 
-std::vector<std::string> missing_interfaces(const DesiredState& desired, const LivePorts& alive) {
+std::vector<Missing> missing_interfaces(const DesiredState& desired, const LivePorts& alive) {
   const auto open = by_interface(alive);
-  std::vector<std::string> missing;
+  std::vector<Missing> missing;
   for (const auto& [name, port] : desired.ports) {
-    if (!open.contains(port.interface)) missing.push_back(port.interface);
+    if (!open.contains(port.interface)) missing.push_back({port.interface, port.kind});
   }
   return missing;
 }
 
-OpenedDevices open_devices(const std::vector<std::string>& interfaces, PortOpener& opener,
+OpenedDevices open_devices(const std::vector<Missing>& interfaces, PortOpener& opener,
                            const std::atomic<bool>& stopping) {
   std::vector<std::optional<net::Result<std::shared_ptr<Device>>>> results(interfaces.size());
   for_each_parallel(interfaces.size(), [&](std::size_t i) {
@@ -46,7 +50,7 @@ OpenedDevices open_devices(const std::vector<std::string>& interfaces, PortOpene
     }
   });
   OpenedDevices opened;
-  for (std::size_t i = 0; i < interfaces.size(); ++i) opened.emplace(interfaces[i], *std::move(results[i]));
+  for (std::size_t i = 0; i < interfaces.size(); ++i) opened.emplace(interfaces[i].interface, *std::move(results[i]));
   return opened;
 }
 
@@ -62,13 +66,20 @@ DevicePlan plan_devices(const DesiredState& desired, const LivePorts& alive, Ope
       missing.push_back(&port);
       continue;
     }
+    if (is_uplink(found->second->open.kind) != is_uplink(port.kind)) {
+      plan.failures.emplace_back(name, net::failed_precondition(fmt::format(
+                                           "interface {} is open as {}; remove that port first", port.interface,
+                                           is_uplink(port.kind) ? "a pod's or the host's" : "an uplink")));
+      continue;
+    }
     plan.devices[name] = found->second;
     ++load[found->second->worker];
   }
   for (const PortConfig* port : missing) {
     auto found = opened.find(port->interface);
     // It died after it was looked for: seldom enough to be opened while others wait.
-    if (found == opened.end()) found = opened.emplace(port->interface, open_device(port->interface, opener)).first;
+    if (found == opened.end())
+      found = opened.emplace(port->interface, open_device({port->interface, port->kind}, opener)).first;
     if (!found->second) {
       plan.failures.emplace_back(port->name, found->second.error());
       continue;

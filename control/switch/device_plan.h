@@ -1,7 +1,8 @@
 /// DevicePlan: which open device each desired port will have.
 ///
 /// Shape:   a device belongs to an interface and stays with its worker. A port whose interface is open already, under
-///          whatever name, takes that device over, so that no packet is lost; dead devices are not taken over.
+///          whatever name, takes that device over, so that no packet is lost; dead devices are not taken over. An
+///          uplink is opened in another way than pods and the host port: an interface does not change between these.
 /// Errors:  a device that cannot be opened becomes a failure of its port; the caller decides what that means.
 /// Thread:  any control thread; a plan's devices belong to its caller until they are in force. A device in no LivePort
 /// and no plan any more is closed by its destructor,
@@ -44,10 +45,16 @@ struct DevicePlan {
 /// What was opened for a request, by interface. A device has no worker before it is planned.
 using OpenedDevices = std::map<std::string, net::Result<std::shared_ptr<Device>>>;
 
+/// An interface to open, and as what.
+struct Missing {
+  std::string interface;
+  datapath::PortKind kind = datapath::PortKind::kPod;
+};
+
 /// Interfaces that `desired` names and no port of `alive` has.
-std::vector<std::string> missing_interfaces(const DesiredState& desired, const LivePorts& alive);
+std::vector<Missing> missing_interfaces(const DesiredState& desired, const LivePorts& alive);
 /// Opens `interfaces`, several at once; kUnavailable for those that were not begun when `stopping` became true.
-OpenedDevices open_devices(const std::vector<std::string>& interfaces, PortOpener& opener,
+OpenedDevices open_devices(const std::vector<Missing>& interfaces, PortOpener& opener,
                            const std::atomic<bool>& stopping);
 /// Devices of `alive` and `opened` for the desired ports; one that is in neither is opened here. New devices go to the
 /// worker that has the fewest.

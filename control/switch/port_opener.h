@@ -9,6 +9,8 @@
 #include <string>
 
 #include "datapath/port.h"
+#include "datapath/snapshot.h"
+#include "datapath/uplink_rules.h"
 #include "net/result.h"
 
 namespace millrace::control::switchd {
@@ -24,15 +26,21 @@ struct OpenPort {
   std::unique_ptr<datapath::Port> port;
   std::string interface;
   unsigned interface_number = 0;
+  datapath::PortKind kind = datapath::PortKind::kPod;  // the kind it was opened as
 };
 
 class PortOpener {
  public:
   virtual ~PortOpener() = default;
   /// Errors:  kNotFound when there is no such interface; kFailedPrecondition, kResourceExhausted with why.
-  virtual net::Result<OpenPort> open(const std::string& interface) = 0;
+  virtual net::Result<OpenPort> open(const std::string& interface, datapath::PortKind kind) = 0;
   /// Of a port that `open` returned.
   virtual DeviceStatus inspect(const OpenPort& open) const = 0;
+  /// From now on uplinks take what `rules` name, besides the frontends they took before: what a snapshot serves is
+  /// taken before it is published. One call at a time, of this and the next.
+  virtual net::Result<void> widen_uplinks(const datapath::UplinkRules& rules) = 0;
+  /// They take nothing else any more: no worker has an earlier snapshot. After widen_uplinks of the same rules.
+  virtual net::Result<void> narrow_uplinks(const datapath::UplinkRules& rules) = 0;
   /// `inspect(open).dead` alone: each Apply asks it of every port.
   virtual bool is_dead(const OpenPort& open) const = 0;
 };

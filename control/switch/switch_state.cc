@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "control/switch/ack_wait.h"
+#include "control/switch/uplink_rules.h"
 #include "datapath/snapshot_builder.h"
 
 namespace millrace::control::switchd {
@@ -226,6 +227,7 @@ net::Result<void> SwitchState::publish(const DesiredState& rules, LivePorts port
   }
   auto snapshot = datapath::build_snapshot(spec, workers_.publisher->current());
   if (!snapshot) return snapshot.error();
+  if (auto widened = widen_uplinks(rules, ports); !widened) return widened;
 
   workers_.publisher->publish(std::move(snapshot).value());
   const std::lock_guard lock(state_mutex_);
@@ -244,6 +246,20 @@ net::Result<void> SwitchState::publish(const DesiredState& rules, LivePorts port
   return {};
 }
 
+net::Result<void> SwitchState::widen_uplinks(const DesiredState& rules, const LivePorts& ports) {
+  const bool has_uplink = std::any_of(ports.begin(), ports.end(), [](const auto& entry) {
+    return entry.second.config.kind == datapath::PortKind::kUplink;
+  });
+  if (!has_uplink && !has_uplink_) return {};
+  if (has_uplink == has_uplink_ && same_nat(rules.nat, rules_.nat) && rules.services == rules_.services) return {};
+  auto next = uplink_rules(rules.nat, *rules.services, has_uplink);
+  if (auto widened = opener_.widen_uplinks(next); !widened) return widened;
+  has_uplink_ = has_uplink;
+  uplink_rules_ = std::move(next);
+  is_uplink_wide_ = true;
+  return {};
+}
+
 net::Result<void> SwitchState::settle(const Published& published) {
   if (auto passed = wait_until_passed(workers_, published.last); !passed) {
     abandon(published);
@@ -252,6 +268,9 @@ net::Result<void> SwitchState::settle(const Published& published) {
   {
     const std::lock_guard apply_lock(apply_mutex_);
     free_ids();
+    if (std::exchange(is_uplink_wide_, false)) {
+      if (auto narrowed = opener_.narrow_uplinks(uplink_rules_); !narrowed) return narrowed;
+    }
   }
   close_devices(take_retired(published));
   return {};

@@ -89,6 +89,8 @@ class SwitchState {
   /// Publishes `rules` (but for their ports) and `ports` in place of those in force and retires what is no longer among
   /// them.
   net::Result<void> publish(const DesiredState& rules, LivePorts ports);
+  /// Has uplinks take what `rules` serve, before any worker does.
+  net::Result<void> widen_uplinks(const DesiredState& rules, const LivePorts& ports);
   /// Frees the ids, counters and snapshots that every worker has passed.
   void free_ids();
 
@@ -109,7 +111,10 @@ class SwitchState {
   ApplyClaims claims_;
 
   std::mutex apply_mutex_;  // held while the state is changed; taken before state_mutex_
-  PortSlots slots_;         // under apply_mutex_
+  PortSlots slots_;         // under apply_mutex_, as are the next three
+  bool has_uplink_ = false;
+  datapath::UplinkRules uplink_rules_;  // of the generation published last
+  bool is_uplink_wide_ = false;         // uplinks may take more than these
 
   mutable std::mutex state_mutex_;  // guards the rest; writers hold apply_mutex_ too
   std::uint64_t generation_ = 0;

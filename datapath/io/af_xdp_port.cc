@@ -62,7 +62,7 @@ net::Result<std::shared_ptr<const XdpProgram>> program_for(const AfXdpOptions& o
   if (options.program != nullptr) {
     const auto added = options.program->add_socket(index, socket);
     if (added) return options.program;
-    if (added.error().code != net::ErrorCode::kAlreadyExists) return added.error();
+    if (added.error().code != net::ErrorCode::kAlreadyExists || options.this_program_only) return added.error();
   }
   auto own = XdpProgram::load();
   if (!own) return own;

@@ -31,6 +31,8 @@ struct AfXdpOptions {
   std::uint32_t tx_ring_size = 2048;
   /// Shared with other ports, which makes opening and closing cheap; none: the port loads one of its own.
   std::shared_ptr<const XdpProgram> program = nullptr;
+  /// An uplink's: no other will do when the interface's slot in it is taken.
+  bool this_program_only = false;
 };
 
 /// What the kernel dropped at the socket, before the switch saw it. Since the port was opened.

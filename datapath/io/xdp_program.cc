@@ -27,22 +27,23 @@ net::Error kernel_error(const std::string& what, int error) {
 
 net::Result<std::shared_ptr<const XdpProgram>> XdpProgram::load() {
   redirect_bpf_log();
-  port_bpf* skeleton = port_bpf__open();
+  const std::shared_ptr<port_bpf> skeleton(port_bpf__open(), port_bpf__destroy);
   if (skeleton == nullptr) return kernel_error("XDP program does not open", errno);
-  std::shared_ptr<const XdpProgram> program(new XdpProgram(skeleton));
-  if (const int status = port_bpf__load(skeleton); status != 0) {
+  if (const int status = port_bpf__load(skeleton.get()); status != 0) {
     return kernel_error("the kernel does not take the XDP program", -status);
   }
-  return program;
+  return of(skeleton, bpf_program__fd(skeleton->progs.millrace_port), bpf_map__fd(skeleton->maps.sockets),
+            bpf_map__max_entries(skeleton->maps.sockets));
 }
 
-XdpProgram::~XdpProgram() { port_bpf__destroy(skeleton_); }
-
-int XdpProgram::descriptor() const noexcept { return bpf_program__fd(skeleton_->progs.millrace_port); }
+std::shared_ptr<const XdpProgram> XdpProgram::of(std::shared_ptr<void> skeleton, int program, int sockets,
+                                                 std::uint32_t slots) {
+  return std::shared_ptr<const XdpProgram>(new XdpProgram(std::move(skeleton), program, sockets, slots));
+}
 
 net::Result<void> XdpProgram::add_socket(unsigned interface_index, int socket) const {
-  const std::uint32_t slot = interface_index % bpf_map__max_entries(skeleton_->maps.sockets);
-  if (bpf_map_update_elem(bpf_map__fd(skeleton_->maps.sockets), &slot, &socket, BPF_NOEXIST) == 0) return {};
+  const std::uint32_t slot = interface_index % slots_;
+  if (bpf_map_update_elem(sockets_, &slot, &socket, BPF_NOEXIST) == 0) return {};
   if (errno == EEXIST) return net::already_exists(fmt::format("slot {} of the socket map is taken", slot));
   return kernel_error("socket map", errno);
 }

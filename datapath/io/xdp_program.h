@@ -1,4 +1,5 @@
-/// XdpProgram: the XDP program (xdp/port.bpf.c), loaded once for many ports. XdpLink: its attachment to one interface.
+/// XdpProgram: an XDP program that gives packets to sockets, loaded once for many ports: that of pods and the host port
+/// (xdp/port.bpf.c), or that of uplinks (uplink_program.h). XdpLink: its attachment to one interface.
 ///
 /// Theory:  attached through a BPF link: the kernel takes the program off when the last descriptor of the link is
 ///          closed, so nothing stays behind a process that was killed. Native mode first; generic where the driver
@@ -11,12 +12,12 @@
 /// Source:  kernel Documentation/bpf/libbpf, bpf(2) BPF_LINK_CREATE with BPF_XDP; kernel/bpf/dispatcher.c.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "net/result.h"
-
-struct port_bpf;
 
 namespace millrace::datapath::io {
 
@@ -25,18 +26,25 @@ enum class XdpMode { kNative, kGeneric };
 class XdpProgram {
  public:
   static net::Result<std::shared_ptr<const XdpProgram>> load();
-  ~XdpProgram();
+  /// `skeleton` owns the two descriptors; `sockets` is an XSKMAP of so many slots.
+  static std::shared_ptr<const XdpProgram> of(std::shared_ptr<void> skeleton, int program, int sockets,
+                                              std::uint32_t slots);
   XdpProgram(const XdpProgram&) = delete;
   XdpProgram& operator=(const XdpProgram&) = delete;
 
   /// Makes `socket` (an AF_XDP descriptor) the one that gets the interface's packets, until the socket is closed.
   /// Error:   kAlreadyExists when another interface has the slot.
   net::Result<void> add_socket(unsigned interface_index, int socket) const;
-  int descriptor() const noexcept;
+  int descriptor() const noexcept { return program_; }
 
  private:
-  explicit XdpProgram(port_bpf* skeleton) noexcept : skeleton_(skeleton) {}
-  port_bpf* skeleton_;
+  XdpProgram(std::shared_ptr<void> skeleton, int program, int sockets, std::uint32_t slots) noexcept
+      : skeleton_(std::move(skeleton)), program_(program), sockets_(sockets), slots_(slots) {}
+
+  std::shared_ptr<void> skeleton_;
+  int program_;
+  int sockets_;
+  std::uint32_t slots_;
 };
 
 class XdpLink {

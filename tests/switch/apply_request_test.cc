@@ -72,9 +72,10 @@ const std::vector<FieldCase> kCases = {
     {"name with an escape", name("\x1b[2J"), kPort + ".name: character 0x1b"},
     {"name given twice", name("a"), kPort + ".name: \"a\" is named twice in this request"},
 
-    {"kind not said", kind(0), kPort + ".kind: 0; allowed: PORT_KIND_POD or PORT_KIND_HOST"},
-    {"kind of the future", kind(3), kPort + ".kind: 3; allowed"},
+    {"kind not said", kind(0), kPort + ".kind: 0; allowed: PORT_KIND_POD, PORT_KIND_HOST or PORT_KIND_UPLINK"},
+    {"kind of the future", kind(4), kPort + ".kind: 4; allowed"},
     {"kind host", kind(api::PORT_KIND_HOST), ""},
+    {"uplink with an address", kind(api::PORT_KIND_UPLINK), kPort + ".addresses: allowed: none for PORT_KIND_UPLINK"},
 
     {"interface empty", interface(""), kPort + ".interface: 0 characters; allowed: 1..15"},
     {"interface of 15", interface("abcdefghijklmno"), ""},

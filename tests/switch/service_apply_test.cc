@@ -1,6 +1,8 @@
 // Services, masquerade and ports in one Apply: all of it or nothing, and what the workers look services up in after it.
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "tests/switch/test_services.h"
 #include "tests/switch/test_switch.h"
 
@@ -136,6 +138,55 @@ TEST(ServiceApply, AnErrorAnywhereLeavesAllAsItWas) {
     EXPECT_EQ(sw.opener.open_count(), 0u);
     EXPECT_EQ(sw.state->services()->by_name.size(), 1u);
   }
+}
+
+api::PortSpec uplink(const std::string& name) {
+  api::PortSpec port = pod(name, {});
+  port.set_kind(api::PORT_KIND_UPLINK);
+  return port;
+}
+
+TEST(ServiceApply, UplinksTakeWhatIsServedBeforeItIsAndLeaveItAfter) {
+  TestSwitch sw;
+  api::ApplyRequest request =
+      upsert_services({service("inside", "10.96.0.1", 80, {}), service("outside", "192.0.2.9", 80, {})});
+  request.mutable_nat()->set_masquerade_ipv4(bytes_of("192.0.2.1"));
+  api::RoutePrefix* prefix = request.mutable_nat()->add_service_prefixes();
+  prefix->set_address(bytes_of("10.96.0.0"));
+  prefix->set_length(12);
+  expect_ok(sw.apply(request), 2);
+  EXPECT_TRUE(sw.opener.uplink_calls.empty()) << "there is no uplink";
+
+  using Calls = std::vector<std::string>;
+  expect_ok(sw.apply(upsert({uplink("eth0")})), 3);
+  const std::string one = " 1 frontends, masquerade 192.0.2.1";
+  EXPECT_EQ(std::exchange(sw.opener.uplink_calls, {}), (Calls{"widen" + one, "narrow" + one}));
+
+  expect_ok(sw.apply(upsert({pod("p", {"10.0.0.1"})})), 4);
+  EXPECT_TRUE(sw.opener.uplink_calls.empty()) << "nothing that uplinks serve has changed";
+
+  sw.away = {1};
+  api::ApplyRequest removal;
+  removal.add_remove_services("outside");
+  EXPECT_FALSE(sw.apply(removal)) << "a worker has not passed";
+  const std::string none = " 0 frontends, masquerade 192.0.2.1";
+  EXPECT_EQ(std::exchange(sw.opener.uplink_calls, {}), (Calls{"widen" + none}));
+  sw.away.clear();
+  expect_ok(sw.apply(removal), 5);
+  EXPECT_EQ(std::exchange(sw.opener.uplink_calls, {}), (Calls{"narrow" + none}));
+
+  expect_ok(sw.apply(remove({"eth0"})), 6);
+  const std::string nothing = " 0 frontends, masquerade 0.0.0.0";
+  EXPECT_EQ(sw.opener.uplink_calls, (Calls{"widen" + nothing, "narrow" + nothing}));
+}
+
+TEST(ServiceApply, AnInterfaceIsNotOpenAsAPodsAndAsAnUplink) {
+  TestSwitch sw;
+  expect_ok(sw.apply(upsert({pod("p", {})})), 2);
+  const auto reply = sw.apply(upsert({uplink("p")}));
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().message,
+            "upsert_ports[0].interface: interface veth-p is open as a pod's or the host's; remove that port first");
 }
 
 TEST(ServiceApply, TablesSayHowFullTheyAre) {

@@ -25,7 +25,29 @@ class MemoryOpener::ListedPort final : public datapath::Port {
   std::multimap<std::string, datapath::MemoryPort*>::iterator at_;
 };
 
-net::Result<OpenPort> MemoryOpener::open(const std::string& interface) {
+namespace {
+
+std::string call_text(const char* name, const datapath::UplinkRules& rules) {
+  return std::string(name)
+      .append(" ")
+      .append(std::to_string(rules.frontends.size()))
+      .append(" frontends, masquerade ")
+      .append(rules.masquerade_v4.to_string());
+}
+
+}  // namespace
+
+net::Result<void> MemoryOpener::widen_uplinks(const datapath::UplinkRules& rules) {
+  uplink_calls.push_back(call_text("widen", rules));
+  return {};
+}
+
+net::Result<void> MemoryOpener::narrow_uplinks(const datapath::UplinkRules& rules) {
+  uplink_calls.push_back(call_text("narrow", rules));
+  return {};
+}
+
+net::Result<OpenPort> MemoryOpener::open(const std::string& interface, datapath::PortKind kind) {
   std::unique_lock lock(mutex_);
   ++held_;
   changed_.notify_all();
@@ -38,7 +60,7 @@ net::Result<OpenPort> MemoryOpener::open(const std::string& interface) {
   }
   removed_.erase(interface);
   ++opened_;
-  return OpenPort{std::make_unique<ListedPort>(*this, interface), interface, number_[interface]};
+  return OpenPort{std::make_unique<ListedPort>(*this, interface), interface, number_[interface], kind};
 }
 
 void MemoryOpener::hold() {

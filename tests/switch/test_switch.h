@@ -25,10 +25,14 @@ namespace millrace::control::switchd {
 /// Interfaces of a machine that has only memory. As in the kernel, what is open cannot be opened again.
 class MemoryOpener final : public PortOpener {
  public:
-  net::Result<OpenPort> open(const std::string& interface) override;
+  net::Result<OpenPort> open(const std::string& interface, datapath::PortKind kind) override;
+  net::Result<void> widen_uplinks(const datapath::UplinkRules& rules) override;
+  net::Result<void> narrow_uplinks(const datapath::UplinkRules& rules) override;
   DeviceStatus inspect(const OpenPort& open) const override;
   bool is_dead(const OpenPort& open) const override;
 
+  /// What uplinks were told: "widen 2 frontends, masquerade 192.0.2.1", ...
+  std::vector<std::string> uplink_calls;
   /// Interfaces that `open` does not find.
   std::set<std::string> missing;
   /// From now on `open` of any interface waits for let_go() of it.

@@ -1,0 +1,242 @@
+// An uplink on a real veth pair: what is the switch's is taken, all else reaches the node's own kernel.
+#include "datapath/io/uplink_program.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <set>
+
+#include "tests/io/port_rig.h"
+#include "tests/net/packet_builder.h"
+
+namespace millrace::datapath::io {
+namespace {
+
+using tests::eth;
+using tests::Frame;
+
+constexpr const char* kNode = "192.0.2.1";
+constexpr const char* kNode6 = "2001:db8::1";
+constexpr const char* kWorld = "192.0.2.2";
+constexpr const char* kWorld6 = "2001:db8::2";
+constexpr std::uint8_t kSyn = net::TcpHeader::kSyn;
+
+UplinkFrontend frontend(const char* address, std::uint8_t protocol, std::uint16_t port) {
+  return {net::IpAddress::parse(address).value(), protocol, port};
+}
+
+UplinkRules rules() {
+  UplinkRules made;
+  made.masquerade_v4 = net::Ipv4::parse(kNode).value();
+  made.masquerade_v6 = net::Ipv6::parse(kNode6).value();
+  made.ports = {40960, 24576};
+  made.frontends = {frontend(kNode, 6, 30500), frontend("203.0.113.7", 17, 53), frontend(kNode6, 6, 30500)};
+  return made;
+}
+
+/// What the kernel's stack gets on an interface: a packet that XDP took is never seen here.
+class KernelTap {
+ public:
+  explicit KernelTap(const std::string& interface)
+      : descriptor_(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL))) {
+    sockaddr_ll address{};
+    address.sll_family = AF_PACKET;
+    address.sll_protocol = htons(ETH_P_ALL);
+    address.sll_ifindex = static_cast<int>(::if_nametoindex(interface.c_str()));
+    if (::bind(descriptor_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+      throw std::runtime_error("tap");
+  }
+  ~KernelTap() { ::close(descriptor_); }
+  KernelTap(const KernelTap&) = delete;
+  KernelTap& operator=(const KernelTap&) = delete;
+
+  /// True when `frame` is among what came since the last call.
+  bool saw(const Frame& frame) const {
+    std::array<std::uint8_t, 2048> buffer{};
+    for (;;) {
+      const ssize_t bytes = ::recv(descriptor_, buffer.data(), buffer.size(), 0);
+      if (bytes < 0) return false;
+      if (Frame(buffer.data(), buffer.data() + bytes) == frame) return true;
+    }
+  }
+
+ private:
+  int descriptor_;
+};
+
+class Uplink : public testing::Test {
+ protected:
+  void SetUp() override {
+    MILLRACE_NEEDS_ROOT();
+    auto loaded = UplinkProgram::load();
+    ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+    program_ = std::move(loaded).value();
+    world_ = std::make_unique<tests::Pod>("h0");
+    pool_ = tests::make_pool(1024);
+    AfXdpOptions options;
+    options.interface = "h0";
+    options.program = program_->program();
+    options.this_program_only = true;
+    auto port = AfXdpPort::open(*pool_, options);
+    ASSERT_TRUE(port.ok()) << port.error().message;
+    port_ = std::move(port).value();
+    tap_ = std::make_unique<KernelTap>("h0");
+    socket_ = std::make_unique<tests::RawSocket>(*world_);
+    const auto widened = program_->widen(rules());
+    ASSERT_TRUE(widened.ok()) << widened.error().message;
+  }
+
+  /// "switch", "kernel", or "nobody" when neither has it in time.
+  /// `seen`: what the kernel makes of it.
+  std::string taker(const Frame& frame, const Frame& seen) {
+    if (!socket_->send(frame)) return "not sent";
+    std::string by = "nobody";
+    tests::step_until(
+        [&] {
+          std::array<net::Packet*, kBurst> burst;
+          const unsigned count = port_ == nullptr ? 0 : port_->receive(burst);
+          for (unsigned i = 0; i < count; ++i) {
+            if (Frame(burst[i]->data, burst[i]->data + burst[i]->length_bytes) == frame) by = "switch";
+          }
+          if (count > 0) pool_->release({burst.data(), count});
+          if (tap_->saw(seen)) by = "kernel";
+        },
+        [&] { return by != "nobody"; });
+    return by;
+  }
+
+  std::string taker(const Frame& frame) { return taker(frame, frame); }
+
+  std::unique_ptr<UplinkProgram> program_;
+  std::unique_ptr<tests::Pod> world_;
+  std::unique_ptr<MbufPool> pool_;
+  std::unique_ptr<AfXdpPort> port_;
+  std::unique_ptr<KernelTap> tap_;
+  std::unique_ptr<tests::RawSocket> socket_;
+};
+
+/// An ICMP error about a packet, in the answer to which `inside` is quoted without its Ethernet header.
+Frame error_about(const Frame& inside) {
+  return eth().ipv4(kWorld, kNode).icmp(3, 4).payload(tests::Bytes(inside.begin() + 14, inside.end())).bytes();
+}
+Frame error6_about(const Frame& inside) {
+  return eth().ipv6(kWorld6, kNode6).icmpv6(2).payload(tests::Bytes(inside.begin() + 14, inside.end())).bytes();
+}
+
+struct Row {
+  const char* name;
+  Frame frame;
+  const char* taker;
+};
+
+std::vector<Row> rows() {
+  return {
+      {"TCP to a masquerade port", eth().ipv4(kWorld, kNode).tcp(443, 40960).bytes(), "switch"},
+      {"UDP to the last masquerade port", eth().ipv4(kWorld, kNode).udp(53, 65535).bytes(), "switch"},
+      {"SCTP to a masquerade port", eth().ipv4(kWorld, kNode).sctp(5000, 50000).bytes(), "switch"},
+      {"UDP to a port below", eth().ipv4(kWorld, kNode).udp(53, 40959).bytes(), "kernel"},
+      {"a masquerade port of another address", eth().ipv4(kWorld, "192.0.2.3").udp(53, 40960).bytes(), "kernel"},
+      {"IPv6 to a masquerade port", eth().ipv6(kWorld6, kNode6).udp(53, 41000).bytes(), "switch"},
+      {"IPv6 to a port below", eth().ipv6(kWorld6, kNode6).udp(53, 22).bytes(), "kernel"},
+      {"IPv6 behind other headers", eth().ipv6(kWorld6, kNode6).extension(0).extension(60, 24).tcp(443, 41000).bytes(),
+       "switch"},
+      {"a node port", eth().ipv4(kWorld, kNode).tcp(4000, 30500, kSyn).bytes(), "switch"},
+      {"a node port of another protocol", eth().ipv4(kWorld, kNode).udp(4000, 30500).bytes(), "kernel"},
+      {"a node port of IPv6", eth().ipv6(kWorld6, kNode6).tcp(4000, 30500, kSyn).bytes(), "switch"},
+      {"an external address", eth().ipv4(kWorld, "203.0.113.7").udp(4000, 53).bytes(), "switch"},
+      {"another port of it", eth().ipv4(kWorld, "203.0.113.7").udp(4000, 54).bytes(), "kernel"},
+      {"SSH", eth().ipv4(kWorld, kNode).tcp(4000, 22, kSyn).bytes(), "kernel"},
+      {"ping of the node", eth().ipv4(kWorld, kNode).icmp(8, 0, 50000, 1).bytes(), "kernel"},
+      {"answer to a pod's ping", eth().ipv4(kWorld, kNode).icmp(0, 0, 50000, 1).bytes(), "switch"},
+      {"answer to a ping of the node", eth().ipv4(kWorld, kNode).icmp(0, 0, 1000, 1).bytes(), "kernel"},
+      {"answer to a pod's ping, IPv6", eth().ipv6(kWorld6, kNode6).icmpv6(129, 0, 50000, 1).bytes(), "switch"},
+      {"neighbour solicitation", eth().ipv6(kWorld6, kNode6).neighbor_solicitation(kNode6).bytes(), "kernel"},
+      {"error about a masqueraded packet", error_about(eth().ipv4(kNode, kWorld).udp(50000, 53).bytes()), "switch"},
+      {"error about a masqueraded ping", error_about(eth().ipv4(kNode, kWorld).icmp(8, 0, 50000).bytes()), "switch"},
+      {"error about an answer of a node port", error_about(eth().ipv4(kNode, kWorld).tcp(30500, 4000).bytes()),
+       "switch"},
+      {"error about a packet of the node", error_about(eth().ipv4(kNode, kWorld).udp(1000, 53).bytes()), "kernel"},
+      {"error about a packet of somebody else", error_about(eth().ipv4(kWorld, kNode).udp(50000, 53).bytes()),
+       "kernel"},
+      {"packet too big, IPv6", error6_about(eth().ipv6(kNode6, kWorld6).tcp(41000, 80).bytes()), "switch"},
+      {"packet too big of the node's", error6_about(eth().ipv6(kNode6, kWorld6).tcp(1000, 80).bytes()), "kernel"},
+      {"ARP", eth().arp(1, tests::kMacA, kWorld, "00:00:00:00:00:00", kNode).bytes(), "kernel"},
+      {"broadcast frame", eth(tests::kMacA, "ff:ff:ff:ff:ff:ff").ipv4(kWorld, kNode).udp(53, 40960).bytes(), "kernel"},
+      {"cut short in the ports", tests::cut(eth().ipv4(kWorld, kNode).udp(53, 40960).bytes(), 36), "kernel"},
+      {"another protocol", eth().ipv4(kWorld, kNode).protocol(47).payload(20).bytes(), "kernel"},
+  };
+}
+
+TEST_F(Uplink, TakesWhatIsTheSwitchsAndLeavesTheRestToTheKernel) {
+  for (const Row& row : rows()) EXPECT_EQ(taker(row.frame), row.taker) << row.name;
+}
+
+TEST_F(Uplink, APacketOfAVlanIsNotOfThisNetwork) {
+  // The kernel keeps the tag beside the packet: what it shows is the frame that without a tag would be taken.
+  const Frame untagged = eth().ipv4(kWorld, kNode).udp(53, 40960).bytes();
+  EXPECT_EQ(taker(eth().vlan(7).ipv4(kWorld, kNode).udp(53, 40960).bytes(), untagged), "kernel");
+  EXPECT_EQ(taker(untagged), "switch");
+}
+
+TEST_F(Uplink, LaterFragmentsGoWhereTheirFirstWent) {
+  const auto first = [](std::uint16_t port, std::uint16_t id) {
+    return eth().ipv4(kWorld, kNode).fragment(0, true, id).udp(53, port).payload(24).bytes();
+  };
+  const auto later = [](std::uint16_t id) {
+    return eth().ipv4(kWorld, kNode).fragment(32, false, id).protocol(17).payload(24).bytes();
+  };
+  EXPECT_EQ(taker(later(1)), "kernel") << "nothing is known of it";
+  EXPECT_EQ(taker(first(50000, 1)), "switch");
+  EXPECT_EQ(taker(later(1)), "switch");
+  EXPECT_EQ(taker(later(2)), "kernel") << "of another packet";
+  EXPECT_EQ(taker(first(1000, 2)), "kernel");
+  EXPECT_EQ(taker(later(2)), "kernel");
+  EXPECT_EQ(taker(first(1000, 1)), "kernel") << "the identification comes again, for the node";
+  EXPECT_EQ(taker(later(1)), "kernel");
+
+  const auto first6 = eth().ipv6(kWorld6, kNode6).ipv6_fragment(0, true, 9).udp(53, 50000).payload(24).bytes();
+  const auto later6 = eth().ipv6(kWorld6, kNode6).ipv6_fragment(32, false, 9).payload(24).bytes();
+  EXPECT_EQ(taker(later6), "kernel");
+  EXPECT_EQ(taker(first6), "switch");
+  EXPECT_EQ(taker(later6), "switch");
+}
+
+TEST_F(Uplink, TheNodeGoesOnAnsweringPings) {
+  tests::shell(fmt::format("ip addr add {}/24 dev h0", kNode));
+  world_->netns().run([] {
+    tests::shell(fmt::format("ip addr add {}/24 dev eth0", kWorld));
+    tests::shell("ip link set eth0 arp on");
+  });
+  tests::shell("ip link set h0 arp on");
+  world_->netns().run(
+      [] { EXPECT_NO_THROW(tests::shell(fmt::format("ping -q -c 2 -i 0.1 -W 2 {} > /dev/null", kNode))); });
+}
+
+TEST_F(Uplink, RulesAreWidenedAndNarrowed) {
+  const Frame old_one = eth().ipv4(kWorld, kNode).tcp(4000, 30500, kSyn).bytes();
+  const Frame new_one = eth().ipv4(kWorld, kNode).tcp(4000, 30501, kSyn).bytes();
+  const Frame masqueraded = eth().ipv4(kWorld, kNode).udp(53, 50000).bytes();
+  UplinkRules next;
+  next.frontends = {frontend(kNode, 6, 30501)};
+  ASSERT_TRUE(program_->widen(next).ok());
+  EXPECT_EQ(taker(old_one), "switch");
+  EXPECT_EQ(taker(new_one), "switch");
+  EXPECT_EQ(taker(masqueraded), "switch");
+  ASSERT_TRUE(program_->narrow(next).ok());
+  EXPECT_EQ(taker(old_one), "kernel");
+  EXPECT_EQ(taker(new_one), "switch");
+  EXPECT_EQ(taker(masqueraded), "kernel");
+  port_.reset();
+  EXPECT_EQ(taker(new_one), "kernel") << "the port is closed";
+}
+
+}  // namespace
+}  // namespace millrace::datapath::io

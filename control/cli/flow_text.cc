@@ -12,11 +12,14 @@ namespace {
 constexpr std::uint32_t kIcmp = 1, kTcp = 6, kUdp = 17, kIcmpv6 = 58, kSctp = 132;
 constexpr std::size_t kIpv6Bytes = 16;
 
+bool is_icmp(std::uint32_t protocol) { return protocol == kIcmp || protocol == kIcmpv6; }
+
 std::string source_text(const api::Flow& flow, const api::FlowTuple& tuple) {
   return end_text(flow.protocol(), tuple.source(), tuple.source_port());
 }
 
 std::string destination_text(const api::Flow& flow, const api::FlowTuple& tuple) {
+  if (is_icmp(flow.protocol())) return address_text(tuple.destination());
   return end_text(flow.protocol(), tuple.destination(), tuple.destination_port());
 }
 

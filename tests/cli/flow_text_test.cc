@@ -54,6 +54,13 @@ TEST(FlowText, ATranslationNamesWhatItChanges) {
   EXPECT_EQ(translation_text(flow(6, kWeb, kBoth, "")), "from 192.0.2.1:41000, to 10.0.0.2:8080");
 }
 
+TEST(FlowText, AnIdentifierIsOfTheSourceAlone) {
+  const api::FlowTuple ping = tuple("10.0.0.1", 7, "198.51.100.1", 7);
+  const api::FlowTuple masqueraded = tuple("192.0.2.1", 41000, "198.51.100.1", 41000);
+  EXPECT_EQ(translation_text(flow(1, ping, masqueraded, "")), "from 192.0.2.1:41000");
+  EXPECT_EQ(change_line({"new", flow(1, ping, ping, "REPLIED")}), "new      icmp 10.0.0.1:7 > 198.51.100.1 REPLIED\n");
+}
+
 TEST(FlowText, ATableHasARowAFlow) {
   api::Flow web = flow(6, kWeb, kBackend, "ESTABLISHED", "default/web");
   web.set_age_ms(61'000);

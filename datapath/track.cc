@@ -119,7 +119,20 @@ class Tracker {
       table_.erase(*line);
       is_stale_ = true;
     }
-    return begin(packet, key);
+    const Tracked tracked = begin(packet, key);
+    return tracked.drop == Drop::kNoFlow ? give_back(packet, key) : tracked;
+  }
+
+  /// What an uplink's filter took for a masquerade port and no flow wants is the node's own (an answer to its ping,
+  /// whose identifier lies in the range; a server that listens there): it goes on to the node, as if it had not been
+  /// taken.
+  Tracked give_back(net::Packet& packet, const typename Line::Key& key) noexcept {
+    const Snapshot& snapshot = turn_.snapshot;
+    const bool is_taken = stage_ == HandoffStage::kArrived && snapshot.ports[packet.in_port].kind == PortKind::kUplink;
+    const net::PortId out = is_taken ? snapshot.routes.lookup(key.destination) : net::kNoPort;
+    if (out == net::kNoPort || snapshot.ports[out].kind != PortKind::kHost) return {Drop::kNoFlow};
+    packet.out_port = out;
+    return {Drop::kNone, turn_.self};  // complete: whose port it is sends it as it is
   }
 
   /// A packet of a flow that is there. kAnew: the flow is over, and this is the first packet of another.

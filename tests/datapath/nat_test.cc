@@ -187,6 +187,23 @@ TEST_P(Nat, PodsReachTheWorldAsTheNode) {
             "4: udp 10.244.0.3:40000 > 192.0.2.1:53");
 }
 
+TEST_P(Nat, WhatTheUplinkTookAndNoFlowWantsGoesToTheNode) {
+  constexpr net::PortId kUplink = 5;
+  PortSpec& uplink = world_.add_pod(kUplink, 0x1000, static_cast<WorkerId>(1 % GetParam()));
+  uplink.kind = PortKind::kUplink;
+  uplink.addresses.clear();
+  world_.publish();
+  const auto from_uplink = [] { return eth("02:00:00:00:77:77", pod_mac(0x1000)); };
+  EXPECT_EQ(one(kUplink, from_uplink().ipv4("198.51.100.1", kNodeV4).icmp(0, 0, 40'123, 1).bytes()),
+            "4: icmp 198.51.100.1:40123 > 192.0.2.1:40123");
+  EXPECT_EQ(one(kUplink, from_uplink().ipv4("198.51.100.1", kNodeV4).tcp(5000, 41'000, kSyn).bytes()),
+            "4: tcp 198.51.100.1:5000 > 192.0.2.1:41000");
+  // What a flow wants it gets.
+  one(kClient, from_pod(3).ipv4(pod_v4(3), "198.51.100.1").udp(40000, 53).bytes());
+  EXPECT_EQ(one(kUplink, from_uplink().ipv4("198.51.100.1", kNodeV4).udp(53, last_source_port()).bytes()),
+            "1: udp 198.51.100.1:53 > 10.244.0.3:40000");
+}
+
 TEST_P(Nat, AnEchoIsMasqueradedByItsIdentifier) {
   const std::string there = one(kClient, from_pod(3).ipv4(pod_v4(3), "198.51.100.1").icmp(8, 0, 77, 1).bytes());
   const std::uint16_t id = last_source_port();

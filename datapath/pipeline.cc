@@ -4,6 +4,7 @@
 #include <array>
 
 #include "datapath/answer.h"
+#include "datapath/dhcp.h"
 #include "datapath/forward.h"
 #include "datapath/guard.h"
 #include "datapath/rewrite.h"
@@ -155,6 +156,16 @@ void finish_dropped(Turn& turn, HandoffStage stage, Burst& burst) noexcept {
   if (kept > 0) turn.pool.release({burst.dropped.data(), kept});
 }
 
+/// DHCP of pods with a leased address, which neither guard() nor the routes would let pass.
+void carry_dhcp_burst(Turn& turn, Burst& burst) noexcept {
+  for_live(burst, [&](net::Packet& packet) {
+    const Drop drop = carry_dhcp(packet, turn.snapshot, turn.dhcp, turn.now_ns);
+    if (drop != Drop::kNone || packet.out_port == net::kNoPort) return Verdict{drop};
+    turn.outbox.put(packet);
+    return Verdict{Drop::kNone, Then::kIsGone};
+  });
+}
+
 /// Gives the packet to the worker that owns its flow. The ports of a later fragment are found first.
 [[gnu::always_inline]] inline Verdict steer_packet(Turn& turn, const PortEntry& in, net::Packet& packet) noexcept {
   if (packet.headers.is_fragment) [[unlikely]] {
@@ -191,6 +202,9 @@ void from_port(Turn& turn, net::PortId in_port, std::span<net::Packet* const> re
   Burst burst;
 
   parse_burst(turn, in_port, received, burst);
+
+  if (may_be_dhcp(in, snapshot)) [[unlikely]]
+    carry_dhcp_burst(turn, burst);
 
   // Three small stages that look at the same bytes, and wait for no memory: one loop.
   for_live(burst, [&](net::Packet& packet) {

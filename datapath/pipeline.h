@@ -3,8 +3,8 @@
 /// Shape:   from_port() is what the worker of the in port does, from_worker() what a worker does with packets another
 /// one
 ///          hands to it; both end with tracking and the way out. Each stage is a loop over the live packets of a burst
-///          around one small function that stands, and is tested, by itself (guard.h, answer.h, steer.h, track.h,
-///          rewrite.h).
+///          around one small function that stands, and is tested, by itself (dhcp.h, guard.h, answer.h, steer.h,
+///          track.h, rewrite.h).
 /// Errors:  a packet a stage drops leaves the burst at once and is counted, by its reason, on the row of its in port.
 /// Thread:  the worker. Never allocates, locks, logs, throws or calls the system.
 #pragma once
@@ -17,7 +17,7 @@
 
 namespace millrace::datapath {
 
-/// Everything a port received: parse -> guard -> answer -> steer -> track -> out (in fragments where it must be). Takes
+/// Everything a port received: parse -> (DHCP) -> guard -> answer -> steer -> track -> out (in fragments where it must be). Takes
 /// all packets. Precondition: at most kBurst packets; `in_port` is an owned port of the snapshot.
 void from_port(Turn& turn, net::PortId in_port, std::span<net::Packet* const> received) noexcept;
 

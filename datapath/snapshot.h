@@ -40,6 +40,7 @@ struct alignas(64) PortEntry {
   std::uint8_t ipv4_count = 0;
   std::uint8_t ipv6_count = 0;
   bool masquerade = false;  // what it sends to the outside leaves with the node's address
+  bool dhcp = false;        // a pod whose address is leased: dhcp.h
   std::array<net::Ipv4, kMaxPortAddresses> ipv4{};
   std::array<net::Ipv6, kMaxPortAddresses> ipv6{};
   /// First generation in which this port stands under this id. A packet that was handed over under an earlier
@@ -63,7 +64,8 @@ struct Snapshot {
   Gateway gateway;
   std::vector<PortEntry> ports;                              // [port limit]
   std::array<std::vector<net::PortId>, kMaxWorkers> polled;  // ports of each worker, in the order they are polled
-  RouteTable routes;  // host routes of local addresses, and prefixes that lead to the host port
+  bool has_dhcp = false;  // some port has `dhcp`
+  RouteTable routes;      // host routes of local addresses, and prefixes that lead to the host port
   NatRules nat;
   std::shared_ptr<const nat::ServiceTable> services;  // never null
 };

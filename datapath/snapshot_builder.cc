@@ -81,6 +81,10 @@ Result<void> fill_entry(const SnapshotSpec& spec, const PortSpec& port, PortEntr
   entry.worker = port.worker;
   entry.mac = port.mac;
   entry.masquerade = port.masquerade;
+  entry.dhcp = port.dhcp;
+  if (port.dhcp && port.kind != PortKind::kPod) {
+    return net::invalid_argument(quoted(port) + " has DHCP and is not a pod's");
+  }
   if (port.kind == PortKind::kUplink && !(port.addresses.empty() && port.prefixes.empty())) {
     return net::invalid_argument(quoted(port) + " is an uplink and cannot have addresses or prefixes");
   }
@@ -224,6 +228,7 @@ Result<std::unique_ptr<Snapshot>> build_snapshot(const SnapshotSpec& spec, const
     PortEntry& entry = snapshot->ports[port.id];
     if (Result<void> filled = fill_entry(spec, port, entry); !filled) return filled.error();
     entry.since_generation = since(spec, port, previous);
+    snapshot->has_dhcp |= entry.dhcp;
     snapshot->polled[port.worker].push_back(port.id);
   }
   Result<std::vector<Route>> routes = collect_routes(spec);

@@ -36,6 +36,7 @@ struct PortSpec {
   std::vector<net::IpAddress> addresses;  // of the other side, at most kMaxPortAddresses a family
   std::vector<net::Prefix> prefixes;      // further prefixes that lead here (host port: 0.0.0.0/0, ::/0)
   bool masquerade = false;                // pods only: what it sends to the outside leaves with the node's address
+  bool dhcp = false;                      // pods only: its DHCP is carried to the host port and back
 };
 
 inline constexpr std::size_t kMaxNotMasqueraded = 1024;

@@ -20,6 +20,7 @@ struct Turn {
   WorkerId self;
   PacketPool& pool;
   RateLimiter& icmp_errors;
+  RateLimiter& dhcp;
   WorkerCounters& counters;
   Outbox& outbox;
   FlowState& flows;

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "datapath/answer.h"
+#include "datapath/dhcp.h"
 #include "datapath/flow_scan.h"
 #include "datapath/handoff.h"
 #include "datapath/outbox.h"
@@ -54,6 +55,7 @@ struct Worker::State {
   Outbox outbox;
   FlowState flows;
   RateLimiter icmp_errors{kIcmpErrorsPerSecond, kIcmpErrorBurst};
+  RateLimiter dhcp{kDhcpPerSecond, kDhcpBurst};
   const Snapshot* snapshot = nullptr;
   std::atomic<FlowScan*> scan{nullptr};
 
@@ -151,7 +153,8 @@ WorkerStep Worker::step(std::uint64_t now_ns) noexcept {
   state.publisher.saw(state.self, snapshot->generation);
 
   state.outbox.begin(*snapshot);
-  Turn turn{*snapshot, now_ns, state.self, state.pool, state.icmp_errors, state.counters, state.outbox, state.flows};
+  Turn turn{*snapshot,  now_ns,         state.self,   state.pool, state.icmp_errors,
+            state.dhcp, state.counters, state.outbox, state.flows};
   state.flows.sweep(turn.now_ms());
   state.go_on_scanning(turn.now_ms(), step);
   state.drain_rings(turn, step);

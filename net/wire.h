@@ -5,7 +5,7 @@
 /// Reading: `at<T>(span, offset)` checks bounds and answers nullptr; `read<T>` copies. `view<T>(pointer)` does not
 ///          check: only for offsets that parse() has proven (Headers) or for a packet one is building.
 /// Thread:  plain values, any thread.
-/// Source:  IEEE 802.3, 802.1Q; RFC 826, 791, 8200, 9293, 768, 9260, 792, 4443, 4861, 4302, 7348 fields by name.
+/// Source:  IEEE 802.3, 802.1Q; RFC 826, 791, 8200, 9293, 768, 9260, 792, 4443, 4861, 4302, 7348, 2131 fields by name.
 #pragma once
 
 #include <cstddef>
@@ -181,6 +181,31 @@ struct UdpHeader {
   Be16 checksum;  // 0 on IPv4: none was computed
 };
 static_assert(sizeof(UdpHeader) == 8 && WireFormat<UdpHeader>);
+
+/// What every DHCPv4 message has in front of its options (RFC 2131 section 2, figure 1; section 3 for the cookie).
+struct DhcpMessage {
+  static constexpr std::uint16_t kServerPort = 67, kClientPort = 68;
+  static constexpr std::uint8_t kFromClient = 1, kFromServer = 2, kEthernet = 1;
+  static constexpr std::uint32_t kCookie = 0x63825363;
+
+  std::uint8_t op;
+  std::uint8_t hardware_type;
+  std::uint8_t hardware_length;
+  std::uint8_t hops;
+  Be32 transaction;
+  Be16 seconds;
+  Be16 flags;
+  Ipv4 ciaddr;  // the client's address, when it has one
+  Ipv4 yiaddr;  // the address it is given
+  Ipv4 siaddr;  // the next server
+  Ipv4 giaddr;  // the relay
+  Mac chaddr;   // of the client, Ethernet
+  std::uint8_t chaddr_rest[10];
+  std::uint8_t sname[64];
+  std::uint8_t file[128];
+  Be32 cookie;
+};
+static_assert(sizeof(DhcpMessage) == 240 && WireFormat<DhcpMessage>);
 
 struct SctpHeader {
   Be16 source_port;

@@ -135,6 +135,7 @@ TEST_F(SnapshotBuilder, RefusesAndSaysWhy) {
       {"zero mac", [](auto& s) { s.ports[0].mac = {}; }, kInvalidArgument, {"\"a\"", "mac"}},
       {"mtu too small", [](auto& s) { s.ports[1].mtu_bytes = 575; }, kInvalidArgument, {"\"host\"", "mtu 575", "576"}},
       {"mtu too small for IPv6", [](auto& s) { s.ports[0].mtu_bytes = 1279; }, kInvalidArgument, {"mtu 1279", "1280"}},
+      {"DHCP of the host port", [](auto& s) { s.ports[1].dhcp = true; }, kInvalidArgument, {"\"host\"", "DHCP"}},
       {"mtu too large", [](auto& s) { s.ports[0].mtu_bytes = 65536; }, kInvalidArgument, {"mtu 65536", "65535"}},
       {"multicast address",
        [](auto& s) { s.ports[0].addresses[0] = ip("224.0.0.1"); },

@@ -133,8 +133,26 @@ CallResult<void> AgentClient::call(std::string_view method, const google::protob
 }
 
 CallResult<PodInterface> AgentClient::add_pod(const Request& request, const IpamResult& delegated) const {
+  return call_add(add_request(request, delegated), delegated);
+}
+
+CallResult<PodInterface> AgentClient::prepare_pod(const Request& request) const {
+  api::AddPodRequest message = add_request(request, {});
+  message.clear_addresses();
+  message.set_step(api::ADD_POD_STEP_PREPARE);
+  return call_add(message, {});
+}
+
+CallResult<PodInterface> AgentClient::complete_pod(const Request& request, const IpamResult& delegated) const {
+  api::AddPodRequest message = add_request(request, delegated);
+  message.set_step(api::ADD_POD_STEP_COMPLETE);
+  return call_add(message, delegated);
+}
+
+CallResult<PodInterface> AgentClient::call_add(const google::protobuf::MessageLite& message,
+                                               const IpamResult& delegated) const {
   api::AddPodReply reply;
-  const auto done = call("AddPod", add_request(request, delegated), reply);
+  const auto done = call("AddPod", message, reply);
   if (!done) return done.error();
   return pod_of(reply, delegated.addresses);
 }

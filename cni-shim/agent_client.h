@@ -35,12 +35,17 @@ class AgentClient {
 
   /// `delegated` is what a delegated IPAM plugin gave; without addresses: the agent's own IPAM chooses.
   CallResult<PodInterface> add_pod(const Request& request, const IpamResult& delegated) const;
+  /// The two halves of an ADD for a plugin that assigns over the pod's interface: that is made, then given what the
+  /// plugin gave.
+  CallResult<PodInterface> prepare_pod(const Request& request) const;
+  CallResult<PodInterface> complete_pod(const Request& request, const IpamResult& delegated) const;
   CallResult<void> del_pod(const Request& request) const;
   CallResult<void> check_pod(const Request& request, const std::vector<net::IpAddress>& addresses) const;
   CallResult<void> gc_pods(const Request& request) const;
   CallResult<AgentReadiness> get_status() const;
 
  private:
+  CallResult<PodInterface> call_add(const google::protobuf::MessageLite& message, const IpamResult& delegated) const;
   CallResult<void> call(std::string_view method, const google::protobuf::MessageLite& request,
                         google::protobuf::MessageLite& reply) const;
 

@@ -3,6 +3,7 @@
 #include "cni-shim/add_result.h"
 #include "cni-shim/agent_client.h"
 #include "cni-shim/agent_error.h"
+#include "cni-shim/dhcp_daemon.h"
 #include "cni-shim/ipam_delegate.h"
 #include "cni-shim/netns_file.h"
 #include "cni-shim/previous_result.h"
@@ -16,15 +17,13 @@ class Commands {
   Commands(const Request& request, std::string_view stdin_text, const std::vector<std::string>& variables)
       : request_(request), agent_(request.config.agent_socket) {
     const std::string& plugin = request.config.ipam_plugin;
-    // One that no ADD was ever done with holds nothing: DEL and GC go without it, or a pod could not be deleted.
-    refusal_ = refusal_of_ipam(plugin);
-    if (!plugin.empty() && !refusal_) ipam_.emplace(plugin, request.environment.path, variables, stdin_text);
+    if (!plugin.empty()) ipam_.emplace(plugin, request.environment.path, variables, stdin_text);
   }
 
   CniResult<std::string> add() {
-    if (refusal_) return *refusal_;
     const auto netns = check_netns_file(request_.environment.netns);
     if (!netns) return netns.error();
+    if (leases()) return add_leased();
     IpamResult assigned;
     if (ipam_) {
       auto result = ipam_->add();
@@ -40,8 +39,12 @@ class Commands {
   }
 
   CniResult<std::string> del() {
+    // The lease is given back over the interface, so before that goes. It is no error when it cannot be: it runs out
+    // (CNI specification 1.1.0, DEL).
+    if (leases()) (void)ipam_->forward(Command::kDel);
     const auto done = agent_.del_pod(request_);
     if (!done) return error_of(done.error());
+    if (leases()) return std::string();
     return forwarded();
   }
 
@@ -61,14 +64,42 @@ class Commands {
   }
 
   CniResult<std::string> status() {
-    if (refusal_) return CniError{CniCode::kNotAvailable, refusal_->message, ""};
     const auto readiness = agent_.get_status();
     if (!readiness) return status_error_of(readiness.error());
     if (!readiness->ready) return not_ready_error(*readiness);
+    if (leases()) {
+      const auto there = check_dhcp_daemon(request_.config.dhcp_socket);
+      if (!there) return CniError{CniCode::kNotAvailable, there.error().message, ""};
+    }
     return forwarded();
   }
 
  private:
+  bool leases() const { return request_.config.ipam_plugin == kDhcpPlugin; }
+
+  /// The plugin asks for its lease over the pod's interface: that is made before, and gets the address after it.
+  CniResult<std::string> add_leased() {
+    const auto there = check_dhcp_daemon(request_.config.dhcp_socket);
+    if (!there) return there.error();
+    const auto prepared = agent_.prepare_pod(request_);
+    if (!prepared) return error_of(prepared.error());
+    const auto leased = ipam_->add();
+    if (!leased) {
+      give_up_lease();
+      return leased.error();
+    }
+    const auto pod = agent_.complete_pod(request_, *leased);
+    if (pod) return render_add_result(request_, *pod, leased->dns);
+    if (!pod.error().maybe_executed) give_up_lease();
+    return error_of(pod.error());
+  }
+
+  /// What fails here is left to the DEL that follows a failed ADD.
+  void give_up_lease() {
+    (void)ipam_->forward(Command::kDel);
+    (void)agent_.del_pod(request_);
+  }
+
   CniResult<std::string> forwarded() {
     if (!ipam_) return std::string();
     const auto done = ipam_->forward(request_.environment.command);
@@ -78,7 +109,6 @@ class Commands {
 
   const Request& request_;
   AgentClient agent_;
-  std::optional<CniError> refusal_;
   std::optional<IpamDelegate> ipam_;
 };
 

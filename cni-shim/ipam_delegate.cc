@@ -25,16 +25,6 @@ std::string find_plugin(const std::string& plugin, std::string_view cni_path) {
 
 }  // namespace
 
-std::optional<CniError> refusal_of_ipam(std::string_view plugin) {
-  if (plugin != "dhcp") return std::nullopt;
-  return CniError{
-      CniCode::kInvalidConfig,
-      "ipam.type \"dhcp\" cannot work: a pod's link ends at the switch, which carries no broadcasts, so no "
-      "DHCP server hears the pod; allowed: none (millrace), host-local, static, or another plugin that needs "
-      "no link",
-      ""};
-}
-
 IpamDelegate::IpamDelegate(std::string plugin, std::string_view cni_path, std::vector<std::string> variables,
                            std::string_view stdin_text)
     : plugin_(std::move(plugin)),

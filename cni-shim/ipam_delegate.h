@@ -1,9 +1,5 @@
-/// Delegation to an IPAM plugin: `host-local`, `static` or any other that stands in CNI_PATH and can work here.
+/// Delegation to an IPAM plugin: `host-local`, `static` or any other that stands in CNI_PATH.
 ///
-/// Theory:  `dhcp` cannot. Its client broadcasts from 0.0.0.0 on the pod's interface, for the ADD and for every
-/// renewal.
-///          A pod's link ends at the switch, which routes: it carries no broadcast and takes no packet whose source is
-///          not the pod's own address, so no server and no relay hears it. It is refused before anything is done.
 /// Shape:   the plugin gets our environment and our whole stdin. CNI_COMMAND is ours too, but for the DEL that rolls an
 ///          ADD back.
 /// Errors:  the plugin's own error with its code; kInvalidEnvironment when CNI_PATH has no such plugin; kIoFailure.
@@ -12,7 +8,6 @@
 #pragma once
 
 #include <chrono>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,9 +18,6 @@
 namespace millrace::cni_shim {
 
 inline constexpr std::chrono::milliseconds kIpamTimeout{30'000};
-
-/// Why ADD cannot work with `plugin` (kInvalidConfig); nullopt when it may.
-std::optional<CniError> refusal_of_ipam(std::string_view plugin);
 
 class IpamDelegate {
  public:

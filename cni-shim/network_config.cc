@@ -29,16 +29,22 @@ MaybeError read_name(const Json& json, NetworkConfig& config) {
   return std::nullopt;
 }
 
-MaybeError read_agent_socket(const Json& json, NetworkConfig& config) {
-  const Json* member = find_member(json, "agentSocket");
+/// Sets `path` to the member `key` of `parent` when it is there.
+MaybeError read_socket(const Json& parent, std::string_view key, std::string_view field, std::string& path) {
+  const Json* member = find_member(parent, key);
   if (member == nullptr) return std::nullopt;
-  const auto* path = member->get_ptr<const std::string*>();
-  if (path == nullptr || path->empty() || path->front() != '/' || path->size() > kMaxSocketPathBytes ||
-      path->find('\0') != std::string::npos) {
-    return invalid("agentSocket must be an absolute path of at most " + std::to_string(kMaxSocketPathBytes) + " bytes");
+  const auto* text = member->get_ptr<const std::string*>();
+  if (text == nullptr || text->empty() || text->front() != '/' || text->size() > kMaxSocketPathBytes ||
+      text->find('\0') != std::string::npos) {
+    return invalid(std::string(field) + " must be an absolute path of at most " + std::to_string(kMaxSocketPathBytes) +
+                   " bytes");
   }
-  config.agent_socket = *path;
+  path = *text;
   return std::nullopt;
+}
+
+MaybeError read_agent_socket(const Json& json, NetworkConfig& config) {
+  return read_socket(json, "agentSocket", "agentSocket", config.agent_socket);
 }
 
 /// ipam.type becomes a file name under CNI_PATH, so nothing in it may lead out of those directories.
@@ -56,7 +62,8 @@ MaybeError read_ipam(const Json& json, NetworkConfig& config) {
                    " must be the file name of a plugin: letters, digits, '_', '.', '-', the first a letter or digit");
   }
   config.ipam_plugin = *type;
-  return std::nullopt;
+  if (*type != kDhcpPlugin) return std::nullopt;
+  return read_socket(*ipam, "daemonSocketPath", "ipam.daemonSocketPath", config.dhcp_socket);
 }
 
 MaybeError read_mtu(const Json& json, NetworkConfig& config) {

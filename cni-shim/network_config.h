@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "cni-shim/cni_error.h"
+#include "cni-shim/dhcp_daemon.h"
 #include "cni-shim/dns.h"
 #include "cni-shim/environment.h"
 #include "cni-shim/json.h"
@@ -39,7 +40,8 @@ struct ValidAttachment {
 struct NetworkConfig {
   SpecVersion version = SpecVersion::k1_1_0;
   std::string name;
-  std::string ipam_plugin;  // file name of the delegated IPAM plugin; empty: the agent's own IPAM
+  std::string ipam_plugin;                      // file name of the delegated IPAM plugin; empty: the agent's own IPAM
+  std::string dhcp_socket{kDefaultDhcpSocket};  // of the dhcp plugin's daemon, when that is the plugin
   std::string agent_socket{kDefaultAgentSocket};
   std::uint32_t mtu = 0;
   Dns dns;                                // "dns" and over it runtimeConfig.dns

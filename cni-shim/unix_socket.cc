@@ -13,9 +13,9 @@
 
 namespace millrace::cni_shim {
 
-CallResult<UniqueFd> connect_unix(const std::string& path, const Deadline& deadline) {
+CallResult<UniqueFd> connect_unix(const std::string& path, const Deadline& deadline, std::string_view peer) {
   const auto failure = [&](GrpcCode code, const std::string& why) {
-    return CallFailure{code, "millrace-agent cannot be reached at " + shown(path) + ": " + why};
+    return CallFailure{code, std::string(peer) + " cannot be reached at " + shown(path) + ": " + why};
   };
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

@@ -64,8 +64,8 @@ struct Snapshot {
   Gateway gateway;
   std::vector<PortEntry> ports;                              // [port limit]
   std::array<std::vector<net::PortId>, kMaxWorkers> polled;  // ports of each worker, in the order they are polled
-  bool has_dhcp = false;  // some port has `dhcp`
-  RouteTable routes;      // host routes of local addresses, and prefixes that lead to the host port
+  bool has_dhcp = false;                                     // some port has `dhcp`
+  RouteTable routes;  // host routes of local addresses, and prefixes that lead to the host port
   NatRules nat;
   std::shared_ptr<const nat::ServiceTable> services;  // never null
 };

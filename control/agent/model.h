@@ -26,7 +26,8 @@ struct AttachmentKey {
 };
 
 /// Where an attachment stands. It is written down before the kernel or the switch is touched, so that after a crash
-/// at any moment reconcile() knows what may exist: kAdding is rolled back, kDeleting is finished.
+/// at any moment reconcile() knows what may exist: kAdding is rolled back, kDeleting is finished. An ADD in two steps
+/// (agent.proto, AddPodStep) is kAdding between them.
 enum class AttachmentState : std::uint8_t { kAdding = 1, kActive = 2, kDeleting = 3 };
 
 /// A route of a pod besides its default ones, by way of the pod's gateway: it has no other neighbour.
@@ -51,6 +52,7 @@ struct Attachment {
   net::Mac mac;  // of the pod's interface
   std::uint32_t mtu = 0;
   bool delegated_ipam = false;
+  bool dhcp = false;  // its addresses are leased: the port carries its DHCP
   std::uint64_t created_unix_ms = 0;
   std::vector<net::IpAddress> addresses;  // IPv4 before IPv6
   std::vector<ExtraRoute> routes;         // in the order they were asked for

@@ -33,6 +33,17 @@ net::Result<void> set_pod_sysctls(const PodLink& link) {
   return {};
 }
 
+/// Addresses, then the routes that need them.
+net::Result<void> add_addresses(Netlink& netlink, int index, const PodLink& link) {
+  for (const net::IpAddress& address : link.addresses) {
+    if (auto added = netlink.add_address(index, address); !added) return added;
+  }
+  for (const LinkRoute& route : pod_routes(link)) {
+    if (auto set = netlink.set_route(index, route); !set) return set;
+  }
+  return {};
+}
+
 /// In the pod's namespace.
 net::Result<void> configure_pod_end(const PodLink& link) {
   auto netlink = Netlink::open();
@@ -42,13 +53,7 @@ net::Result<void> configure_pod_end(const PodLink& link) {
   if (auto set = set_pod_sysctls(link); !set) return set;
   if (auto gro = enable_gro(link.pod.name); !gro) return gro;
   if (auto up = netlink->set_up(info->index); !up) return up;
-  for (const net::IpAddress& address : link.addresses) {
-    if (auto added = netlink->add_address(info->index, address); !added) return added;
-  }
-  for (const LinkRoute& route : pod_routes(link)) {
-    if (auto set = netlink->set_route(info->index, route); !set) return set;
-  }
-  return {};
+  return add_addresses(*netlink, info->index, link);
 }
 
 net::Result<void> configure_node_end(Netlink& netlink, const PodLink& link) {
@@ -131,6 +136,17 @@ net::Result<void> create_pod_link(const Netns& netns, const PodLink& link) {
   if (configured) configured = netns.run([&] { return configure_pod_end(link); });
   if (!configured) static_cast<void>(netlink->remove_link(link.node.name));
   return configured;
+}
+
+net::Result<void> configure_pod_addresses(const Netns& netns, const PodLink& link) {
+  return netns.run([&]() -> net::Result<void> {
+    auto netlink = Netlink::open();
+    if (!netlink) return netlink.error();
+    auto info = netlink->link(link.pod.name);
+    if (!info) return info.error();
+    if (auto set = set_pod_sysctls(link); !set) return set;
+    return add_addresses(*netlink, info->index, link);
+  });
 }
 
 net::Result<void> check_pod_link(const Netns& netns, const PodLink& link) {

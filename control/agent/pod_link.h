@@ -37,6 +37,9 @@ struct PodLink {
 
 net::Result<void> create_pod_link(const Netns& netns, const PodLink& link);
 
+/// Gives a pod end that was made without addresses those of `link`, and its routes.
+net::Result<void> configure_pod_addresses(const Netns& netns, const PodLink& link);
+
 /// kFailedPrecondition with the first thing that differs from `link`.
 net::Result<void> check_pod_link(const Netns& netns, const PodLink& link);
 

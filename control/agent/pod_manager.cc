@@ -9,6 +9,16 @@
 #include "control/agent/port_specs.h"
 
 namespace millrace::control::agent {
+namespace {
+
+net::Result<void> check_mtu(const Attachment& attachment) {
+  const bool has_ipv6 = !attachment.addresses.empty() && !attachment.addresses.back().is_v4();
+  if (!has_ipv6 || attachment.mtu >= kMinMtuIpv6) return {};
+  return net::invalid_argument("mtu: " + std::to_string(attachment.mtu) +
+                               " with an IPv6 address; allowed: " + std::to_string(kMinMtuIpv6) + " and more");
+}
+
+}  // namespace
 
 RouteContext PodManager::route_context(const PodRequest& request, std::uint32_t mtu) const {
   RouteContext context{.gateway_ipv4 = net::IpAddress::from(host_.gateway_ipv4),
@@ -33,6 +43,7 @@ net::Result<Attachment> PodManager::plan(const PodRequest& request) const {
   attachment.host_mac = mac_of(host_.name, request.key, "host");
   attachment.mac = request.mac.value_or(mac_of(host_.name, request.key, "pod"));
   attachment.mtu = request.mtu != 0 ? request.mtu : host_.mtu;
+  attachment.dhcp = request.step == api::ADD_POD_STEP_PREPARE;
   auto routes = plan_routes(request.routes, route_context(request, attachment.mtu));
   if (!routes) return routes.error();
   attachment.routes = *std::move(routes);
@@ -61,19 +72,22 @@ net::Result<AddedPod> PodManager::add(const PodRequest& request) {
   if (auto in_sync = switch_.check_in_sync(); !in_sync) return in_sync.error();
   auto existing = store_.find(request.key);
   if (!existing) return existing.error();
+  if (request.step == api::ADD_POD_STEP_COMPLETE) return complete(request, *netns, *existing);
   if (*existing && (*existing)->state != AttachmentState::kActive) {
     // What an earlier ADD or DEL could not take away: it can be tried again now.
     if (auto gone = tear_down(**existing, true); !gone) return gone.error();
   }
   auto planned = plan(request);
   if (!planned) return planned.error();
+  const bool prepares = planned->dhcp;
   auto attachment = store_.begin_add(
-      *std::move(planned), {.blocks = &host_.blocks, .wanted = request.wanted, .delegated = request.delegated});
+      *std::move(planned),
+      {.blocks = prepares ? nullptr : &host_.blocks, .wanted = request.wanted, .delegated = request.delegated});
   if (!attachment) return attachment.error();
 
   bool link_made = false;
   auto generation = connect(*netns, *attachment, link_made);
-  if (generation) {
+  if (generation && !prepares) {
     if (auto active = store_.set_state(attachment->id, AttachmentState::kActive); !active) generation = active.error();
   }
   if (!generation) {
@@ -83,28 +97,53 @@ net::Result<AddedPod> PodManager::add(const PodRequest& request) {
     spdlog::warn("ADD {}: {}", request.key.to_string(), generation.error().message);
     return generation.error();
   }
-  attachment->state = AttachmentState::kActive;
-  spdlog::info("ADD {} {}/{}: {}", request.key.to_string(), request.pod_namespace, request.pod_name,
-               attachment->host_interface);
-  const PodLink link = link_of(*attachment);
-  AddedPod added{.attachment = *attachment, .gateways = {}, .routes = pod_routes(link), .generation = *generation};
-  for (const net::IpAddress& address : attachment->addresses) added.gateways.push_back(link.gateway_for(address));
+  spdlog::info("ADD {} {}/{}: {}{}", request.key.to_string(), request.pod_namespace, request.pod_name,
+               attachment->host_interface, prepares ? " waits for its lease" : "");
+  return added_pod(*attachment, *generation);
+}
+
+AddedPod PodManager::added_pod(const Attachment& attachment, std::uint64_t generation) const {
+  const PodLink link = link_of(attachment);
+  AddedPod added{.attachment = attachment, .gateways = {}, .routes = pod_routes(link), .generation = generation};
+  for (const net::IpAddress& address : attachment.addresses) added.gateways.push_back(link.gateway_for(address));
   return added;
 }
 
+net::Result<AddedPod> PodManager::complete(const PodRequest& request, const Netns& netns,
+                                           const std::optional<Attachment>& prepared) {
+  if (!prepared || !prepared->dhcp || prepared->state != AttachmentState::kAdding || !prepared->addresses.empty()) {
+    return net::failed_precondition("attachment " + request.key.to_string() +
+                                    " is not prepared: it was deleted since, or the agent was restarted");
+  }
+  Attachment planned = *prepared;
+  auto routes = plan_routes(request.routes, route_context(request, planned.mtu));
+  if (!routes) return routes.error();
+  planned.routes = *std::move(routes);
+  auto attachment = store_.give_addresses(std::move(planned), request.delegated);
+  if (!attachment) return attachment.error();
+  if (auto fits = check_mtu(*attachment); !fits) return fits.error();
+  if (auto configured = configure_pod_addresses(netns, link_of(*attachment)); !configured) return configured.error();
+  auto generation = open_port(*attachment);
+  if (!generation) return generation.error();
+  if (auto active = store_.set_state(attachment->id, AttachmentState::kActive); !active) return active.error();
+  spdlog::info("ADD {}: has its lease", request.key.to_string());
+  return added_pod(*attachment, *generation);
+}
+
 net::Result<std::uint64_t> PodManager::connect(const Netns& netns, const Attachment& attachment, bool& link_made) {
-  if (attachment.addresses.empty()) {
+  if (attachment.addresses.empty() && !attachment.dhcp) {
     return net::failed_precondition("ipam: no pool is configured and no address was delegated");
   }
-  if (!attachment.addresses.back().is_v4() && attachment.mtu < kMinMtuIpv6) {
-    return net::invalid_argument("mtu: " + std::to_string(attachment.mtu) +
-                                 " with an IPv6 address; allowed: " + std::to_string(kMinMtuIpv6) + " and more");
-  }
+  if (auto fits = check_mtu(attachment); !fits) return fits.error();
   if (auto made = create_pod_link(netns, link_of(attachment)); !made) {
     link_made = made.error().code != net::ErrorCode::kAlreadyExists;
     return made.error();
   }
   link_made = true;
+  return open_port(attachment);
+}
+
+net::Result<std::uint64_t> PodManager::open_port(const Attachment& attachment) {
   for (const net::IpAddress& address : attachment.addresses) {
     if (!is_extra(address)) continue;
     if (auto routed = add_pod_route(host_, address); !routed) return routed.error();

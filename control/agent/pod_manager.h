@@ -2,6 +2,8 @@
 ///
 /// ADD:     store (kAdding, with addresses) -> kernel (veth, addresses, routes) -> switch (port) -> store (kActive).
 ///          An error undoes what was done, in the opposite order, and is what the caller gets.
+///          In two steps (AddPodStep) the first ends before kActive, without addresses; the second gives them to store,
+///          kernel and switch, in this order, and leaves undoing to DEL: the lease is given back over the interface.
 /// DEL:     store (kDeleting) -> switch -> kernel -> store (gone, addresses released). Repeatable; succeeds when
 ///          namespace, interface or row are gone. The switch may be away: its next resync has the port no more.
 /// Crash:   the row tells what may exist, see reconcile.h.
@@ -51,8 +53,13 @@ class PodManager {
  private:
   net::Result<Attachment> plan(const PodRequest& request) const;
   RouteContext route_context(const PodRequest& request, std::uint32_t mtu) const;
+  net::Result<AddedPod> complete(const PodRequest& request, const Netns& netns,
+                                 const std::optional<Attachment>& prepared);
+  AddedPod added_pod(const Attachment& attachment, std::uint64_t generation) const;
   PodLink link_of(const Attachment& attachment) const;
   net::Result<std::uint64_t> connect(const Netns& netns, const Attachment& attachment, bool& link_made);
+  /// The node's routes to the addresses that are of no block, then the switch's port.
+  net::Result<std::uint64_t> open_port(const Attachment& attachment);
   /// Takes away whatever exists of the attachment and then its row. `link_made` false: the interface is not ours.
   net::Result<void> tear_down(const Attachment& attachment, bool link_made);
   net::Result<void> remove_leftover(const AttachmentKey& key);

@@ -14,6 +14,7 @@ api::PortSpec pod_port(const Attachment& attachment, bool masquerade) {
   for (const net::IpAddress& address : attachment.addresses) port.add_addresses(to_bytes(address));
   port.set_mtu(attachment.mtu);
   port.set_masquerade(masquerade);
+  port.set_dhcp(attachment.dhcp);
   const std::string what = attachment.pod_name.empty() ? "container " + attachment.key.container_id
                                                        : attachment.pod_namespace + "/" + attachment.pod_name;
   port.set_description(what.substr(0, kMaxDescription));

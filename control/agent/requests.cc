@@ -99,6 +99,21 @@ net::Result<void> check_pod_names(const api::AddPodRequest& message) {
   return check_text("pod_uid", message.pod_uid(), 128);
 }
 
+/// Who assigns between two steps gives the addresses, all of them and not before the second.
+net::Result<void> check_step(const api::AddPodRequest& message) {
+  switch (message.step()) {
+    case api::ADD_POD_STEP_WHOLE: return {};
+    case api::ADD_POD_STEP_PREPARE:
+      if (message.addresses().empty() && message.delegated().empty() && message.routes().empty()) return {};
+      return net::invalid_argument("step: PREPARE with addresses or routes; allowed: those of COMPLETE");
+    case api::ADD_POD_STEP_COMPLETE:
+      if (message.addresses().empty() && !message.delegated().empty()) return {};
+      return net::invalid_argument("step: COMPLETE without delegated addresses, or with wishes; allowed: delegated");
+    default:
+      return net::invalid_argument("step: " + std::to_string(message.step()) + "; allowed: WHOLE, PREPARE, COMPLETE");
+  }
+}
+
 /// Whether IPv6 asks for more is known when the addresses are.
 net::Result<void> check_mtu(std::uint32_t mtu) {
   if (mtu == 0 || (mtu >= kMinMtu && mtu <= kMaxMtu)) return {};
@@ -147,7 +162,10 @@ net::Result<PodRequest> to_pod_request(const api::AddPodRequest& message) {
   auto mac = to_mac(message.mac());
   if (!mac) return mac.error();
 
-  PodRequest request{.key = *key,
+  if (auto checked = check_step(message); !checked) return checked.error();
+
+  PodRequest request{.step = message.step(),
+                     .key = *key,
                      .netns = message.netns(),
                      .pod_namespace = message.pod_namespace(),
                      .pod_name = message.pod_name(),

@@ -25,6 +25,7 @@ inline constexpr int kMaxContainerPorts = 256;
 
 /// A checked AddPodRequest.
 struct PodRequest {
+  api::AddPodStep step = api::ADD_POD_STEP_WHOLE;
   AttachmentKey key;
   std::string netns;
   std::string pod_namespace;

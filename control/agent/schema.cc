@@ -83,6 +83,8 @@ constexpr std::array kMigrations = {
       PRIMARY KEY (attachment, position)
     ) STRICT, WITHOUT ROWID;
     )sql",
+    // Attachments whose addresses are leased by DHCP.
+    "ALTER TABLE attachments ADD COLUMN dhcp INTEGER NOT NULL DEFAULT 0;",
 };
 
 }  // namespace

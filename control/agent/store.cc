@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kColumns =
     "id, network, container_id, ifname, state, netns, pod_namespace, pod_name, pod_uid, host_interface, host_mac, mac, "
-    "mtu, delegated_ipam, created_unix_ms";
+    "mtu, delegated_ipam, created_unix_ms, dhcp";
 
 std::uint64_t unix_ms() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -42,6 +42,7 @@ net::Result<Attachment> read_attachment(Database& database, const Statement& row
   a.mtu = static_cast<std::uint32_t>(row.integer(12));
   a.delegated_ipam = row.integer(13) != 0;
   a.created_unix_ms = static_cast<std::uint64_t>(row.integer(14));
+  a.dhcp = row.integer(15) != 0;
   auto addresses = addresses_of(database, a.id);
   if (!addresses) return addresses.error();
   a.addresses = *std::move(addresses);
@@ -70,8 +71,8 @@ net::Result<void> check_is_new(Database& database, const Attachment& attachment)
 net::Result<std::int64_t> insert_attachment(Database& database, const Attachment& a) {
   auto statement = database.prepare(
       "INSERT INTO attachments (network, container_id, ifname, state, netns, pod_namespace, pod_name, pod_uid, "
-      "host_interface, host_mac, mac, mtu, delegated_ipam, created_unix_ms) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)");
+      "host_interface, host_mac, mac, mtu, delegated_ipam, created_unix_ms, dhcp) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)");
   if (!statement) return statement.error();
   statement->bind(1, a.key.network)
       .bind(2, a.key.container_id)
@@ -86,7 +87,8 @@ net::Result<std::int64_t> insert_attachment(Database& database, const Attachment
       .bind(11, a.mac.bytes)
       .bind(12, static_cast<std::int64_t>(a.mtu))
       .bind(13, static_cast<std::int64_t>(a.delegated_ipam))
-      .bind(14, static_cast<std::int64_t>(a.created_unix_ms));
+      .bind(14, static_cast<std::int64_t>(a.created_unix_ms))
+      .bind(15, static_cast<std::int64_t>(a.dhcp));
   if (auto run = statement->run(); !run) return run.error();
   return database.last_insert_id();
 }
@@ -103,7 +105,7 @@ net::Result<void> assign_addresses(Database& database, std::int64_t id, const St
   for (const net::IpAddress& address : request.delegated) {
     if (auto taken = take_address(database, id, address); !taken) return taken.error();
   }
-  if (!request.delegated.empty()) return {};
+  if (!request.delegated.empty() || request.blocks == nullptr) return {};
   for (const net::IpAddress& address : request.wanted) {
     const auto& blocks = *request.blocks;
     if (std::none_of(blocks.begin(), blocks.end(), [&](const auto& b) { return b.is_for_pods(address); })) {
@@ -141,7 +143,7 @@ net::Result<std::unique_ptr<Store>> Store::open(const std::string& state_dir) {
 net::Result<Attachment> Store::begin_add(Attachment attachment, const AddressRequest& request) {
   const std::lock_guard guard(mutex_);
   attachment.state = AttachmentState::kAdding;
-  attachment.delegated_ipam = !request.delegated.empty();
+  attachment.delegated_ipam = attachment.dhcp || !request.delegated.empty();
   attachment.created_unix_ms = unix_ms();
   auto transaction = Transaction::begin(database_);
   if (!transaction) return transaction.error();
@@ -155,6 +157,21 @@ net::Result<Attachment> Store::begin_add(Attachment attachment, const AddressReq
   if (auto committed = transaction->commit(); !committed) return committed.error();
   attachment.id = *id;
   attachment.addresses = *std::move(addresses);
+  return attachment;
+}
+
+net::Result<Attachment> Store::give_addresses(Attachment attachment, const std::vector<net::IpAddress>& addresses) {
+  const std::lock_guard guard(mutex_);
+  auto transaction = Transaction::begin(database_);
+  if (!transaction) return transaction.error();
+  for (const net::IpAddress& address : addresses) {
+    if (auto taken = take_address(database_, attachment.id, address); !taken) return taken.error();
+  }
+  if (auto set = insert_routes(database_, attachment.id, attachment.routes); !set) return set.error();
+  auto all = addresses_of(database_, attachment.id);
+  if (!all) return all.error();
+  if (auto committed = transaction->commit(); !committed) return committed.error();
+  attachment.addresses = *std::move(all);
   return attachment;
 }
 

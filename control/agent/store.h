@@ -32,7 +32,7 @@ class Store {
 
   /// Which addresses are asked for, when an attachment is begun.
   struct AddressRequest {
-    const std::vector<AddressBlock>* blocks = nullptr;  // the built-in IPAM: one address of each
+    const std::vector<AddressBlock>* blocks = nullptr;  // the built-in IPAM: one of each; nullptr: none yet
     std::vector<net::IpAddress> wanted;                 // of them, these
     std::vector<net::IpAddress> delegated;              // not empty: exactly these, and no block is asked
   };
@@ -41,6 +41,9 @@ class Store {
   /// Error:  kAlreadyExists for its key, for its host interface or for a wanted or delegated address that another has;
   ///         kResourceExhausted naming pool, block and count; kInvalidArgument for a wanted address of no block.
   net::Result<Attachment> begin_add(Attachment attachment, const AddressRequest& request);
+  /// Gives an attachment that was begun without addresses these, and its routes; returns it with them.
+  /// Error:  kAlreadyExists for an address that another has.
+  net::Result<Attachment> give_addresses(Attachment attachment, const std::vector<net::IpAddress>& addresses);
   net::Result<void> set_state(std::int64_t id, AttachmentState state);
   /// Forgets the attachment and releases its addresses. Those outside of `blocks` are forgotten too.
   net::Result<void> finish_delete(std::int64_t id, const std::vector<AddressBlock>& blocks);

@@ -102,6 +102,9 @@ net::Result<void> check_kind(const std::string& field, const PortConfig& port) {
   if (port.masquerade && port.kind != datapath::PortKind::kPod) {
     return net::invalid_argument(fmt::format("{}.masquerade: true; allowed: for PORT_KIND_POD alone", field));
   }
+  if (port.dhcp && port.kind != datapath::PortKind::kPod) {
+    return net::invalid_argument(fmt::format("{}.dhcp: true; allowed: for PORT_KIND_POD alone", field));
+  }
   if (port.kind == datapath::PortKind::kUplink && !(port.addresses.empty() && port.prefixes.empty())) {
     return net::invalid_argument(fmt::format("{}.{}: allowed: none for PORT_KIND_UPLINK", field,
                                              port.addresses.empty() ? "prefixes" : "addresses"));
@@ -132,6 +135,7 @@ net::Result<PortConfig> parse_port(const std::string& field, const api::PortSpec
   port.mtu_bytes = wire.mtu();
   port.description = wire.description();
   port.masquerade = wire.masquerade();
+  port.dhcp = wire.dhcp();
   if (auto fits = check_kind(field, port); !fits) return fits.error();
   if (auto mtu = check_mtu(field + ".mtu", port, limits); !mtu) return mtu.error();
   return port;

@@ -33,6 +33,7 @@ api::PortSpec to_proto(const PortConfig& port) {
   spec.set_mtu(port.mtu_bytes);
   spec.set_description(port.description);
   spec.set_masquerade(port.masquerade);
+  spec.set_dhcp(port.dhcp);
   return spec;
 }
 

@@ -25,6 +25,7 @@ struct PortConfig {
   std::uint32_t mtu_bytes = 0;
   std::string description;
   bool masquerade = false;
+  bool dhcp = false;
 
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };

@@ -25,6 +25,7 @@ datapath::PortSpec to_snapshot(const LivePort& port) {
   spec.addresses = port.config.addresses;
   spec.prefixes = port.config.prefixes;
   spec.masquerade = port.config.masquerade;
+  spec.dhcp = port.config.dhcp;
   return spec;
 }
 

@@ -89,6 +89,52 @@ TEST(Requests, an_add_is_refused_with_the_field_that_is_wrong) {
   }
 }
 
+TEST(Requests, addresses_come_with_the_second_of_two_steps) {
+  using Request = api::AddPodRequest;
+  struct Row {
+    const char* name;
+    std::function<void(Request&)> edit;
+    bool is_right;
+  };
+  const auto delegate = [](Request& r) {
+    r.add_delegated()->set_address({10, 0, 0, 1});
+    r.mutable_delegated(0)->set_prefix_length(24);
+  };
+  const auto step = [](Request& r, api::AddPodStep value) { r.set_step(value); };
+  const Row rows[] = {
+      {"prepared", [&](Request& r) { step(r, api::ADD_POD_STEP_PREPARE); }, true},
+      {"prepared with an address",
+       [&](Request& r) {
+         step(r, api::ADD_POD_STEP_PREPARE);
+         delegate(r);
+       },
+       false},
+      {"completed",
+       [&](Request& r) {
+         step(r, api::ADD_POD_STEP_COMPLETE);
+         delegate(r);
+       },
+       true},
+      {"completed without an address", [&](Request& r) { step(r, api::ADD_POD_STEP_COMPLETE); }, false},
+      {"completed with a wish",
+       [&](Request& r) {
+         step(r, api::ADD_POD_STEP_COMPLETE);
+         delegate(r);
+         r.add_addresses({10, 0, 0, 2});
+       },
+       false},
+      {"a step of the future", [&](Request& r) { step(r, static_cast<api::AddPodStep>(3)); }, false},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    Request request = good();
+    row.edit(request);
+    auto checked = to_pod_request(request);
+    EXPECT_EQ(checked.ok(), row.is_right);
+    if (!checked) { EXPECT_TRUE(names(checked.error(), "step")) << checked.error().message; }
+  }
+}
+
 TEST(Requests, a_pod_object_is_checked_as_kubernetes_does) {
   struct Row {
     const char* name;

@@ -5,76 +5,11 @@
 
 #include <fstream>
 
-#include "control/api/lite/agent.pb.h"
-#include "tests/cni/agent_server.h"
+#include "tests/cni/commands_fixture.h"
 #include "tests/cni/raw_peer.h"
-#include "tests/cni/support.h"
 
 namespace millrace::cni_shim::testing {
 namespace {
-
-constexpr const char* kNetns = "/proc/self/ns/net";
-
-std::string bytes_of(const std::string& address) {
-  const auto parsed = *net::IpAddress::parse(address);
-  return {reinterpret_cast<const char*>(parsed.raw().data()), parsed.raw().size()};
-}
-
-/// What the agent answers to AddPod: the delegated addresses, else one of its own.
-Reply added(const std::string& bytes) {
-  api::AddPodRequest request;
-  EXPECT_TRUE(request.ParseFromString(bytes));
-  api::AddPodReply reply;
-  reply.set_host_interface("mrhost0");
-  reply.set_host_mac("\x02\x01\x01\x01\x01\x01");
-  reply.set_mac(request.mac().empty() ? std::string("\x02\x02\x02\x02\x02\x02") : request.mac());
-  reply.set_mtu(1500);
-  for (const auto& entry : request.delegated()) {
-    reply.add_addresses(entry.address());
-    reply.add_gateways(bytes_of(entry.address().size() == 4 ? "169.254.1.1" : "fe80::1"));
-  }
-  if (request.delegated().empty()) {
-    reply.add_addresses(bytes_of("10.244.0.5"));
-    reply.add_gateways(bytes_of("169.254.1.1"));
-  }
-  return {{}, reply.SerializeAsString()};
-}
-
-class Commands : public ::testing::Test {
- protected:
-  struct Call {
-    std::string command;
-    std::string version = "1.0.0";
-    std::string body = {};  // of the configuration, behind agentSocket
-    Variables more = {};
-  };
-
-  CniResult<std::string> run(const Call& call) {
-    Variables variables = runtime_variables(call.command);
-    variables["CNI_NETNS"] = kNetns;
-    for (const auto& [name, value] : call.more) variables[name] = value;
-    const std::string text = R"({"cniVersion":")" + call.version +
-                             R"(","name":"testnet","type":"millrace-cni","agentSocket":")" + socket_ + "\"" +
-                             (call.body.empty() ? "" : "," + call.body) + "}";
-    const auto request = parse(variables, text);
-    EXPECT_TRUE(request.ok()) << (request ? "" : request.error().error.message);
-    if (!request) return request.error().error;
-    std::vector<std::string> environment;
-    for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
-    return run_command(*request, text, environment);
-  }
-
-  std::string host_local() const {
-    return R"("ipam":{"type":"host-local","dataDir":")" + directory_.path().string() +
-           R"(","ranges":[[{"subnet":"10.99.0.0/24","gateway":"10.99.0.1"}],[{"subnet":"fd00:99::/64"}]]})";
-  }
-  bool reserved(const std::string& address) const {
-    return std::filesystem::exists(directory_.path() / "testnet" / address);
-  }
-
-  TempDirectory directory_;
-  std::string socket_ = directory_.file("agent.sock");
-};
 
 TEST_F(Commands, AddTellsTheAgentAllThatTheRuntimeSaid) {
   AgentServer agent(socket_, [](const auto&, const std::string& bytes) { return added(bytes); });
@@ -229,29 +164,6 @@ TEST_F(Commands, TheErrorOfTheIpamPluginIsPassedOnAndTheAgentNotAsked) {
   ASSERT_FALSE(broken.ok());
   EXPECT_NE(broken.error().message.find("host-local"), std::string::npos) << broken.error().message;
   EXPECT_TRUE(agent.seen().empty());
-}
-
-/// The plugin that would be run says of itself that it was.
-TEST_F(Commands, DhcpIsRefusedBeforeAnythingIsDoneAndDelDoesWithoutIt) {
-  const std::string plugin = directory_.file("dhcp");
-  std::ofstream(plugin) << "#!/bin/sh\n: > " << directory_.file("was-run") << "\nexit 1\n";
-  ::chmod(plugin.c_str(), 0755);
-  AgentServer agent(socket_, [](const auto&, const auto&) { return Reply{}; });
-  const std::string body = R"("ipam":{"type":"dhcp"},"cni.dev/valid-attachments":[])";
-  const Variables path = {{"CNI_PATH", directory_.path().string()}};
-  struct Row {
-    std::string command;
-    int code;           // 0: success
-    std::size_t calls;  // of the agent, so far
-  };
-  for (const Row& row : {Row{"ADD", 7, 0}, Row{"STATUS", 50, 0}, Row{"DEL", 0, 1}, Row{"GC", 0, 2}}) {
-    SCOPED_TRACE(row.command);
-    const auto result = run({.command = row.command, .version = "1.1.0", .body = body, .more = path});
-    EXPECT_EQ(result.ok() ? 0 : static_cast<int>(result.error().code), row.code);
-    if (!result) { EXPECT_TRUE(result.error().message.starts_with("ipam.type \"dhcp\"")) << result.error().message; }
-    EXPECT_EQ(agent.seen().size(), row.calls);
-  }
-  EXPECT_FALSE(std::filesystem::exists(directory_.file("was-run")));
 }
 
 TEST_F(Commands, RoutesOfTheIpamPluginReachTheAgent) {

@@ -49,12 +49,12 @@ class Background:
                                         stderr=subprocess.STDOUT, start_new_session=True, env=env)
         self.output = b""
 
-    def wait_for_output(self, text, timeout_s=10):
-        """Returns once the child has printed `text`."""
+    def wait_for_output(self, text, timeout_s=10, times=1):
+        """Returns once the child has printed `text`, so many times since its start."""
         deadline = time.monotonic() + timeout_s
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
-            while text.encode() not in self.output:
+            while self.output.count(text.encode()) < times:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or not selector.select(remaining):
                     raise CommandError(self.argv, f"did not print '{text}' in {timeout_s} s", self.text(), "")

@@ -77,6 +77,14 @@ const std::vector<FieldCase> kCases = {
     {"kind host", kind(api::PORT_KIND_HOST), ""},
     {"uplink with an address", kind(api::PORT_KIND_UPLINK), kPort + ".addresses: allowed: none for PORT_KIND_UPLINK"},
 
+    {"DHCP of a pod", [](api::PortSpec& p) { p.set_dhcp(true); }, ""},
+    {"DHCP of the host port",
+     [](api::PortSpec& p) {
+       kind(api::PORT_KIND_HOST)(p);
+       p.set_dhcp(true);
+     },
+     kPort + ".dhcp: true; allowed: for PORT_KIND_POD alone"},
+
     {"interface empty", interface(""), kPort + ".interface: 0 characters; allowed: 1..15"},
     {"interface of 15", interface("abcdefghijklmno"), ""},
     {"interface of 16", interface("abcdefghijklmnop"), kPort + ".interface: 16 characters; allowed: 1..15"},

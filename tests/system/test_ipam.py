@@ -1,15 +1,15 @@
 """Addresses: small pools, the order of reuse, delegation to Debian's IPAM plugins."""
 
+import concurrent.futures
 import contextlib
 import json
-import pathlib
 
 import pytest
 
 from harness import traffic
 from harness.cni import Cni, CniError, container
 from harness.netns import Netns
-from harness.node import PLUGIN_DIR
+from harness.node import NODE_IPV4, PLUGIN_DIR
 from harness.process import Background, wait_until
 
 
@@ -73,10 +73,10 @@ def test_addresses_survive_a_restart_of_the_agent(small):
 def test_host_local_gives_the_addresses(node, tmp_path):
     cni = Cni(node.instance, name="delegated")
     ipam = {"type": "host-local", "dataDir": str(tmp_path),
-            "ranges": [[{"subnet": "10.99.0.0/24"}], [{"subnet": "fd00:99::/64"}]]}
+            "ranges": [[{"subnet": "10.89.0.0/24"}], [{"subnet": "fd00:99::/64"}]]}
     cni.plugins = [cni.plugin(ipam=ipam)]
     with container(cni, "one") as one, container(cni, "two") as two:
-        assert one.ipv4.startswith("10.99.0.") and one.ipv6.startswith("fd00:99::")
+        assert one.ipv4.startswith("10.89.0.") and one.ipv6.startswith("fd00:99::")
         assert traffic.ping(one, two.ipv4).ok and traffic.ping(one, two.ipv6).ok
         assert traffic.ping(node.netns, one.ipv4).ok
         cni.check(one.container_id, one.netns.path, one.result)
@@ -87,8 +87,8 @@ def test_host_local_gives_the_addresses(node, tmp_path):
 
 
 STATIC = {"type": "static",
-          "addresses": [{"address": "10.98.0.7/24", "gateway": "10.98.0.1"}, {"address": "fd00:98::7/64"}],
-          "routes": [{"dst": "0.0.0.0/0"}, {"dst": "10.97.0.0/16", "gw": "10.98.0.1"}, {"dst": "fd00:97::/32"}],
+          "addresses": [{"address": "10.88.0.7/24", "gateway": "10.88.0.1"}, {"address": "fd00:98::7/64"}],
+          "routes": [{"dst": "0.0.0.0/0"}, {"dst": "10.87.0.0/16", "gw": "10.88.0.1"}, {"dst": "fd00:97::/32"}],
           "dns": {"nameservers": ["10.96.0.10"], "search": ["a.example"]}}
 
 
@@ -97,36 +97,36 @@ def test_static_gives_addresses_routes_and_dns(node):
     cni = Cni(node.instance, name="static")
     cni.plugins = [cni.plugin(ipam=STATIC)]
     with container(cni, "fixed") as pod, container(Cni(node.instance), "other") as other:
-        assert (pod.ipv4, pod.ipv6) == ("10.98.0.7", "fd00:98::7")
+        assert (pod.ipv4, pod.ipv6) == ("10.88.0.7", "fd00:98::7")
         assert traffic.ping(node.netns, pod.ipv4).ok and traffic.ping(node.netns, pod.ipv6).ok
         assert traffic.ping(pod, other.ipv4).ok and traffic.ping(other, pod.ipv6).ok
         assert pod.result["dns"] == STATIC["dns"]
-        assert {"dst": "10.97.0.0/16", "gw": "169.254.1.1"} in pod.result["routes"]
+        assert {"dst": "10.87.0.0/16", "gw": "169.254.1.1"} in pod.result["routes"]
         assert {"dst": "fd00:97::/32", "gw": "fe80::1"} in pod.result["routes"]
         assert [route["dst"] for route in pod.result["routes"]].count("0.0.0.0/0") == 1
-        via = json.loads(pod.netns.ip("-j", "route", "show", "10.97.0.0/16").stdout)
+        via = json.loads(pod.netns.ip("-j", "route", "show", "10.87.0.0/16").stdout)
         assert [route["gateway"] for route in via] == ["169.254.1.1"]
         cni.check(pod.container_id, pod.netns.path, pod.result)
-        node.netns.ip("addr", "add", "10.97.0.1/32", "dev", "lo")
+        node.netns.ip("addr", "add", "10.87.0.1/32", "dev", "lo")
         try:
-            assert traffic.ping(pod, "10.97.0.1").ok
+            assert traffic.ping(pod, "10.87.0.1").ok
         finally:
-            node.netns.ip("addr", "del", "10.97.0.1/32", "dev", "lo")
-        pod.netns.ip("route", "del", "10.97.0.0/16")
+            node.netns.ip("addr", "del", "10.87.0.1/32", "dev", "lo")
+        pod.netns.ip("route", "del", "10.87.0.0/16")
         with pytest.raises(CniError) as failure:
             cni.check(pod.container_id, pod.netns.path, pod.result)
-        assert failure.value.code == 102 and "10.97.0.0/16" in failure.value.message
+        assert failure.value.code == 102 and "10.87.0.0/16" in failure.value.message
 
 
 @pytest.mark.parametrize("route, named", [
-    ({"dst": "10.97.0.0/16", "gw": "10.98.0.2"}, "routes[1].gateway"),
+    ({"dst": "10.87.0.0/16", "gw": "10.88.0.2"}, "routes[1].gateway"),
     ({"dst": "fd00:97::/32"}, "routes[1].destination"),
     ({"dst": "0.0.0.0/0"}, "routes[1].destination"),
 ])
 def test_a_route_that_cannot_be_fails_the_add_and_gives_the_address_back(node, tmp_path, route, named):
     cni = Cni(node.instance, name="unroutable")
     cni.plugins = [cni.plugin(ipam={"type": "host-local", "dataDir": str(tmp_path),
-                                    "ranges": [[{"subnet": "10.98.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}, route]})]
+                                    "ranges": [[{"subnet": "10.88.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}, route]})]
     netns = Netns.create(f"mr-test-unroutable-{node.tag}")
     try:
         with pytest.raises(CniError) as failure:
@@ -139,45 +139,113 @@ def test_a_route_that_cannot_be_fails_the_add_and_gives_the_address_back(node, t
 
 
 @contextlib.contextmanager
-def dhcp_on_the_node(node, directory):
-    """The real client's daemon, and a DHCP server on the node's own end of the switch."""
-    socket_path = str(directory / "dhcp.sock")
+def dhcp_daemon(node, directory):
+    """The real client's daemon. Yields the configuration of its plugin."""
+    socket_path, pid_file = directory / "dhcp.sock", directory / "dhcp.pid"
+    daemon = node.netns.command(f"{PLUGIN_DIR}/dhcp", "daemon", "-socketpath", socket_path, "-pidfile", pid_file,
+                                "-timeout", "1s", "-resendmax", "1s")
+    with Background(daemon) as running:
+        wait_until(socket_path.exists, "the daemon of dhcp listens")
+        assert int(pid_file.read_text()) == running.process.pid
+        yield {"type": "dhcp", "daemonSocketPath": str(socket_path)}
+
+
+@contextlib.contextmanager
+def dhcp_server(node, directory, last="10.95.0.20", lease_s=3600):
+    """A server on the node's own end of the switch, which leases 10.95.0.10 to `last`."""
     (directory / "leases").touch()
     (directory / "udhcpd.conf").write_text(
-        f"start 10.95.0.10\nend 10.95.0.20\ninterface millrace0\nlease_file {directory}/leases\n"
-        f"pidfile {directory}/udhcpd.pid\noption subnet 255.255.255.0\n")
-    daemon = node.netns.command(f"{PLUGIN_DIR}/dhcp", "daemon", "-socketpath", socket_path, "-timeout", "1s",
-                                "-resendmax", "1s")
-    server = node.netns.command("busybox", "udhcpd", "-f", "-a", "50", str(directory / "udhcpd.conf"))
-    with Background(daemon), Background(server) as udhcpd:
+        f"start 10.95.0.10\nend {last}\ninterface millrace0\nlease_file {directory}/leases\n"
+        f"pidfile {directory}/udhcpd.pid\nmin_lease 1\noption lease {lease_s}\n"
+        "option subnet 255.255.255.0\noption router 10.95.0.1\n")
+    with Background(node.netns.command("busybox", "udhcpd", "-f", "-a", "50", directory / "udhcpd.conf")) as udhcpd:
         udhcpd.wait_for_output("started")
-        wait_until(lambda: pathlib.Path(socket_path).exists(), "the daemon of dhcp listens")
-        yield {"type": "dhcp", "daemonSocketPath": socket_path}
+        yield udhcpd
 
 
-def test_dhcp_is_refused_before_anything_is_done(node, tmp_path):
-    """And for the reason it is refused with: a real client in a pod gets no lease from a server on the node itself."""
-    cni = Cni(node.instance, name="dhcp")
-    with dhcp_on_the_node(node, tmp_path) as ipam:
+def has_eth0(netns):
+    return netns.ip("link", "show", "eth0", check=False).returncode == 0
+
+
+def test_dhcp_leases_an_address_and_renews_it(node, tmp_path):
+    cni = Cni(node.instance, name="leased")
+    with dhcp_daemon(node, tmp_path) as ipam, dhcp_server(node, tmp_path, lease_s=10) as server:
+        cni.plugins = [cni.plugin(ipam=ipam)]
+        with container(cni, "leased") as pod, container(Cni(node.instance), "other") as other:
+            assert pod.result["ips"][0]["address"] == f"{pod.ipv4}/24" and pod.ipv4.startswith("10.95.0.")
+            assert pod.result["ips"][0]["gateway"] == "10.95.0.1"
+            server.wait_for_output(f"sending ACK to {pod.ipv4}")
+            assert {"dst": "0.0.0.0/0", "gw": "169.254.1.1"} in pod.result["routes"]
+            assert traffic.ping(node.netns, pod.ipv4).ok and traffic.ping(pod, NODE_IPV4).ok
+            assert traffic.ping(pod, other.ipv4).ok and traffic.ping(other, pod.ipv4).ok
+            cni.check(pod.container_id, pod.netns.path, pod.result)
+            server.wait_for_output(f"sending ACK to {pod.ipv4}", times=2)
+            assert traffic.ping(node.netns, pod.ipv4).ok, "the lease goes on"
+            # A new agent opens the port for renewals, too.
+            node.instance.kill("millrace-agent")
+            node.instance.up()
+            server.wait_for_output(f"sending ACK to {pod.ipv4}", times=3)
+            cni.check(pod.container_id, pod.netns.path, pod.result)
+
+
+def test_del_gives_the_lease_back(node, tmp_path):
+    """With one address to lease, for an hour: a second pod gets it when the first is deleted, and not before."""
+    cni = Cni(node.instance, name="leased")
+    with dhcp_daemon(node, tmp_path) as ipam, dhcp_server(node, tmp_path, last="10.95.0.10"):
         cni.plugins = [cni.plugin(ipam=ipam)]
         netns = Netns.create(f"mr-test-dhcp-{node.tag}")
         try:
-            with pytest.raises(CniError) as failure:
-                cni.add(netns.name, netns.path)
-            assert failure.value.code == 7 and failure.value.message.startswith('ipam.type "dhcp" cannot work')
-            assert netns.ip("link", "show", "eth0", check=False).returncode != 0
-            cni.delete(netns.name, netns.path)
+            with container(cni, "first") as first:
+                ports = node.instance.port_totals().keys()
+                with pytest.raises(CniError) as failure:
+                    cni.add(netns.name, netns.path)
+                assert failure.value.message.startswith("IPAM plugin") and not has_eth0(netns)
+                assert node.instance.port_totals().keys() == ports
+            with container(cni, "second") as second:
+                assert second.ipv4 == first.ipv4 == "10.95.0.10"
+                assert traffic.ping(node.netns, second.ipv4).ok
         finally:
             netns.delete()
-        with container(Cni(node.instance), "client") as pod:
-            before = node.instance.drops()
-            with pytest.raises(CniError) as failure:
-                cni.execute("ADD", {"type": "dhcp", "ipam": ipam}, container_id=pod.container_id, netns=pod.netns.path)
-            assert "DHCP" in failure.value.message
-            after = node.instance.drops()
-            assert after.get("spoofed_address", 0) > before.get("spoofed_address", 0), "its DISCOVER came to the switch"
-    # With the daemon gone, too: a runtime sends DEL until it succeeds.
-    cni.delete("never-added")
+
+
+def test_an_add_without_the_daemon_of_dhcp_says_so_and_a_del_does_without_it(node, tmp_path):
+    cni = Cni(node.instance, name="leased")
+    with dhcp_daemon(node, tmp_path) as ipam, dhcp_server(node, tmp_path):
+        cni.plugins = [cni.plugin(ipam=ipam)]
+        pod = contextlib.ExitStack()
+        left = pod.enter_context(container(cni, "left"))
+    pod.close()  # its DEL
+    assert left.container_id not in [entry["key"]["container_id"] for entry in node.instance.query("pod", "list")["pods"]]
+    netns = Netns.create(f"mr-test-dhcp-{node.tag}")
+    try:
+        with pytest.raises(CniError) as failure:
+            cni.add(netns.name, netns.path)
+        assert failure.value.code == 11 and ipam["daemonSocketPath"] in failure.value.message
+        assert not has_eth0(netns)
+    finally:
+        netns.delete()
+
+
+def test_an_agent_killed_while_a_lease_is_asked_for_takes_the_interface_back(node, tmp_path):
+    """No server answers, so the ADD stays between its halves until it gives up."""
+    cni = Cni(node.instance, name="leased")
+    netns = Netns.create(f"mr-test-dhcp-{node.tag}")
+    ports = node.instance.port_totals().keys()
+    try:
+        with dhcp_daemon(node, tmp_path) as ipam, concurrent.futures.ThreadPoolExecutor() as pool:
+            cni.plugins = [cni.plugin(ipam=ipam)]
+            adding = pool.submit(cni.add, netns.name, netns.path)
+            wait_until(lambda: has_eth0(netns), "the interface is prepared")
+            node.instance.kill("millrace-agent")
+            assert not adding.done()
+            node.instance.up()
+            assert not has_eth0(netns)
+            with pytest.raises(CniError):
+                adding.result()
+            assert node.instance.port_totals().keys() == ports
+            cni.delete(netns.name, netns.path)
+    finally:
+        netns.delete()
 
 
 def test_an_ipam_plugin_that_fails_leaves_nothing(node):

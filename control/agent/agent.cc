@@ -7,10 +7,12 @@
 #include "control/agent/host_port.h"
 #include "control/agent/link_watch.h"
 #include "control/agent/netlink.h"
+#include "control/agent/object_manager.h"
 #include "control/agent/pod_manager.h"
 #include "control/agent/port_specs.h"
 #include "control/agent/reconcile.h"
 #include "control/agent/reserved_ports.h"
+#include "control/agent/services/keeper.h"
 #include "control/agent/store.h"
 #include "control/agent/switch_client.h"
 #include "control/agent/sysctl.h"
@@ -58,6 +60,20 @@ std::vector<net::Prefix> service_ranges(const config::Config& config, const std:
   return ranges;
 }
 
+ServiceRanges ranges_of(const config::Config& config) {
+  return {.ipv4 = config.services.ipv4,
+          .ipv6 = config.services.ipv6,
+          .first_node_port = config.services.node_port_first,
+          .last_node_port = config.services.node_port_last};
+}
+
+kube::Node self_of(const config::Config& config, const std::vector<AddressBlock>& blocks) {
+  kube::Node self;
+  self.meta.name = config.node_name;
+  for (const AddressBlock& block : blocks) self.pod_cidrs.push_back(block.block());
+  return self;
+}
+
 }  // namespace
 
 /// In the order of their making; ended in the opposite one.
@@ -65,6 +81,8 @@ struct Agent::Parts {
   std::unique_ptr<Store> store;
   std::unique_ptr<SwitchClient> the_switch;
   std::unique_ptr<PodManager> pods;
+  std::unique_ptr<ObjectManager> objects;
+  std::unique_ptr<services::Keeper> keeper;
   std::unique_ptr<AgentService> service;
   std::unique_ptr<api::UnixServer> server;
   std::unique_ptr<LinkWatch> watch;
@@ -90,6 +108,10 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
   auto kept = reconcile(*parts->store, *blocks);
   if (!kept) return kept.error();
 
+  auto objects = ObjectManager::open(*parts->store, ranges_of(config), self_of(config, *blocks));
+  if (!objects) return objects.error();
+  parts->objects = *std::move(objects);
+
   HostPort host = host_port_of(config, *blocks);
   host.extra_pods = addresses_outside(*kept, *blocks);
   host.services = service_ranges(config, *blocks);
@@ -110,8 +132,11 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
       std::make_unique<SwitchClient>(config.switch_socket(), gateway(config, *blocks), std::move(ports));
   parts->the_switch->set_nat(nat_of(config, *node, *blocks));
   parts->pods = std::make_unique<PodManager>(*parts->store, *parts->the_switch, host, node->masquerades());
+  parts->keeper = std::make_unique<services::Keeper>(*parts->objects, *parts->the_switch,
+                                                     services::Node{config.node_name, "", node->addresses});
+  parts->keeper->start();  // the zone is what the node's own object says
   parts->service = std::make_unique<AgentService>(config.node_name, *parts->store, *parts->the_switch, *parts->pods,
-                                                  *blocks, pod_dns_of(config));
+                                                  *parts->objects, *blocks, pod_dns_of(config));
   auto server = api::UnixServer::listen(config.agent_socket(), *parts->service);
   if (!server) return server.error();
   parts->server = *std::move(server);

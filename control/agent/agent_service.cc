@@ -3,6 +3,7 @@
 #include <net/if.h>
 #include <unistd.h>
 
+#include "control/agent/object_requests.h"
 #include "control/agent/requests.h"
 #include "control/agent/version.h"
 #include "control/api/grpc_status.h"
@@ -16,6 +17,7 @@ grpc::Status AgentService::AddPod(grpc::ServerContext*, const api::AddPodRequest
   if (!checked) return to_status(checked.error());
   auto added = pods_.add(*checked);
   if (!added) return to_status(added.error());
+  if (auto noted = objects_.note_attachments(); !noted) return to_status(noted.error());
   const Attachment& attachment = added->attachment;
   reply->set_host_interface(attachment.host_interface);
   reply->set_host_mac(to_bytes(attachment.host_mac));
@@ -40,7 +42,9 @@ grpc::Status AgentService::AddPod(grpc::ServerContext*, const api::AddPodRequest
 grpc::Status AgentService::DelPod(grpc::ServerContext*, const api::DelPodRequest* request, api::DelPodReply*) {
   auto key = to_key(request->key());
   if (!key) return to_status(key.error());
-  return to_status(pods_.del(*key));
+  const auto gone = pods_.del(*key);
+  const auto noted = objects_.note_attachments();  // a DEL that failed half-way has taken the pod away, too
+  return to_status(gone ? noted : gone);
 }
 
 grpc::Status AgentService::CheckPod(grpc::ServerContext*, const api::CheckPodRequest* request, api::CheckPodReply*) {
@@ -62,6 +66,7 @@ grpc::Status AgentService::GcPods(grpc::ServerContext*, const api::GcPodsRequest
         {message.network().empty() ? request->network() : message.network(), message.container_id(), message.ifname()});
   }
   auto removed = pods_.gc(request->network(), valid);
+  if (auto noted = objects_.note_attachments(); !noted) return to_status(noted.error());
   if (!removed) return to_status(removed.error());
   reply->set_removed(*removed);
   return grpc::Status::OK;
@@ -97,13 +102,11 @@ grpc::Status AgentService::GetStatus(grpc::ServerContext*, const api::AgentStatu
 grpc::Status AgentService::ListPods(grpc::ServerContext*, const api::ListPodsRequest*, api::ListPodsReply* reply) {
   auto attachments = store_.list();
   if (!attachments) return to_status(attachments.error());
-  auto objects = store_.pod_objects();
-  if (!objects) return to_status(objects.error());
   for (const Attachment& attachment : *attachments) {
     if (attachment.state != AttachmentState::kActive) continue;
-    const auto object = objects->find({attachment.pod_namespace, attachment.pod_name});
+    const ObjectRef object = objects_.find({kube::Kind::kPod, attachment.pod_namespace, attachment.pod_name});
     api::Pod& pod = *reply->add_pods();
-    to_message(attachment, object == objects->end() ? nullptr : &object->second, pod);
+    to_message(attachment, object == nullptr ? nullptr : &std::get<kube::Pod>(*object), pod);
     pod.set_interface_gone(if_nametoindex(attachment.host_interface.c_str()) == 0);
   }
   return grpc::Status::OK;
@@ -113,12 +116,47 @@ grpc::Status AgentService::SetPodObject(grpc::ServerContext*, const api::SetPodO
                                         api::SetPodObjectReply*) {
   auto object = to_pod_object(request->object());
   if (!object) return to_status(object.error());
-  return to_status(store_.set_pod_object(*object));
+  // A pod whose manifest was applied before keeps what that says, unless something else is said now.
+  const kube::ObjectKey key{kube::Kind::kPod, object->pod_namespace, object->name};
+  if (object->labels.empty() && object->ports.empty() && objects_.find(key) != nullptr) return grpc::Status::OK;
+  auto manifest = to_manifest(*object);
+  if (!manifest) return to_status(manifest.error());
+  std::vector<kube::Manifest> one;
+  one.push_back(*std::move(manifest));
+  auto applied = objects_.apply(std::move(one), false);
+  return applied ? grpc::Status::OK : to_status(applied.error());
 }
 
 grpc::Status AgentService::DeletePodObject(grpc::ServerContext*, const api::DeletePodObjectRequest* request,
                                            api::DeletePodObjectReply*) {
-  return to_status(store_.delete_pod_object(request->namespace_(), request->name()));
+  return to_status(objects_.remove_pod(request->namespace_(), request->name()));
+}
+
+grpc::Status AgentService::ApplyObjects(grpc::ServerContext*, const api::ApplyObjectsRequest* request,
+                                        api::ApplyObjectsReply* reply) {
+  auto manifests = to_manifests(*request);
+  if (!manifests) return to_status(manifests.error());
+  auto applied = objects_.apply(*std::move(manifests), request->dry_run());
+  if (!applied) return to_status(applied.error());
+  for (const Applied& one : *applied) to_message(one, *reply->add_results());
+  return grpc::Status::OK;
+}
+
+grpc::Status AgentService::GetObjects(grpc::ServerContext*, const api::GetObjectsRequest* request,
+                                      api::GetObjectsReply* reply) {
+  auto kind = to_kind("kind", request->kind());
+  if (!kind) return to_status(kind.error());
+  auto objects = objects_.get(*kind, request->namespace_(), request->name());
+  if (!objects) return to_status(objects.error());
+  for (const auto& json : *objects) reply->add_objects(json.dump());
+  return grpc::Status::OK;
+}
+
+grpc::Status AgentService::DeleteObjects(grpc::ServerContext*, const api::DeleteObjectsRequest* request,
+                                         api::DeleteObjectsReply*) {
+  auto keys = to_keys(*request);
+  if (!keys) return to_status(keys.error());
+  return to_status(objects_.remove(*keys, request->dry_run()));
 }
 
 }  // namespace millrace::control::agent

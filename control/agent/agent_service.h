@@ -7,6 +7,7 @@
 #include <chrono>
 #include <string>
 
+#include "control/agent/object_manager.h"
 #include "control/agent/pod_dns.h"
 #include "control/agent/pod_manager.h"
 #include "control/agent/store.h"
@@ -17,12 +18,13 @@ namespace millrace::control::agent {
 
 class AgentService final : public api::Agent::Service {
  public:
-  AgentService(std::string node_name, Store& store, SwitchClient& the_switch, PodManager& pods,
+  AgentService(std::string node_name, Store& store, SwitchClient& the_switch, PodManager& pods, ObjectManager& objects,
                std::vector<AddressBlock> blocks, PodDns dns)
       : node_name_(std::move(node_name)),
         store_(store),
         switch_(the_switch),
         pods_(pods),
+        objects_(objects),
         blocks_(std::move(blocks)),
         dns_(std::move(dns)) {}
 
@@ -35,12 +37,16 @@ class AgentService final : public api::Agent::Service {
   grpc::Status SetPodObject(grpc::ServerContext*, const api::SetPodObjectRequest*, api::SetPodObjectReply*) override;
   grpc::Status DeletePodObject(grpc::ServerContext*, const api::DeletePodObjectRequest*,
                                api::DeletePodObjectReply*) override;
+  grpc::Status ApplyObjects(grpc::ServerContext*, const api::ApplyObjectsRequest*, api::ApplyObjectsReply*) override;
+  grpc::Status GetObjects(grpc::ServerContext*, const api::GetObjectsRequest*, api::GetObjectsReply*) override;
+  grpc::Status DeleteObjects(grpc::ServerContext*, const api::DeleteObjectsRequest*, api::DeleteObjectsReply*) override;
 
  private:
   const std::string node_name_;
   Store& store_;
   SwitchClient& switch_;
   PodManager& pods_;
+  ObjectManager& objects_;
   const std::vector<AddressBlock> blocks_;
   const PodDns dns_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();

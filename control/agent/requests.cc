@@ -236,7 +236,7 @@ void to_message(const AttachmentKey& key, api::AttachmentKey& message) {
   message.set_ifname(key.ifname);
 }
 
-void to_message(const Attachment& attachment, const PodObject* object, api::Pod& message) {
+void to_message(const Attachment& attachment, const kube::Pod* pod, api::Pod& message) {
   to_message(attachment.key, *message.mutable_key());
   message.set_pod_namespace(attachment.pod_namespace);
   message.set_pod_name(attachment.pod_name);
@@ -248,13 +248,13 @@ void to_message(const Attachment& attachment, const PodObject* object, api::Pod&
   message.set_mtu(attachment.mtu);
   message.set_created_unix_ms(attachment.created_unix_ms);
   message.set_delegated_ipam(attachment.delegated_ipam);
-  if (object == nullptr) return;
-  for (const auto& [key, value] : object->labels) (*message.mutable_labels())[key] = value;
-  for (const ContainerPort& port : object->ports) {
+  if (pod == nullptr) return;
+  for (const auto& [key, value] : pod->meta.labels) (*message.mutable_labels())[key] = value;
+  for (const kube::ContainerPort& port : pod->ports) {
     api::ContainerPort& added = *message.add_ports();
     added.set_name(port.name);
     added.set_port(port.port);
-    added.set_protocol(port.protocol);
+    added.set_protocol(std::string(kube::kProtocolNames[static_cast<std::size_t>(port.protocol)]));
   }
 }
 

@@ -11,6 +11,7 @@
 #include "control/agent/model.h"
 #include "control/agent/route_request.h"
 #include "control/api/agent.pb.h"
+#include "control/kube/pod.h"
 #include "net/result.h"
 
 namespace millrace::control::agent {
@@ -46,7 +47,8 @@ net::Result<PodObject> to_pod_object(const api::PodObject& message);
 net::Result<net::IpAddress> to_address(const std::string& field, const std::string& bytes);
 
 void to_message(const AttachmentKey& key, api::AttachmentKey& message);
-void to_message(const Attachment& attachment, const PodObject* object, api::Pod& message);
+/// `pod`: what is known of it besides, or nullptr.
+void to_message(const Attachment& attachment, const kube::Pod* pod, api::Pod& message);
 
 inline std::string to_bytes(const net::IpAddress& address) {
   const auto raw = address.raw();

@@ -85,6 +85,30 @@ constexpr std::array kMigrations = {
     )sql",
     // Attachments whose addresses are leased by DHCP.
     "ALTER TABLE attachments ADD COLUMN dhcp INTEGER NOT NULL DEFAULT 0;",
+    // Kubernetes objects as canonical JSON. What was known of pods by itself becomes Pods.
+    R"sql(
+    CREATE TABLE objects (
+      kind            TEXT NOT NULL,
+      namespace       TEXT NOT NULL,
+      name            TEXT NOT NULL,
+      json            TEXT NOT NULL,
+      created_unix_ms INTEGER NOT NULL,
+      PRIMARY KEY (kind, namespace, name)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO objects (kind, namespace, name, json, created_unix_ms)
+      SELECT 'Pod', pod_namespace, name, json_object(
+        'apiVersion', 'v1', 'kind', 'Pod',
+        'metadata', json_object('name', name, 'namespace', pod_namespace, 'labels',
+          json((SELECT json_group_object(key, value) FROM pod_labels WHERE pod = id))),
+        'spec', json_object('containers', json_array(json_object('name', 'main', 'ports',
+          json((SELECT json_group_array(json_object('name', ports.name, 'containerPort', port, 'protocol', protocol))
+                FROM (SELECT * FROM pod_ports WHERE pod = id ORDER BY position) AS ports)))))),
+        1000 * CAST(strftime('%s', 'now') AS INTEGER)
+      FROM pod_objects;
+    DROP TABLE pod_ports;
+    DROP TABLE pod_labels;
+    DROP TABLE pod_objects;
+    )sql",
 };
 
 }  // namespace
@@ -109,10 +133,10 @@ net::Result<void> check(Database& database) {
   return {};
 }
 
-net::Result<void> migrate(Database& database) {
+net::Result<void> migrate(Database& database, int target) {
   auto version = database.query_integer("PRAGMA user_version");
   if (!version) return version.error();
-  for (std::int64_t done = *version; done < schema_version(); ++done) {
+  for (std::int64_t done = *version; done < target; ++done) {
     auto transaction = Transaction::begin(database);
     if (!transaction) return transaction.error();
     if (auto made = database.execute(kMigrations[static_cast<std::size_t>(done)]); !made) return made.error();

@@ -14,9 +14,9 @@ namespace millrace::control::agent {
 
 /// Refuses a damaged database and one of a later version. Only reads.
 net::Result<void> check(Database& database);
-/// Brings the database to this program's version.
-net::Result<void> migrate(Database& database);
-/// The version migrate() leads to.
+/// Brings the database to version `target`, at most schema_version(): that of this program.
+net::Result<void> migrate(Database& database, int target);
+/// The version this program works with.
 int schema_version();
 
 }  // namespace millrace::control::agent

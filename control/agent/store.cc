@@ -6,7 +6,6 @@
 
 #include "control/agent/schema.h"
 #include "control/agent/store_addresses.h"
-#include "control/agent/store_pod_objects.h"
 #include "control/agent/store_routes.h"
 
 namespace millrace::control::agent {
@@ -136,7 +135,7 @@ net::Result<std::unique_ptr<Store>> Store::open(const std::string& state_dir) {
   if (!database) return named(database.error());
   if (auto checked = check(*database); !checked) return named(checked.error());
   if (auto durable = database->make_durable(); !durable) return named(durable.error());
-  if (auto migrated = migrate(*database); !migrated) return named(migrated.error());
+  if (auto migrated = migrate(*database, schema_version()); !migrated) return named(migrated.error());
   return std::unique_ptr<Store>(new Store(*std::move(lock), *std::move(database)));
 }
 
@@ -239,23 +238,19 @@ net::Result<std::uint32_t> Store::used(const AddressBlock& block) {
   return used_addresses(database_, block);
 }
 
-net::Result<void> Store::set_pod_object(const PodObject& object) {
+net::Result<std::vector<StoredObject>> Store::objects() {
+  const std::lock_guard guard(mutex_);
+  return read_objects(database_);
+}
+
+net::Result<void> Store::change_objects(const std::vector<StoredObject>& put,
+                                        const std::vector<kube::ObjectKey>& gone) {
   const std::lock_guard guard(mutex_);
   auto transaction = Transaction::begin(database_);
   if (!transaction) return transaction.error();
-  if (auto gone = erase_pod_object(database_, object.pod_namespace, object.name); !gone) return gone.error();
-  if (auto inserted = insert_pod_object(database_, object); !inserted) return inserted.error();
+  if (auto erased = erase_objects(database_, gone); !erased) return erased;
+  if (auto written = put_objects(database_, put); !written) return written;
   return transaction->commit();
-}
-
-net::Result<void> Store::delete_pod_object(const std::string& pod_namespace, const std::string& name) {
-  const std::lock_guard guard(mutex_);
-  return erase_pod_object(database_, pod_namespace, name);
-}
-
-net::Result<std::map<std::pair<std::string, std::string>, PodObject>> Store::pod_objects() {
-  const std::lock_guard guard(mutex_);
-  return read_pod_objects(database_);
 }
 
 net::Result<std::optional<std::string>> Store::meta(const std::string& key) {

@@ -1,4 +1,4 @@
-/// The agent's memory: attachments with their addresses, pod objects and facts of the node, in one SQLite file.
+/// The agent's memory: attachments with their addresses, Kubernetes objects and facts of the node, in one SQLite file.
 ///
 /// Shape:   every call is one transaction, committed and on the disk when it returns; a crash at any moment leaves the
 ///          file before a call or after it. The addresses of an attachment change in the same transaction as its row.
@@ -9,18 +9,17 @@
 /// Thread:  any; a mutex makes them one after another. A call takes about one fsync.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "control/agent/address_block.h"
 #include "control/agent/file_lock.h"
 #include "control/agent/model.h"
 #include "control/agent/sqlite.h"
+#include "control/agent/store_objects.h"
 #include "net/result.h"
 
 namespace millrace::control::agent {
@@ -56,10 +55,10 @@ class Store {
   /// Addresses of the block that are in use.
   net::Result<std::uint32_t> used(const AddressBlock& block);
 
-  net::Result<void> set_pod_object(const PodObject& object);
-  net::Result<void> delete_pod_object(const std::string& pod_namespace, const std::string& name);
-  /// By (namespace, name).
-  net::Result<std::map<std::pair<std::string, std::string>, PodObject>> pod_objects();
+  /// All Kubernetes objects.
+  net::Result<std::vector<StoredObject>> objects();
+  /// Puts and removes all of them, or none.
+  net::Result<void> change_objects(const std::vector<StoredObject>& put, const std::vector<kube::ObjectKey>& gone);
 
   net::Result<std::optional<std::string>> meta(const std::string& key);
   net::Result<void> set_meta(const std::string& key, const std::string& value);

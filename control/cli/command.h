@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "control/config/config.h"
+#include "control/kube/object.h"
 #include "net/result.h"
 
 namespace millrace::control::cli {
@@ -43,11 +44,17 @@ void add_pod_del(CLI::App& pod, Context& context);
 void add_pod_list(CLI::App& pod, Context& context);
 void add_pod_exec(CLI::App& pod, Context& context);
 void add_port(CLI::App& app, Context& context);
+void add_apply(CLI::App& app, Context& context);
+void add_get(CLI::App& app, Context& context);
+void add_delete(CLI::App& app, Context& context);
 void add_counters(CLI::App& app, Context& context);
 void add_flows(CLI::App& app, Context& context);
 void add_topology(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
 void add_version(CLI::App& app, Context& context);
+
+/// "svc", "service", "services": the kind that a person means.
+net::Result<kube::Kind> kind_of_word(const std::string& word);
 
 /// The whole command line.
 std::unique_ptr<CLI::App> make_app(Context& context);

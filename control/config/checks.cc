@@ -63,12 +63,11 @@ void check_service_range(const std::optional<net::Prefix>& range, std::string_vi
   }
 }
 
-void check_ports(const Config::Nat& nat, std::vector<Violation>& out) {
-  constexpr std::uint16_t kNodePortFirst = 30000, kNodePortLast = 32767;
-  if (nat.port_first > kNodePortLast || nat.port_last < kNodePortFirst) return;
-  out.push_back({{"nat.portRange"},
+void check_ports(const Config::Nat& nat, const Config::Services& services, std::vector<Violation>& out) {
+  if (nat.port_first > services.node_port_last || nat.port_last < services.node_port_first) return;
+  out.push_back({{"nat.portRange", "services.nodePortRange"},
                  fmt::format("{}-{} has node ports in it", nat.port_first, nat.port_last),
-                 fmt::format("a range apart from {}-{}", kNodePortFirst, kNodePortLast)});
+                 fmt::format("a range apart from {}-{}", services.node_port_first, services.node_port_last)});
 }
 
 }  // namespace
@@ -117,7 +116,7 @@ std::vector<Violation> check_rules(const Config& config) {
   check_family(ipv6, config.ipam.block_index, out);
   check_service_range(config.services.ipv4, "services.ipv4", ipv4, out);
   check_service_range(config.services.ipv6, "services.ipv6", ipv6, out);
-  check_ports(config.nat, out);
+  check_ports(config.nat, config.services, out);
   return out;
 }
 

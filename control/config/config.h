@@ -91,8 +91,10 @@ struct Config {
   } flows;
 
   struct Services {
-    std::optional<net::Prefix> ipv4;  // services.ipv4: 10.96.0.0/12, addresses of services; "none" switches off
-    std::optional<net::Prefix> ipv6;  // services.ipv6: fd00:10:96::/112
+    std::optional<net::Prefix> ipv4;    // services.ipv4: 10.96.0.0/12, addresses of services; "none" switches off
+    std::optional<net::Prefix> ipv6;    // services.ipv6: fd00:10:96::/112
+    std::uint16_t node_port_first = 0;  // services.nodePortRange: 30000-32767
+    std::uint16_t node_port_last = 0;   // included
   } services;
 
   struct Dns {

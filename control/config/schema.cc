@@ -197,7 +197,7 @@ std::vector<Key> service_keys() {
   using Services = Config::Services;
   return {
       {"nat.portRange", "range of ports", "40960-65535",
-       fmt::format("FIRST-LAST within {}, apart from the node ports 30000-32767", kNatPort.to_string()),
+       fmt::format("FIRST-LAST within {}, apart from services.nodePortRange", kNatPort.to_string()),
        "Ports of the node's addresses that masqueraded packets leave with. The kernel is told to take none of them for "
        "its own connections.",
        [](const YAML::Node& node, Config& config) {
@@ -213,6 +213,12 @@ std::vector<Key> service_keys() {
       service_range_key("services.ipv4", "10.96.0.0/12", 4, kService4, &Services::ipv4,
                         "Addresses of services (ClusterIP). `none`: services have no IPv4 address."),
       service_range_key("services.ipv6", "fd00:10:96::/112", 6, kService6, &Services::ipv6, "The same for IPv6."),
+      {"services.nodePortRange", "range of ports", "30000-32767",
+       fmt::format("FIRST-LAST within {}, apart from nat.portRange", kNatPort.to_string()),
+       "Ports of the node at which services of type NodePort and LoadBalancer are reached.",
+       [](const YAML::Node& node, Config& config) {
+         return read_port_range(node, kNatPort, config.services.node_port_first, config.services.node_port_last);
+       }},
       {"dns.servers", "list of addresses", "[]",
        fmt::format("a list of at most {} different unicast addresses", kDnsServerLimit),
        "Name servers of pods. Empty: the 10th address of `services.ipv4`, else of `services.ipv6`.",

@@ -1,6 +1,7 @@
 #include "control/config/yaml_text.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace millrace::control::config {
 
@@ -10,6 +11,31 @@ int control_character_line(std::string_view text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte == '\n') ++line;
     if ((byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r') || byte == 0x7f) return line;
+  }
+  return 0;
+}
+
+int bad_utf8_line(std::string_view text) {
+  int line = 1;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    if (lead < 0x80) {
+      line += lead == '\n' ? 1 : 0;
+      ++i;
+      continue;
+    }
+    const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    if (lead < 0xc2 || lead > 0xf4 || i + length > text.size()) return line;
+    std::uint32_t code = lead & (0xffu >> (length + 1));
+    for (std::size_t k = 1; k < length; ++k) {
+      const auto next = static_cast<unsigned char>(text[i + k]);
+      if ((next & 0xc0) != 0x80) return line;
+      code = code << 6 | (next & 0x3f);
+    }
+    // Overlong forms, surrogates and what lies behind Unicode.
+    constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (code < kLeast[length] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return line;
+    i += length;
   }
   return 0;
 }

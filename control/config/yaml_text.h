@@ -10,6 +10,8 @@ namespace millrace::control::config {
 
 /// First line that holds a byte YAML does not allow, 0 when there is none.
 int control_character_line(std::string_view text);
+/// First line that holds bytes that are not UTF-8 (RFC 3629), 0 when there is none.
+int bad_utf8_line(std::string_view text);
 /// The commonest way to write what is not YAML.
 bool is_indented_by_tab(std::string_view text, int line);
 

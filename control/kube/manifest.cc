@@ -9,6 +9,7 @@
 #include "control/kube/foreign_kinds.h"
 #include "control/kube/readers.h"
 #include "control/kube/yaml_reader.h"
+#include "control/names/syntax.h"
 
 namespace millrace::control::kube {
 namespace {
@@ -111,8 +112,9 @@ class Reader {
     const bool makes_pods = is_workload(kind);
     if (options_.skip_unrelated && (makes_pods || is_unrelated(kind))) {
       const Value* metadata = at.value.find("metadata");
+      const std::string name = metadata == nullptr ? "" : text_of(*metadata, "name");
       result_.skipped.push_back(fmt::format(
-          "{}:{}: {} {} skipped{}", file_, at.value.line, kind, metadata == nullptr ? "" : text_of(*metadata, "name"),
+          "{}:{}: {} {} skipped{}", file_, at.value.line, kind, names::is_dns_subdomain(name) ? name : shown(name),
           makes_pods ? ": Millrace starts no containers; make its pods with: " + pod_add_hint(at.value) : ""));
       return;
     }

@@ -21,7 +21,6 @@ void read_object(const Cursor& at, EndpointSlice& out);
 /// What no field of a Service can break alone.
 void check_service(const Cursor& spec, const Service& service);
 
-inline constexpr std::string_view kProtocolNames[] = {"TCP", "UDP", "SCTP"};
 inline constexpr std::string_view kServiceTypeNames[] = {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"};
 inline constexpr std::string_view kTrafficPolicyNames[] = {"Cluster", "Local"};
 inline constexpr std::string_view kIpFamilyPolicyNames[] = {"SingleStack", "PreferDualStack", "RequireDualStack"};

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "control/kube/metadata.h"
@@ -22,6 +23,8 @@ enum class Protocol : std::uint8_t { kTcp, kUdp, kSctp };
 enum class ServiceType : std::uint8_t { kClusterIp, kNodePort, kLoadBalancer, kExternalName };
 enum class TrafficPolicy : std::uint8_t { kCluster, kLocal };
 enum class IpFamilyPolicy : std::uint8_t { kSingleStack, kPreferDualStack, kRequireDualStack };
+
+inline constexpr std::string_view kProtocolNames[] = {"TCP", "UDP", "SCTP"};  // of Protocol
 
 inline constexpr std::uint32_t kDefaultAffinitySeconds = 10'800;
 inline constexpr std::uint32_t kMaxAffinitySeconds = 86'400;

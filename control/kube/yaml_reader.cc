@@ -155,6 +155,9 @@ net::Result<std::vector<Value>> read_yaml(const std::string& text, const std::st
   if (const int line = config::control_character_line(text); line != 0) {
     return net::invalid_argument(fmt::format("{}:{}: control character; allowed: text in UTF-8", file, line));
   }
+  if (const int line = config::bad_utf8_line(text); line != 0) {
+    return net::invalid_argument(fmt::format("{}:{}: not UTF-8; allowed: text in UTF-8", file, line));
+  }
   Builder builder;
   try {
     std::istringstream stream(text);

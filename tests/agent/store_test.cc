@@ -55,7 +55,7 @@ std::string contents(const std::string& path) {
 TEST(Store, gives_back_what_was_stored_after_a_restart) {
   const ScratchDirectory directory;
   const auto all_blocks = blocks();
-  const PodObject object{"default", "web-0", {{"app", "web"}, {"a.b/c", ""}}, {{"http", 80, "TCP"}, {"", 53, "UDP"}}};
+  const StoredObject object{{kube::Kind::kPod, "default", "web-0"}, "{\"kind\":\"Pod\"}", 1700000000123};
   Attachment stored;
   {
     auto store = open_store(directory.path());
@@ -63,7 +63,7 @@ TEST(Store, gives_back_what_was_stored_after_a_restart) {
     ASSERT_TRUE(begun.ok()) << begun.error().message;
     stored = *begun;
     ASSERT_TRUE(store->set_state(stored.id, AttachmentState::kActive).ok());
-    ASSERT_TRUE(store->set_pod_object(object).ok());
+    ASSERT_TRUE(store->change_objects({object}, {}).ok());
     ASSERT_TRUE(store->set_meta("key", "value").ok());
   }
   auto store = open_store(directory.path());
@@ -80,20 +80,21 @@ TEST(Store, gives_back_what_was_stored_after_a_restart) {
   EXPECT_EQ(a.created_unix_ms, stored.created_unix_ms);
   EXPECT_EQ(a.addresses, stored.addresses);
   EXPECT_EQ(a.routes, attachment("c1").routes);
-  EXPECT_EQ(store->pod_objects()->at({"default", "web-0"}), object);
+  EXPECT_EQ(*store->objects(), (std::vector{object}));
   EXPECT_EQ(store->meta("key")->value_or(""), "value");
   EXPECT_FALSE(store->meta("other")->has_value());
 }
 
-TEST(Store, replaces_and_deletes_pod_objects_with_all_that_hangs_on_them) {
+TEST(Store, puts_and_removes_objects_as_a_whole) {
   const ScratchDirectory directory;
   auto store = open_store(directory.path());
-  ASSERT_TRUE(store->set_pod_object({"ns", "p", {{"a", "1"}, {"b", "2"}}, {{"x", 1, "TCP"}}}).ok());
-  ASSERT_TRUE(store->set_pod_object({"ns", "p", {{"a", "3"}}, {}}).ok());
-  EXPECT_EQ(store->pod_objects()->at({"ns", "p"}), (PodObject{"ns", "p", {{"a", "3"}}, {}}));
-  ASSERT_TRUE(store->delete_pod_object("ns", "p").ok());
-  ASSERT_TRUE(store->delete_pod_object("ns", "p").ok()) << "deleting what is not there succeeds";
-  EXPECT_TRUE(store->pod_objects()->empty());
+  const auto object = [](const char* name, const char* json, std::uint64_t created) {
+    return StoredObject{{kube::Kind::kService, "ns", name}, json, created};
+  };
+  ASSERT_TRUE(store->change_objects({object("a", "1", 5), object("b", "2", 6)}, {}).ok());
+  ASSERT_TRUE(store->change_objects({object("b", "3", 9)}, {{kube::Kind::kService, "ns", "a"}}).ok());
+  EXPECT_EQ(*store->objects(), (std::vector{object("b", "3", 6)})) << "a change keeps the time of the making";
+  ASSERT_TRUE(store->change_objects({}, {{kube::Kind::kService, "ns", "a"}}).ok()) << "removing what is not there";
 }
 
 TEST(Store, refuses_a_second_attachment_of_one_key_or_one_interface) {
@@ -143,7 +144,7 @@ TEST(Store, leaves_a_file_it_cannot_read_as_it_is) {
        [](const std::string& path) {
          {
            auto database = Database::open(path);
-           ASSERT_TRUE(migrate(*database).ok());
+           ASSERT_TRUE(migrate(*database, schema_version()).ok());
          }
          std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
          file.seekp(4096);  // the second page: a table's root

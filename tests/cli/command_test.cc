@@ -48,13 +48,17 @@ class Command : public ::testing::Test {
 TEST_F(Command, MistakesInTheWordsAreStatusTwo) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> rows = {
       {{}, "A subcommand is required"},
-      {{"statsu"}, "no command \"statsu\"; there are: up down status pod port counters flows topology config version"},
+      {{"statsu"},
+       "no command \"statsu\"; there are: up down status pod port apply get delete counters flows topology config version"},
       {{"pod", "lsit"}, "no command \"lsit\"; there are: add del list exec"},
       {{"status", "-o", "xml"}, "xml not in {table,json}"},
       {{"status", "--label"}, "not expected: --label"},
       {{"pod", "add"}, "NAME is required"},
       {{"pod", "exec", "web"}, "COMMAND is required"},
       {{"pod", "del"}, "NAME is required"},
+      {{"apply"}, "--filename is required"},
+      {{"get"}, "KIND is required"},
+      {{"get", "svc", "-o", "name"}, "name not in {table,json,yaml,wide}"},
   };
   for (const auto& [words, text] : rows) {
     const auto [status, said] = status_of(words);
@@ -69,9 +73,10 @@ TEST_F(Command, ThatNeedsADaemonSaysHowToStartIt) {
   const std::string the_switch = "millrace: millraced is not running at " + directory_ +
                                  "/run/switch.sock; start it with: millrace --config " + config_ + " up\n";
   const std::vector<std::pair<std::vector<std::string>, std::string>> rows = {
-      {{"pod", "list"}, agent},       {{"pod", "exec", "web", "--", "true"}, agent},
-      {{"port", "list"}, the_switch}, {{"counters"}, the_switch},
-      {{"topology"}, the_switch},
+      {{"pod", "list"}, agent},          {{"pod", "exec", "web", "--", "true"}, agent},
+      {{"port", "list"}, the_switch},    {{"counters"}, the_switch},
+      {{"topology"}, the_switch},        {{"get", "svc"}, agent},
+      {{"delete", "svc", "web"}, agent},
   };
   for (auto [words, text] : rows) {
     words.insert(words.begin(), {"--config", config_});

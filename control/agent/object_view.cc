@@ -1,0 +1,86 @@
+#include "control/agent/object_view.h"
+
+#include <algorithm>
+#include <ctime>
+
+#include <fmt/chrono.h>
+
+#include "control/kube/manifest.h"
+
+namespace millrace::control::agent {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string rfc3339(std::uint64_t unix_ms) {
+  const auto seconds = static_cast<std::time_t>(unix_ms / 1000);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds));
+}
+
+/// A Pod's document when there is none: what an API server would demand.
+Json document_of(const kube::Object& object) {
+  const kube::Metadata& meta = kube::meta_of(object);
+  const kube::KindNames& kind = kube::names_of(kube::kind_of(object));
+  Json json = {{"apiVersion", kind.api_version}, {"kind", kind.name}, {"metadata", {{"name", meta.name}}}};
+  if (!meta.name_space.empty()) json["metadata"]["namespace"] = meta.name_space;
+  if (!meta.labels.empty()) json["metadata"]["labels"] = meta.labels;
+  if (std::holds_alternative<kube::Pod>(object)) json["spec"]["containers"] = Json::array({{{"name", "main"}}});
+  if (const auto* node = std::get_if<kube::Node>(&object)) {
+    Json cidrs = Json::array();
+    for (const net::Prefix& prefix : node->pod_cidrs) cidrs.push_back(prefix.to_string());
+    if (!cidrs.empty()) json["spec"] = {{"podCIDR", cidrs[0]}, {"podCIDRs", cidrs}};
+  }
+  return json;
+}
+
+void show_pod(const kube::Pod& pod, Json& json) {
+  constexpr std::string_view kPhases[] = {"Pending", "Running", "Succeeded", "Failed", "Unknown"};
+  if (!pod.meta.uid.empty()) json["metadata"]["uid"] = pod.meta.uid;
+  if (!pod.node_name.empty()) json["spec"]["nodeName"] = pod.node_name;
+  Json& status = json["status"];
+  status["phase"] = kPhases[static_cast<std::size_t>(pod.phase)];
+  status.erase("podIP");
+  status.erase("podIPs");
+  for (const net::IpAddress& address : pod.addresses) {
+    if (!status.contains("podIP")) status["podIP"] = address.to_string();
+    status["podIPs"].push_back({{"ip", address.to_string()}});
+  }
+}
+
+}  // namespace
+
+kube::Pod attached_pod(kube::Pod pod, const std::vector<const Attachment*>& attachments, const std::string& node_name) {
+  if (attachments.empty()) return pod;
+  pod.node_name = node_name;
+  if (pod.phase == kube::PodPhase::kPending || pod.phase == kube::PodPhase::kUnknown) {
+    pod.phase = kube::PodPhase::kRunning;
+  }
+  // The first attachment is the pod's own interface; more networks of one pod are no addresses of its Services.
+  const Attachment& first = **std::ranges::min_element(attachments, {}, &Attachment::id);
+  pod.addresses = first.addresses;
+  if (pod.meta.uid.empty()) pod.meta.uid = first.pod_uid;
+  return pod;
+}
+
+kube::Pod pod_of(const Attachment& attachment) {
+  kube::Pod pod;
+  pod.meta.name = attachment.pod_name;
+  pod.meta.name_space = attachment.pod_namespace;
+  return pod;
+}
+
+kube::Namespace namespace_of(const std::string& name) {
+  kube::Namespace made;
+  made.meta.name = name;
+  made.meta.labels.emplace(kube::kNamespaceNameLabel, name);
+  return made;
+}
+
+Json shown_json(const kube::Object& seen, Json stored, std::uint64_t created_unix_ms) {
+  Json json = stored.is_null() ? document_of(seen) : std::move(stored);
+  if (created_unix_ms != 0) json["metadata"]["creationTimestamp"] = rfc3339(created_unix_ms);
+  if (const auto* pod = std::get_if<kube::Pod>(&seen)) show_pod(*pod, json);
+  return json;
+}
+
+}  // namespace millrace::control::agent

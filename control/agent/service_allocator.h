@@ -1,0 +1,61 @@
+/// Cluster addresses and node ports: which are taken, and which a Service gets.
+///
+/// Shape:   a Service that asks for an address or a port gets it or an error; one that does not gets one from the upper
+///          part of the range: the lower band is left for those that ask, as Kubernetes does it (KEP-3070, KEP-3668).
+///          Where the search begins follows from the Service's name, so a Service that is deleted and made again has
+///          its old address unless somebody else took it. A node port belongs to one Service, whatever its protocols;
+///          that is Kubernetes' rule.
+/// Errors:  kInvalidArgument "spec.clusterIP: ...; allowed: ..." for what is outside of the range, kAlreadyExists
+/// naming
+///          the Service that has it, kResourceExhausted naming the range.
+/// Thread:  one.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/kube/object.h"
+#include "net/address.h"
+#include "net/result.h"
+
+namespace millrace::control::agent {
+
+struct ServiceRanges {
+  std::optional<net::Prefix> ipv4;
+  std::optional<net::Prefix> ipv6;
+  std::uint16_t first_node_port = 30000;
+  std::uint16_t last_node_port = 32767;
+
+  const std::optional<net::Prefix>& of(std::uint8_t family) const { return family == 4 ? ipv4 : ipv6; }
+};
+
+class ServiceAllocator {
+ public:
+  explicit ServiceAllocator(ServiceRanges ranges) : ranges_(std::move(ranges)) {}
+
+  /// What a Service that is stored has. It may lie outside of a range that was changed since.
+  void note(const kube::Service& service);
+
+  /// Fills in what `service` leaves open and `before`, its stored form, has; what cannot change must not.
+  net::Result<void> keep(kube::Service& service, const kube::Service* before) const;
+  /// Decides the families, and takes what the service asks for. Those of one request that ask come before any `fill`.
+  net::Result<void> claim(kube::Service& service);
+  /// Gives it the rest.
+  net::Result<void> fill(kube::Service& service);
+
+ private:
+  net::Result<void> decide_families(kube::Service& service) const;
+  net::Result<void> claim_address(const kube::Service& service, const net::IpAddress& address);
+  net::Result<void> claim_port(const kube::Service& service, const std::string& field, std::uint16_t port);
+  net::Result<net::IpAddress> free_address(const kube::Service& service, std::uint8_t family) const;
+  net::Result<std::uint16_t> free_port(const kube::Service& service) const;
+
+  ServiceRanges ranges_;
+  std::map<net::IpAddress, std::string> addresses_;  // -> "namespace/name"
+  std::map<std::uint16_t, std::string> ports_;
+};
+
+}  // namespace millrace::control::agent

@@ -1,0 +1,104 @@
+"""Kubernetes objects on a machine without Kubernetes: apply, get and delete, as a person does it."""
+
+import json
+import pathlib
+
+import pytest
+
+MANIFESTS = pathlib.Path(__file__).parents[1] / "kube" / "manifests"
+
+
+def get(node, *words):
+    return json.loads(node.instance.cli("get", *words, "-o", "json").stdout)
+
+
+def apply(node, text, *options, **run_options):
+    return node.instance.cli("apply", "-f", "-", *options, input=text, **run_options)
+
+
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata: {name: %s}
+spec:
+  type: NodePort
+  selector: {app: web}
+  ports: [{port: 80, targetPort: http}]
+"""
+
+
+def test_a_tutorials_manifest_goes_in_comes_out_and_goes_away(node):
+    file = MANIFESTS / "guestbook-frontend.yaml"
+    cli = node.instance.cli
+    wanted = ["namespace/guestbook", "service/frontend", "pod/frontend-0"]
+    assert cli("apply", "-f", file, "--dry-run").stdout.splitlines() == [f"{one} created (dry run)" for one in wanted]
+    assert cli("get", "svc", "-n", "guestbook").stderr == "No resources found in guestbook namespace.\n"
+    assert cli("apply", "-f", file).stdout.splitlines() == [f"{one} created" for one in wanted]
+    assert cli("apply", "-f", file).stdout.splitlines() == [f"{one} unchanged" for one in wanted]
+    service = get(node, "svc", "frontend", "-n", "guestbook")
+    assert service["spec"]["ports"] == [{"nodePort": 30500, "port": 80, "protocol": "TCP", "targetPort": 80}]
+    assert service["spec"]["clusterIP"].startswith("10.")
+    shown = cli("get", "svc", "frontend", "-n", "guestbook", "-o", "yaml").stdout
+    assert apply(node, shown).stdout == "service/frontend unchanged\n"
+    assert cli("delete", "-f", file).stdout.splitlines() == [f"{one} deleted" for one in wanted]
+    assert "guestbook" not in cli("get", "ns").stdout
+
+
+def test_a_mistake_is_told_with_its_line_and_changes_nothing(node):
+    bad = SERVICE % "good" + "---" + SERVICE.replace("80", "70000") % "bad"
+    done = apply(node, bad, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "millrace: stdin:15: spec.ports[0].port: 70000; allowed: 1..65535\n"
+    assert get(node, "svc")["items"] == []
+
+
+def test_a_conflict_names_the_service_that_has_the_address(node):
+    apply(node, SERVICE % "first")
+    address = get(node, "svc", "first")["spec"]["clusterIP"]
+    second = (SERVICE % "second").replace("type: NodePort", f"clusterIP: {address}")
+    done = apply(node, second, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (f"millrace: millrace-agent: service/default/second: spec.clusterIP: {address} is in use by "
+                           "service default/first\n")
+    assert node.instance.cli("delete", "svc", "first").stdout == "service/first deleted\n"
+    done = node.instance.cli("delete", "svc", "first", check=False)
+    assert (done.returncode, done.stderr) == (1, "millrace: millrace-agent: service/default/first: is not there\n")
+
+
+def test_a_pod_of_pod_add_is_a_pod(node):
+    pod = node.add_pod("web", "--label", "app=web", "--port", "http:8080")
+    shown = get(node, "po", "web")
+    assert shown["metadata"]["labels"] == {"app": "web"}
+    assert shown["status"]["podIP"] == pod.ipv4 and shown["status"]["phase"] == "Running"
+    assert pod.ipv4 in node.instance.cli("get", "pods", "-A", "-o", "wide").stdout
+    refused = node.instance.cli("delete", "pod", "web", check=False)
+    assert refused.returncode == 1 and "millrace pod del web --namespace default" in refused.stderr
+    node.delete_pod("web")
+    assert node.instance.cli("get", "po", "web", check=False).returncode == 1
+
+
+def test_a_pods_manifest_may_come_before_the_pod(node):
+    manifest = (MANIFESTS / "nginx-pod-and-service.yaml").read_text()
+    apply(node, manifest)
+    assert get(node, "po", "nginx")["status"]["phase"] == "Pending"
+    pod = node.add_pod("nginx")
+    shown = get(node, "po", "nginx")
+    assert shown["status"]["podIP"] == pod.ipv4
+    assert shown["metadata"]["labels"] == {"app.kubernetes.io/name": "proxy"}
+    node.delete_pod("nginx")
+    node.instance.cli("delete", "svc", "nginx-service")
+
+
+def test_objects_survive_the_agent(node):
+    apply(node, SERVICE % "lasting")
+    before = get(node, "svc", "lasting")
+    node.instance.kill("millrace-agent")
+    node.instance.up()
+    assert get(node, "svc", "lasting") == before
+    node.instance.cli("delete", "svc", "lasting")
+
+
+@pytest.mark.parametrize("words", [["get", "deployments"], ["delete", "svc"], ["delete", "-f", "/nowhere.yaml"]])
+def test_words_that_mean_nothing_are_refused(node, words):
+    done = node.instance.cli(*words, check=False)
+    assert done.returncode in (1, 2) and done.stderr.startswith("millrace: ")

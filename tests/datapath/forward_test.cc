@@ -55,9 +55,9 @@ class Forward : public testing::Test {
   Drop forward(net::Packet& packet, const Snapshot& snapshot) {
     FlowCounters counters;
     FlowState flows({.limit = 1024}, counters);
-    RateLimiter limiter{1, 1};
+    RateLimiter limiter{1, 1}, dhcp{1, 1};
     Outbox outbox(0, world_.pool(), world_.rings(), world_.counters(0));
-    Turn turn{snapshot, world_.now_ns, 0, world_.pool(), limiter, world_.counters(0), outbox, flows};
+    Turn turn{snapshot, world_.now_ns, 0, world_.pool(), limiter, dhcp, world_.counters(0), outbox, flows};
     Tracked tracked;
     net::Packet* const pointer = &packet;
     track(turn, {&pointer, 1}, HandoffStage::kArrived, {&tracked, 1});

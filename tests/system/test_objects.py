@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import socket
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_a_mistake_is_told_with_its_line_and_changes_nothing(node):
     bad = SERVICE % "good" + "---" + SERVICE.replace("80", "70000") % "bad"
     done = apply(node, bad, check=False)
     assert done.returncode == 1
-    assert done.stderr == "millrace: stdin:15: spec.ports[0].port: 70000; allowed: 1..65535\n"
+    assert done.stderr == "millrace: stdin:16: spec.ports[0].port: 70000; allowed: 1..65535\n"
     assert get(node, "svc")["items"] == []
 
 
@@ -87,6 +88,31 @@ def test_a_pods_manifest_may_come_before_the_pod(node):
     assert shown["metadata"]["labels"] == {"app.kubernetes.io/name": "proxy"}
     node.delete_pod("nginx")
     node.instance.cli("delete", "svc", "nginx-service")
+
+
+def test_a_service_leads_to_its_pod(node):
+    """Named target port, selector by label, an address that apply has given: what a tutorial shows first."""
+    web = node.add_pod("web", "--label", "app=web", "--port", "http:8080")
+    client = node.add_pod("client")
+    apply(node, SERVICE % "web")
+    address = get(node, "svc", "web")["spec"]["clusterIP"]
+    with web.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
+        server.bind((web.ipv4, 8080))
+        server.listen()
+        with client.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
+            connection.settimeout(5)
+            connection.connect((address, 80))
+            with server.accept()[0] as accepted:
+                assert accepted.getpeername()[0] == client.ipv4, "a pod's own address is what the backend sees"
+                accepted.sendall(b"hello")
+                assert connection.recv(5) == b"hello"
+        node.instance.cli("delete", "svc", "web")
+        with client.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
+            connection.settimeout(2)
+            with pytest.raises(OSError):
+                connection.connect((address, 80))
+    for name in ("web", "client"):
+        node.delete_pod(name)
 
 
 def test_objects_survive_the_agent(node):

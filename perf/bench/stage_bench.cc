@@ -66,12 +66,11 @@ BENCHMARK_CAPTURE(answer, ipv4, Family::kIpv4);
 BENCHMARK_CAPTURE(answer, ipv6, Family::kIpv6);
 
 void route(benchmark::State& state, Family family) {
-  run(state, shape(family, 64, static_cast<unsigned>(state.range(0))),
-      [](World& world, net::Packet& packet) {
-        const datapath::RouteTable& routes = world.snapshot().routes;
-        benchmark::DoNotOptimize(packet.headers.l3 == net::L3::kIpv4 ? routes.lookup(net::ipv4(packet).destination)
-                                                                     : routes.lookup(net::ipv6(packet).destination));
-      });
+  run(state, shape(family, 64, static_cast<unsigned>(state.range(0))), [](World& world, net::Packet& packet) {
+    const datapath::RouteTable& routes = world.snapshot().routes;
+    benchmark::DoNotOptimize(packet.headers.l3 == net::L3::kIpv4 ? routes.lookup(net::ipv4(packet).destination)
+                                                                 : routes.lookup(net::ipv6(packet).destination));
+  });
 }
 BENCHMARK_CAPTURE(route, ipv4, Family::kIpv4)->ArgName("endpoints")->Arg(250)->Arg(4096);
 BENCHMARK_CAPTURE(route, ipv6, Family::kIpv6)->ArgName("endpoints")->Arg(250)->Arg(4096);

@@ -55,7 +55,7 @@ TEST(MessageJson, HasEveryFieldOfTheProtoWithNumbersAsNumbers) {
   const auto json = to_json(port);
   EXPECT_EQ(json["spec"].dump(),
             R"({"name":"p","kind":"pod","interface":"","mac":"02:00:00:00:00:07","addresses":["10.0.0.1","fd00::1"],)"
-            R"("prefixes":[],"mtu":0,"description":"","masquerade":false})");
+            R"("prefixes":[],"mtu":0,"description":"","masquerade":false,"dhcp":false})");
   EXPECT_EQ(json["totals"]["rx_packets"].dump(), "18446744073709551615");
   EXPECT_EQ(json["totals"]["tx_packets"].dump(), "0");
   EXPECT_EQ(json["totals"]["drops"].dump(), R"({"arp_bad":1,"no_route":2})");

@@ -92,7 +92,8 @@ std::unique_ptr<datapath::Snapshot> TestSwitch::build(std::uint64_t generation) 
   spec.nat = nat;
   spec.nat.ports = shape_.masquerade_ports;
   std::vector<std::shared_ptr<const millrace::nat::Service>> built_services;
-  for (const millrace::nat::ServiceSpec& service : services) built_services.push_back(millrace::nat::build_service(service).value());
+  for (const millrace::nat::ServiceSpec& service : services)
+    built_services.push_back(millrace::nat::build_service(service).value());
   spec.services = millrace::nat::ServiceTable::build(built_services).value();
   auto built = datapath::build_snapshot(spec, publisher_.current());
   EXPECT_TRUE(built.ok()) << built.error().message;

@@ -39,7 +39,7 @@ struct SwitchShape {
   unsigned workers = 1;
   std::size_t port_limit = 16;
   std::size_t packets = 2048;
-  std::size_t ring_size = 1024;  // of each port, both directions
+  std::size_t ring_size = 1024;                            // of each port, both directions
   datapath::FlowSettings flows{.limit = 1024, .seed = 1};  // .ports are each worker's block of masquerade_ports
   nat::PortRange masquerade_ports = kMasqueradePorts;
 };

@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "control/agent/agent_service.h"
 #include "control/agent/host_forwarding.h"
 #include "control/agent/host_port.h"
@@ -127,7 +129,11 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
 
   std::vector<api::PortSpec> ports = {host_port(config, *blocks, *host_mac)};
   for (const Attachment& attachment : *kept) { ports.push_back(pod_port(attachment, node->masquerades())); }
-  if (node->uplink) ports.push_back(uplink_port(config, *node->uplink));
+  if (node->uplink) {
+    // The kernel would tell itself, not the pod, that a masqueraded packet is too large for the uplink: the switch does.
+    ports.front().set_mtu(std::min(config.mtu, node->uplink->mtu));
+    ports.push_back(uplink_port(config, *node->uplink));
+  }
   parts->the_switch =
       std::make_unique<SwitchClient>(config.switch_socket(), gateway(config, *blocks), std::move(ports));
   parts->the_switch->set_nat(nat_of(config, *node, *blocks));

@@ -67,7 +67,7 @@ class Netlink {
   /// Success when it is there already.
   net::Result<void> add_address(int index, const net::IpAddress& address);
   net::Result<void> remove_address(int index, const net::IpAddress& address);
-  /// Without IPv6 link-local ones.
+  /// Of one link, or with 0 of all; without IPv6 link-local ones.
   net::Result<std::vector<net::IpAddress>> addresses(int index);
 
   /// Adds the route, or puts it in the place of the one with the same destination and priority.

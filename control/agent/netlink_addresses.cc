@@ -106,7 +106,7 @@ net::Result<std::vector<net::IpAddress>> Netlink::addresses(int index) {
   std::vector<net::IpAddress> found;
   for (nl_object* object = nl_cache_get_first(all); object != nullptr; object = nl_cache_get_next(object)) {
     auto* address = reinterpret_cast<rtnl_addr*>(object);
-    if (rtnl_addr_get_ifindex(address) != index) continue;
+    if (index != 0 && rtnl_addr_get_ifindex(address) != index) continue;
     const auto prefix = from_nl(rtnl_addr_get_local(address), rtnl_addr_get_family(address) == AF_INET ? 4 : 6);
     if (!prefix || (!prefix->address.is_v4() && prefix->address.v6().is_link_local())) continue;
     found.push_back(prefix->address);

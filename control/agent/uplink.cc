@@ -29,6 +29,17 @@ const net::IpAddress* first_of(const std::vector<net::IpAddress>& addresses, std
   return found == addresses.end() ? nullptr : &*found;
 }
 
+net::Result<std::vector<net::IpAddress>> local_addresses(Netlink& netlink) {
+  auto all = netlink.addresses(0);
+  if (!all) return all.error();
+  std::erase_if(*all, [](const net::IpAddress& it) { return it.is_v4() ? it.v4().is_loopback() : it.v6().is_loopback(); });
+  if (all->size() > kLocalAddressLimit) {
+    spdlog::warn("uplink: this node has {} addresses; pods reach the first {} of them", all->size(), kLocalAddressLimit);
+    all->resize(kLocalAddressLimit);
+  }
+  return all;
+}
+
 }  // namespace
 
 net::Result<NodeNetwork> find_node_network(const config::Config& config) {
@@ -51,6 +62,9 @@ net::Result<NodeNetwork> find_node_network(const config::Config& config) {
   auto link = netlink->link(name);
   if (!link) { return net::Error{link.error().code, "uplink: " + link.error().message}; }
   node.uplink = Uplink{.interface = name, .mac = link->mac, .mtu = link->mtu};
+  auto local = local_addresses(*netlink);
+  if (!local) return local.error();
+  node.local = std::move(*local);
   if (!node.addresses.empty()) return node;
   auto addresses = netlink->addresses(link->index);
   if (!addresses) return addresses.error();
@@ -87,7 +101,13 @@ api::Nat nat_of(const config::Config& config, const NodeNetwork& node, const std
     const auto& services = family == 4 ? config.services.ipv4 : config.services.ipv6;
     if (services) add_prefix(*services, *nat.add_service_prefixes());
   }
-  for (const net::Prefix& prefix : config.nat.excluded) add_prefix(prefix, *nat.add_not_masqueraded());
+  std::vector<net::Prefix> excluded = config.nat.excluded;
+  for (const std::vector<net::IpAddress>* addresses : {&node.addresses, &node.local}) {
+    for (const net::IpAddress& address : *addresses) excluded.push_back(net::Prefix::of(address, address.is_v4() ? 32 : 128));
+  }
+  for (auto it = excluded.begin(); it != excluded.end(); ++it) {
+    if (std::find(excluded.begin(), it, *it) == it) add_prefix(*it, *nat.add_not_masqueraded());
+  }
   return nat;
 }
 

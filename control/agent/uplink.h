@@ -2,7 +2,9 @@
 ///
 /// Shape:   key `uplink` names it, or `auto` takes that of the default route (IPv4's, else IPv6's) as it is at this
 ///          moment. Addresses are key `nodeAddresses`, else the uplink's own without link-local ones, in the kernel's
-///          order, so that the primary one of a family is its first.
+///          order, so that the primary one of a family is its first. What pods send to an address of the node on any
+///          interface is not masqueraded: the kernel would answer a packet that comes from its own address to itself.
+///          The addresses are those of this moment.
 /// Errors:  kNotFound when the interface that is named is not there. `auto` without a default route is no error.
 /// Thread:  any.
 #pragma once
@@ -20,6 +22,9 @@
 
 namespace millrace::control::agent {
 
+/// Addresses of the node's interfaces that are told to the switch; the rest of api::Nat.not_masqueraded is the config's.
+inline constexpr std::size_t kLocalAddressLimit = 200;
+
 /// Name of the uplink's port in the switch.
 inline constexpr const char* kUplinkPort = "uplink";
 
@@ -32,6 +37,7 @@ struct Uplink {
 struct NodeNetwork {
   std::optional<Uplink> uplink;
   std::vector<net::IpAddress> addresses;  // where node ports are; the first of a family is masqueraded with
+  std::vector<net::IpAddress> local;      // on all interfaces, without loopback ones; at most kLocalAddressLimit
 
   /// Pods leave with the node's address: only with an uplink, since answers to it come back that way.
   bool masquerades() const { return uplink.has_value(); }

@@ -25,7 +25,7 @@ inline constexpr std::size_t kFileLimitBytes = 1 << 20;  // a longer file is ref
 inline constexpr std::size_t kErrorLimit = 20;           // errors of one file that are told
 // The switch takes 64 and 1024 (api::Nat); a few of them are the agent's own.
 inline constexpr std::size_t kNodeAddressLimit = 60;
-inline constexpr std::size_t kExcludedLimit = 1000;
+inline constexpr std::size_t kExcludedLimit = 800;
 
 enum class Poll { kAdaptive, kAlways };
 enum class NatInbound { kEstablished, kMapped };

@@ -60,6 +60,7 @@ TEST_F(NodeNetworkTest, finds_the_uplink_and_its_addresses) {
   auto named = find_node_network(parsed("uplink: up0\nnodeAddresses: [198.51.100.1]"));
   EXPECT_EQ(named->addresses, std::vector{ip("198.51.100.1")});
   EXPECT_FALSE(find_node_network(parsed(""))->uplink);
+  EXPECT_EQ(named->local, (std::vector{ip("192.0.2.7"), ip("2001:db8::7")})) << "of all interfaces, without loopback";
   auto wrong = find_node_network(parsed("uplink: nosuch0"));
   ASSERT_FALSE(wrong.ok());
   EXPECT_EQ(wrong.error().code, net::ErrorCode::kNotFound);
@@ -77,10 +78,12 @@ TEST_F(NodeNetworkTest, tells_the_switch_what_to_masquerade) {
   const std::vector<std::string> nodes(nat.node_addresses().begin(), nat.node_addresses().end());
   EXPECT_EQ(nodes, (std::vector{to_bytes(ip("192.0.2.7")), to_bytes(ip("2001:db8::7")), to_bytes(ip("10.244.0.1")),
                                 to_bytes(ip("fd00:10:244::1"))}));
-  ASSERT_EQ(nat.not_masqueraded_size(), 3);
+  ASSERT_EQ(nat.not_masqueraded_size(), 5);
   EXPECT_EQ(nat.not_masqueraded(0).length(), 16u);
   EXPECT_EQ(nat.not_masqueraded(1).length(), 0u) << "IPv6 leaves as it is";
   EXPECT_EQ(nat.not_masqueraded(2).length(), 12u);
+  EXPECT_EQ(nat.not_masqueraded(3).address(), to_bytes(ip("192.0.2.7"))) << "a pod may reach the node itself";
+  EXPECT_EQ(nat.not_masqueraded(4).address(), to_bytes(ip("2001:db8::7")));
   ASSERT_EQ(nat.service_prefixes_size(), 1);
   EXPECT_EQ(nat.service_prefixes(0).length(), 12u);
   const api::PortSpec port = uplink_port(config, *node->uplink);

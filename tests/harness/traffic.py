@@ -4,9 +4,14 @@ A place is whatever has `command(*argv)`: a pod, a node's namespace, the world b
 """
 
 import dataclasses
+import hashlib
 import json
+import os
 import re
+import socket
 import statistics
+import threading
+import time
 
 from .process import Background, CommandError, run
 
@@ -75,3 +80,46 @@ def udp(source, target, address, seconds=2, payload=1400, rate="0", options=(), 
     received = total["packets"] - total["lost_packets"]
     return Throughput(total["bits_per_second"] / 1e9, received / total["seconds"], total["lost_packets"],
                       total["packets"], 0)
+
+
+def transfer(source, target, address, size_bytes, port=5202):
+    """One TCP connection that carries `size_bytes`; (seconds, sent SHA-256, received SHA-256)."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    received = hashlib.sha256()
+    with target.socket(family, socket.SOCK_STREAM) as listener, source.socket(family, socket.SOCK_STREAM) as sender:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(1)
+        for made in (listener, sender):
+            made.settimeout(10)
+
+        def receive():
+            connection, _ = listener.accept()
+            connection.settimeout(10)
+            buffer = memoryview(bytearray(1 << 20))
+            with connection:
+                while count := connection.recv_into(buffer):
+                    received.update(buffer[:count])
+
+        receiver = threading.Thread(target=receive)
+        receiver.start()
+        start = time.monotonic()
+        try:
+            sender.connect((address, port))
+            sent = _send_random(sender, size_bytes)
+            sender.shutdown(socket.SHUT_WR)
+        finally:
+            receiver.join()
+    return time.monotonic() - start, sent, received.hexdigest()
+
+
+def _send_random(sender, size_bytes):
+    """Bytes that repeat after more than any window, each time shifted; their SHA-256."""
+    block = os.urandom((8 << 20) + 4099)
+    hashed, left = hashlib.sha256(), size_bytes
+    while left > 0:
+        piece = memoryview(block)[:left]
+        hashed.update(piece)
+        sender.sendall(piece)
+        left -= len(piece)
+    return hashed.hexdigest()

@@ -1,0 +1,198 @@
+"""Services of Kubernetes: manifests as tutorials have them, real servers behind them, and pods, the node and the world
+as clients. What a server sees of its client is what the service did to the address."""
+
+import contextlib
+import json
+import time
+
+import pytest
+
+from harness import node as nodes
+from harness.witness import Witness, answer_of, ask, connected
+
+NODE = {4: nodes.NODE_IPV4, 6: nodes.NODE_IPV6}
+WORLD = {4: nodes.WORLD_IPV4, 6: nodes.WORLD_IPV6}
+EXTERNAL_IP = "198.51.100.10"
+FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["IPv4", "IPv6"])
+PROTOCOLS = pytest.mark.parametrize("protocol", ["tcp", "udp"])
+
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata:
+  name: %(name)s
+spec:
+  type: %(type)s
+  ipFamilyPolicy: PreferDualStack
+  selector:
+    app: %(app)s
+  %(more)s
+  ports:
+  - {name: tcp, port: 80, targetPort: http, protocol: TCP%(node_port)s}
+  - {name: udp, port: 80, targetPort: http-udp, protocol: UDP%(node_port)s}
+"""
+
+
+@pytest.fixture(scope="module")
+def node(make_node):
+    """The world knows the node alone, and that services are behind it."""
+    made = make_node("svc", uplink="auto")
+    for pool, services, gateway in (("10.244.0.0/16", "10.96.0.0/12", NODE[4]),
+                                    ("fd00:10:244::/112", "fd00:10:96::/112", NODE[6])):
+        made.world.ip("route", "del", pool)
+        made.world.ip("route", "add", services, "via", gateway)
+    made.world.ip("route", "add", f"{EXTERNAL_IP}/32", "via", NODE[4])
+    return made
+
+
+@contextlib.contextmanager
+def service(node, name, kind="ClusterIP", app="web", more="", node_port=0):
+    """A Service while the context is open; its addresses by family."""
+    node.instance.cli("apply", "-f", "-", input=SERVICE % {
+        "name": name, "type": kind, "app": app, "more": more, "node_port": f", nodePort: {node_port}" if node_port else ""})
+    try:
+        shown = json.loads(node.instance.cli("get", "svc", name, "-o", "json").stdout)
+        yield {6 if ":" in address else 4: address for address in shown["spec"]["clusterIPs"]}
+    finally:
+        node.instance.cli("delete", "svc", name)
+
+
+def add_backend(node, name, app="web"):
+    return node.add_pod(name, "--label", f"app={app}", "--port", "http:8080/tcp", "--port", "http-udp:8080/udp")
+
+
+@pytest.fixture(scope="module")
+def backends(node):
+    """Two pods `app: web`, each with a server that tells its own name."""
+    made = [add_backend(node, name) for name in ("web-0", "web-1")]
+    with Witness(made[0], made[0].addresses, 8080, "web-0"), Witness(made[1], made[1].addresses, 8080, "web-1"):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def places(node, backends):
+    client = node.add_pod("client")
+    return {"pod": client, "node": node.netns, "world": node.world, "backend": backends[0]}
+
+
+def own_address(node, place, family):
+    """The address that a place's packets have before any translation."""
+    if place is node.world:
+        return WORLD[family]
+    return next(address for address in place.addresses if (":" in address) == (family == 6))
+
+
+def node_addresses(family):
+    return {NODE[family], "10.244.0.1" if family == 4 else "fd00:10:244::1"}
+
+
+def ask_until_both(place, address, port, protocol):
+    """Answers until each of two servers has been heard, 64 at most: the chance of none by one of them is 2^-63."""
+    answers = []
+    while len({answer.name for answer in answers}) < 2 and len(answers) < 64:
+        answers.append(ask(place, address, port, protocol))
+    assert {answer.name for answer in answers} == {"web-0", "web-1"}
+    return answers
+
+
+# KUBERNETES.md section 3: who asks, what for, under which policy, and whether the server sees the node in his place.
+LOCAL = "externalTrafficPolicy: Local"
+ROWS = [
+    ("pod", "ClusterIP", "", False),
+    ("node", "ClusterIP", "", True),
+    ("world", "ClusterIP", "", True),
+    ("pod", "NodePort", "", True),
+    ("world", "NodePort", "", True),
+    ("world", "NodePort", LOCAL, False),
+    ("pod", "NodePort", LOCAL, False),
+    ("pod", "externalIP", "", True),
+    ("world", "externalIP", "", True),
+    ("world", "externalIP", LOCAL, False),
+    ("pod", "externalIP", LOCAL, False),
+]
+
+
+@FAMILIES
+@PROTOCOLS
+@pytest.mark.parametrize("place, way, policy, is_masqueraded", ROWS,
+                         ids=[f"{row[0]} to {row[1]}{' Local' if row[2] else ''}" for row in ROWS])
+def test_what_the_server_sees(node, places, place, way, policy, is_masqueraded, protocol, family):
+    if way == "externalIP" and family == 6:
+        pytest.skip("the external address of these tests is IPv4")
+    source = places[place]
+    more = policy + (f"\n  externalIPs: [{EXTERNAL_IP}]" if way == "externalIP" else "")
+    kind = "ClusterIP" if way == "ClusterIP" else "NodePort"
+    with service(node, "web", kind, more=more, node_port=30500 if kind == "NodePort" else 0) as cluster_ips:
+        address, port = {"ClusterIP": (cluster_ips[family], 80), "NodePort": (NODE[family], 30500),
+                         "externalIP": (EXTERNAL_IP, 80)}[way]
+        for answer in ask_until_both(source, address, port, protocol):
+            if is_masqueraded:
+                assert answer.peer in node_addresses(family)
+            else:
+                assert answer.peer == own_address(node, source, family)
+
+
+@FAMILIES
+@PROTOCOLS
+def test_a_pod_that_is_its_own_backend(node, family, protocol):
+    pod = add_backend(node, "alone", app="alone")
+    with Witness(pod, pod.addresses, 8080, "alone"), service(node, "alone", app="alone") as cluster_ips:
+        answer = ask(pod, cluster_ips[family], 80, protocol)
+        assert answer.name == "alone" and answer.peer in node_addresses(family)
+    node.delete_pod("alone")
+
+
+@FAMILIES
+@PROTOCOLS
+@pytest.mark.parametrize("place", ["pod", "node", "world"])
+def test_a_service_without_endpoints_refuses_at_once(node, places, place, protocol, family):
+    with service(node, "empty", "NodePort", app="nobody", node_port=30501) as cluster_ips:
+        ways = [(cluster_ips[family], 80)] + ([(NODE[family], 30501)] if place != "node" else [])
+        for address, port in ways:
+            start = time.monotonic()
+            with pytest.raises(ConnectionRefusedError):
+                ask(places[place], address, port, protocol)
+            assert time.monotonic() - start < 1
+
+
+@PROTOCOLS
+def test_a_port_that_the_service_does_not_have_is_refused(node, places, protocol):
+    with service(node, "web") as cluster_ips, pytest.raises(ConnectionRefusedError):
+        ask(places["pod"], cluster_ips[4], 81, protocol)
+
+
+def test_session_affinity_keeps_a_client_at_its_backend(node, places):
+    with service(node, "sticky", "NodePort", more="sessionAffinity: ClientIP", node_port=30502) as cluster_ips:
+        for place, address, port in ((places["pod"], cluster_ips[4], 80), (places["pod"], cluster_ips[6], 80),
+                                     (places["world"], NODE[4], 30502)):
+            assert len({ask(place, address, port).name for _ in range(32)}) == 1
+
+
+def test_a_udp_client_moves_on_when_its_backend_goes(node, places):
+    """When a UDP endpoint goes, its flows go; the next packet of the same socket finds another."""
+    made = {name: add_backend(node, name, app="moving") for name in ("moving-0", "moving-1")}
+    with contextlib.ExitStack() as stack:
+        cluster_ips = stack.enter_context(service(node, "moving", app="moving"))
+        servers = {name: Witness(pod, pod.addresses, 8080, name) for name, pod in made.items()}
+        for server in servers.values():
+            stack.enter_context(server)
+        with connected(places["pod"], cluster_ips[4], 80, "udp") as client:
+            first = answer_of(client, "udp").name
+            assert {answer_of(client, "udp").name for _ in range(16)} == {first}
+            node.delete_pod(first)
+            assert answer_of(client, "udp").name == next(name for name in made if name != first)
+    for name in made:
+        if name in node.pods:
+            node.delete_pod(name)
+
+
+def test_flows_name_the_service(node, places):
+    with service(node, "named") as cluster_ips, connected(places["pod"], cluster_ips[4], 80, "tcp") as made:
+        port = made.getsockname()[1]
+        server = answer_of(made, "tcp").name
+        flow = next(flow for flow in node.instance.query("flows", "--pod", "default/client")["flows"]
+                    if flow["original"]["source_port"] == port)
+    assert "named" in flow["service"]
+    assert flow["original"]["destination"] == cluster_ips[4] and flow["original"]["destination_port"] == 80
+    assert flow["translated"]["destination"] == node.pods[server].ipv4
+    assert flow["translated"]["destination_port"] == 8080

@@ -52,14 +52,19 @@ inline std::vector<const T*> all(const Objects& objects) {
   return found;
 }
 
-/// "Merge the slices of a Service by port name and address type"; without slices Endpoints, without those labels.
+/// "Merge the slices of a Service by port name and address type"; a family without slices has the
+/// Endpoints, without those labels.
 inline std::map<Place, Facts> facts_of(const Objects& objects, const kube::Service& service,
                                        const kube::ServicePort& port) {
   std::map<Place, Facts> facts;
-  bool has_slices = false, has_endpoints = false;
+  bool has_endpoints = false;
+  std::set<kube::AddressType> sliced;
+  const auto is_sliced = [&](const net::IpAddress& address) {
+    return sliced.contains(address.is_v4() ? kube::AddressType::kIpv4 : kube::AddressType::kIpv6);
+  };
   for (const auto* slice : all<kube::EndpointSlice>(objects)) {
     if (slice->service_name() != service.meta.name) continue;
-    has_slices = true;
+    sliced.insert(slice->address_type);
     for (const auto& named : slice->ports) {
       if (named.name != port.name || named.protocol != port.protocol || named.port == 0) continue;
       for (const auto& endpoint : slice->endpoints) {
@@ -73,7 +78,6 @@ inline std::map<Place, Facts> facts_of(const Objects& objects, const kube::Servi
       }
     }
   }
-  if (has_slices) return facts;
   for (const auto* endpoints : all<kube::Endpoints>(objects)) {
     if (endpoints->meta.name != service.meta.name) continue;
     has_endpoints = true;
@@ -81,12 +85,13 @@ inline std::map<Place, Facts> facts_of(const Objects& objects, const kube::Servi
       for (const auto& named : subset.ports) {
         if (named.name != port.name || named.protocol != port.protocol) continue;
         for (const auto& each : subset.addresses) {
+          if (is_sliced(each.ip)) continue;
           Facts& fact = facts[{each.ip, named.port}];
           fact.ready = fact.serving = true;
           if (each.node_name == kNode.name) fact.here = true;
         }
         for (const auto& each : subset.not_ready_addresses) {
-          if (each.node_name == kNode.name) facts[{each.ip, named.port}].here = true;
+          if (each.node_name == kNode.name && !is_sliced(each.ip)) facts[{each.ip, named.port}].here = true;
         }
       }
     }
@@ -103,6 +108,7 @@ inline std::map<Place, Facts> facts_of(const Objects& objects, const kube::Servi
     }
     if (!matches || target == 0 || pod->phase != kube::PodPhase::kRunning) continue;
     for (const auto& address : pod->addresses) {
+      if (is_sliced(address)) continue;
       Facts& fact = facts[{address, target}];
       fact.serving = pod->ready != std::optional(false);
       fact.terminating = pod->meta.deleting;

@@ -99,7 +99,7 @@ void Compiler::compile_one(const kube::ObjectKey& key, Changes& changes) {
     EndpointSources sources;
     for (const auto& [name, slice] : entry.slices) sources.slices.push_back(slice);
     sources.endpoints = entry.endpoints;
-    if (sources.slices.empty() && !sources.endpoints) sources.pods = pods_.selected_by(*entry.service);
+    if (!sources.endpoints) sources.pods = pods_.selected_by(*entry.service);
     compiled = compile(*entry.service, sources, node_);
     std::set<std::string> own;
     for (const net::IpAddress& address : entry.service->cluster_ips) own.insert(to_bytes(address));

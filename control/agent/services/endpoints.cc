@@ -10,9 +10,13 @@ bool is_port(const kube::EndpointPort& named, const kube::ServicePort& port) {
   return named.name == port.name && named.protocol == port.protocol && named.port != 0;
 }
 
+bool is_of_family(const kube::EndpointSlice& slice, std::uint8_t family) {
+  return slice.address_type == (family == 4 ? kube::AddressType::kIpv4 : kube::AddressType::kIpv6);
+}
+
 void add_from_slice(const kube::EndpointSlice& slice, const kube::ServicePort& port, std::uint8_t family,
                     const Node& node, std::vector<Endpoint>& found) {
-  if (slice.address_type != (family == 4 ? kube::AddressType::kIpv4 : kube::AddressType::kIpv6)) return;
+  if (!is_of_family(slice, family)) return;
   for (const kube::EndpointPort& named : slice.ports) {
     if (!is_port(named, port)) continue;
     for (const kube::Endpoint& each : slice.endpoints) {
@@ -121,7 +125,9 @@ Chosen hinted(const Chosen& all, std::set<std::string> Endpoint::*hints, const s
 std::vector<Endpoint> endpoints_of(const kube::Service& service, const kube::ServicePort& port, std::uint8_t family,
                                    const EndpointSources& sources, const Node& node) {
   std::vector<Endpoint> found;
-  if (!sources.slices.empty()) {
+  // Who writes slices for one family leaves the other to the selector: while the first of two is there, too.
+  const auto is_ours = [family](const auto& slice) { return is_of_family(*slice, family); };
+  if (std::ranges::any_of(sources.slices, is_ours)) {
     for (const auto& slice : sources.slices) add_from_slice(*slice, port, family, node, found);
   } else if (sources.endpoints != nullptr) {
     for (const kube::EndpointSubset& subset : sources.endpoints->subsets) {

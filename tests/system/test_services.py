@@ -8,6 +8,8 @@ import time
 import pytest
 
 from harness import node as nodes
+from harness.connections import client_command, server_command
+from harness.process import Background, wait_until
 from harness.witness import Witness, answer_of, ask, connected
 
 NODE = {4: nodes.NODE_IPV4, 6: nodes.NODE_IPV6}
@@ -168,6 +170,50 @@ def test_session_affinity_keeps_a_client_at_its_backend(node, places):
             assert len({ask(place, address, port).name for _ in range(32)}) == 1
 
 
+@FAMILIES
+def test_connections_go_on_while_endpoints_come_and_go(node, places, family):
+    """One long connection to a backend that stays, thousands of short ones: none may see that others change."""
+    steady = add_backend(node, "steady-0", app="steady")
+    with Background(steady.command(*server_command(steady.addresses, 8080))) as server, \
+            service(node, "steady", app="steady") as cluster_ips:
+        server.wait_for_output("listening")
+        with connected(places["pod"], cluster_ips[family], 80, "tcp") as held:
+            load = Background(places["pod"].command(*client_command(cluster_ips[family], 80, 6000, 16)))
+            with load:
+                changes = 0
+                while load.process.poll() is None and changes < 12:
+                    _come_and_go(node)
+                    changes += 1
+                result = json.loads(load.finish(timeout_s=60))
+            held.sendall(b"still here\n")
+            assert held.recv(100) == b"still here\n"
+    node.delete_pod("steady-0")
+    assert changes >= 2 and result == {"answered": 6000, "failed": {}}
+
+
+def _come_and_go(node):
+    """A second backend that serves before it is one, and is one no more before it ends to serve."""
+    node.add_pod("steady-1")
+    extra = node.pods["steady-1"]
+    with Background(extra.command(*server_command(extra.addresses, 8080))) as server:
+        server.wait_for_output("listening")
+        _endpoint_slice(node, extra, "apply")
+        _endpoint_slice(node, extra, "delete")
+        # Its connections end by themselves: each has one question.
+        wait_until(lambda: not [line for line in extra.run("ss", "-Htn", "state", "established").stdout.splitlines()],
+                   "the last connection ends", timeout_s=5)
+    node.delete_pod("steady-1")
+
+
+def _endpoint_slice(node, pod, verb):
+    for kind, address in (("IPv4", pod.ipv4), ("IPv6", pod.ipv6)):
+        node.instance.cli(verb, "-f", "-", input=json.dumps({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {"name": f"extra-{kind.lower()}", "labels": {"kubernetes.io/service-name": "steady"}},
+            "addressType": kind, "ports": [{"name": "tcp", "port": 8080, "protocol": "TCP"}],
+            "endpoints": [{"addresses": [address]}]}))
+
+
 def test_a_udp_client_moves_on_when_its_backend_goes(node, places):
     """When a UDP endpoint goes, its flows go; the next packet of the same socket finds another."""
     made = {name: add_backend(node, name, app="moving") for name in ("moving-0", "moving-1")}
@@ -191,8 +237,7 @@ def test_flows_name_the_service(node, places):
         port = made.getsockname()[1]
         server = answer_of(made, "tcp").name
         flow = next(flow for flow in node.instance.query("flows", "--pod", "default/client")["flows"]
-                    if flow["original"]["source_port"] == port)
-    assert "named" in flow["service"]
-    assert flow["original"]["destination"] == cluster_ips[4] and flow["original"]["destination_port"] == 80
+                    if (flow["original"]["source_port"], flow["original"]["destination"]) == (port, cluster_ips[4]))
+    assert "named" in flow["service"] and flow["original"]["destination_port"] == 80
     assert flow["translated"]["destination"] == node.pods[server].ipv4
     assert flow["translated"]["destination_port"] == 8080

@@ -213,7 +213,7 @@ void check_avalanche(std::size_t key_bytes) {
       const std::uint64_t before = hash(key);
       bytes[bit / 8] ^= static_cast<unsigned char>(1 << bit % 8);
       const std::uint64_t changed = before ^ hash(key);
-      for (unsigned at = 0; at < 64; ++at) flips[at] += changed >> at & 1;
+      for (unsigned at = 0; at < 64; ++at) flips[at] += static_cast<unsigned>(changed >> at & 1);
     }
     // 512 throws of a coin: six standard deviations are 68.
     for (unsigned at = 0; at < 64; ++at) EXPECT_NEAR(flips[at], 256, 68) << "bit " << bit << " -> " << at;

@@ -8,8 +8,8 @@ namespace millrace::control::switchd {
 namespace {
 
 bool meet(const std::set<std::string>& a, const std::set<std::string>& b) {
-  const auto& [small, large] = a.size() < b.size() ? std::tie(a, b) : std::tie(b, a);
-  return std::any_of(small.begin(), small.end(), [&](const std::string& key) { return large.contains(key); });
+  if (a.size() > b.size()) return meet(b, a);
+  return std::any_of(a.begin(), a.end(), [&b](const std::string& key) { return b.contains(key); });
 }
 
 bool exclude_each_other(const ClaimKeys& a, const ClaimKeys& b) {

@@ -1,7 +1,6 @@
 #include "control/switch/apply_claims.h"
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 namespace millrace::control::switchd {

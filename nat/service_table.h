@@ -52,7 +52,7 @@ inline constexpr unsigned kForeseeBurst = 64;
 
 enum class FrontendMatch : std::uint8_t {
   kNone,        // the address is no frontend's
-  kNoPort,      // the address is a frontend's, the port is not: reject, unless the address is the node's own as well
+  kNoPort,      // the address is a frontend's, the port is not: reject inside of the service range, let be elsewhere
   kOutOfRange,  // the source is in none of the ranges: drop; the choice names the service
   kFound,
 };

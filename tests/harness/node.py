@@ -182,17 +182,18 @@ class Node:
         self.instance.up()
         return self
 
-    def add_pod(self, name, *options, timeout_s=30):
+    def add_pod(self, name, *options, namespace="default", timeout_s=30):
         """What a kubelet does for a new pod: a namespace, then the CNI plugin."""
         from .pod import Pod
 
-        self.instance.cli("pod", "add", name, "--conflist", self.conflist, *options, timeout_s=timeout_s)
-        pod = Pod.named(self.instance, name)
+        self.instance.cli("pod", "add", name, "--namespace", namespace, "--conflist", self.conflist, *options,
+                          timeout_s=timeout_s)
+        pod = Pod.named(self.instance, name, namespace)
         self.pods[name] = pod
         return pod
 
-    def delete_pod(self, name):
-        self.instance.cli("pod", "del", name)
+    def delete_pod(self, name, namespace="default"):
+        self.instance.cli("pod", "del", name, "--namespace", namespace)
         self.pods.pop(name, None)
 
     def destroy(self):

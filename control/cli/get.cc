@@ -83,8 +83,10 @@ void add_get(CLI::App& app, Context& context) {
   CLI::App* command =
       add_command(app, context, "get", "Show Kubernetes objects", [words](Context& c) { return get(c, *words); });
   command
-      ->add_option("KIND", words->kind,
-                   "services (svc), pods (po), endpointslices, endpoints (ep), namespaces (ns), nodes (no)")
+      ->add_option(
+          "KIND", words->kind,
+          "services (svc), pods (po), networkpolicies (netpol), endpointslices, endpoints (ep), namespaces (ns), nodes "
+          "(no)")
       ->required();
   command->add_option("NAME", words->name, "The one of this name");
   command->add_option("-n,--namespace", words->name_space, "Of this namespace")->type_name("NS")->capture_default_str();

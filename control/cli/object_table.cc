@@ -116,6 +116,14 @@ Cells cells_of(const kube::EndpointSlice& slice, bool) {
   return {kTypes[static_cast<std::size_t>(slice.address_type)], ports, with_more(all)};
 }
 
+Cells cells_of(const kube::NetworkPolicy& policy, bool) {
+  const std::string selector = to_string(policy.pod_selector);
+  std::vector<std::string_view> types;
+  if (policy.isolates_ingress) types.push_back(kube::kPolicyTypeNames[0]);
+  if (policy.isolates_egress) types.push_back(kube::kPolicyTypeNames[1]);
+  return {selector.empty() ? kNone : selector, joined(types, [](std::string_view type) { return type; })};
+}
+
 Cells cells_of(const kube::Namespace& name_space, bool wide) {
   Cells cells = {name_space.meta.deleting ? "Terminating" : "Active"};
   if (wide) cells.push_back(labels_text(name_space.meta.labels));
@@ -142,6 +150,7 @@ Titles titles_of(kube::Kind kind) {
     case kube::Kind::kPod: return {{"READY", "STATUS", "IP"}, {"NODE", "IPS", "LABELS"}};
     case kube::Kind::kEndpoints: return {{"ENDPOINTS"}, {}};
     case kube::Kind::kEndpointSlice: return {{"ADDRESSTYPE", "PORTS", "ENDPOINTS"}, {}};
+    case kube::Kind::kNetworkPolicy: return {{"POD-SELECTOR", "POLICY-TYPES"}, {}};
     case kube::Kind::kNamespace: return {{"STATUS"}, {"LABELS"}};
     case kube::Kind::kNode: break;
   }

@@ -60,6 +60,21 @@ void write_ports(const Service& service, Json& spec) {
   }
 }
 
+void write_policy(const NetworkPolicy& policy, Json& spec) {
+  if (!spec.contains("podSelector")) spec["podSelector"] = Json::object();
+  if (!spec.contains("policyTypes") || spec["policyTypes"].empty()) {
+    Json& types = spec["policyTypes"] = Json::array();
+    if (policy.isolates_ingress) types.push_back(kPolicyTypeNames[0]);
+    if (policy.isolates_egress) types.push_back(kPolicyTypeNames[1]);
+  }
+  for (const char* const direction : {"ingress", "egress"}) {
+    if (!spec.contains(direction)) continue;
+    for (Json& rule : spec[direction]) {
+      if (rule.contains("ports")) write_protocols(rule["ports"]);
+    }
+  }
+}
+
 }  // namespace
 
 void write_decided(const Service& service, Json& json) {
@@ -100,6 +115,7 @@ Json canonical(const Object& object, Json json) {
   json["kind"] = names_of(kind).name;
   write_metadata(meta_of(object), kind, json);
   if (const auto* service = std::get_if<Service>(&object)) write_decided(*service, json);
+  if (const auto* policy = std::get_if<NetworkPolicy>(&object)) write_policy(*policy, json["spec"]);
   if (kind == Kind::kPod) write_container_protocols(json);
   if (kind == Kind::kEndpointSlice && json.contains("ports")) write_protocols(json["ports"]);
   if (kind == Kind::kEndpoints && json.contains("subsets")) {

@@ -29,9 +29,10 @@ Object empty_object(Kind kind) {
     case Kind::kPod: return Pod();
     case Kind::kService: return Service();
     case Kind::kEndpoints: return Endpoints();
-    case Kind::kEndpointSlice: break;
+    case Kind::kEndpointSlice: return EndpointSlice();
+    case Kind::kNetworkPolicy: break;
   }
-  return EndpointSlice();
+  return NetworkPolicy();
 }
 
 /// "" when the text of the field is not there or is no text.

@@ -14,9 +14,9 @@
 
 namespace millrace::control::kube {
 
-enum class Kind : std::uint8_t { kNamespace, kNode, kPod, kService, kEndpoints, kEndpointSlice };
-inline constexpr std::array kKinds = {Kind::kNamespace, Kind::kNode,      Kind::kPod,
-                                      Kind::kService,   Kind::kEndpoints, Kind::kEndpointSlice};
+enum class Kind : std::uint8_t { kNamespace, kNode, kPod, kService, kEndpoints, kEndpointSlice, kNetworkPolicy };
+inline constexpr std::array kKinds = {Kind::kNamespace, Kind::kNode,          Kind::kPod,          Kind::kService,
+                                      Kind::kEndpoints, Kind::kEndpointSlice, Kind::kNetworkPolicy};
 
 inline constexpr std::string_view kDefaultNamespace = "default";
 

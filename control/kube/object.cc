@@ -16,6 +16,8 @@ constexpr std::array<KindNames, kKinds.size()> kNames = {{
     {Kind::kEndpoints, "Endpoints", "v1", "endpoints", "endpoints", "ep", "endpoints", true},
     {Kind::kEndpointSlice, "EndpointSlice", "discovery.k8s.io/v1", "endpointslices", "endpointslice", "",
      "endpointslice.discovery.k8s.io", true},
+    {Kind::kNetworkPolicy, "NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", "networkpolicy", "netpol",
+     "networkpolicy.networking.k8s.io", true},
 }};
 
 std::string lower(std::string_view text) {

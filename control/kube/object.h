@@ -10,12 +10,13 @@
 
 #include "control/kube/endpoints.h"
 #include "control/kube/metadata.h"
+#include "control/kube/network_policy.h"
 #include "control/kube/pod.h"
 #include "control/kube/service.h"
 
 namespace millrace::control::kube {
 
-using Object = std::variant<Namespace, Node, Pod, Service, Endpoints, EndpointSlice>;
+using Object = std::variant<Namespace, Node, Pod, Service, Endpoints, EndpointSlice, NetworkPolicy>;
 
 template <typename T>
 inline constexpr Kind kKindOf = [] {
@@ -34,6 +35,8 @@ template <>
 inline constexpr Kind kKindOf<Endpoints> = Kind::kEndpoints;
 template <>
 inline constexpr Kind kKindOf<EndpointSlice> = Kind::kEndpointSlice;
+template <>
+inline constexpr Kind kKindOf<NetworkPolicy> = Kind::kNetworkPolicy;
 
 /// How a kind is written.
 struct KindNames {

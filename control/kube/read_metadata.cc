@@ -16,10 +16,6 @@ constexpr std::string_view kServerFields[] = {
     "creationTimestamp", "resourceVersion", "generation", "managedFields",
     "selfLink",          "ownerReferences", "finalizers", "deletionGracePeriodSeconds"};
 
-constexpr const char* kLabelKeyRule =
-    "[DNS name/]name, the name 1..63 of A-Z a-z 0-9 - _ . with a letter or digit first and last";
-constexpr const char* kLabelValueRule = "\"\", or 1..63 of A-Z a-z 0-9 - _ . with a letter or digit first and last";
-
 std::string lower(std::string text) {
   for (char& c : text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');

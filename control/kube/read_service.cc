@@ -12,22 +12,12 @@ constexpr std::size_t kPortLimit = 1000;  // of a Service; each needs a frontend
 constexpr std::size_t kAddressLimit = 64;
 constexpr std::size_t kSourceRangeLimit = 64;  // nat::kMaxSourceRanges
 
-void read_target_port(const Cursor& at, TargetPort& out) {
-  constexpr const char* kAllowed = "1..65535, or a name of 1..15 of a-z 0-9 - with a letter, no - first, last or twice";
-  if (at.value.type == Value::Type::kText) {
-    if (!names::is_port_name(at.value.text)) return at.fail(config::shown(at.value.text), kAllowed);
-    out.name = at.value.text;
-  } else if (at.want(Value::Type::kInteger, "an integer or a name", kAllowed)) {
-    if (at.value.integer < 1 || at.value.integer > 65535) return at.fail(fmt::format("{}", at.value.integer), kAllowed);
-    out.number = static_cast<std::uint16_t>(at.value.integer);
-  }
-}
-
 constexpr Field<ServicePort> kPortFields[] = {
     {"name", [](const Cursor& at, ServicePort& out) { read_port_label(at, out.name); }},
     {"protocol", [](const Cursor& at, ServicePort& out) { read_enum(at, kProtocolNames, out.protocol); }},
     {"port", [](const Cursor& at, ServicePort& out) { read_port(at, out.port); }},
-    {"targetPort", [](const Cursor& at, ServicePort& out) { read_target_port(at, out.target); }},
+    {"targetPort",
+     [](const Cursor& at, ServicePort& out) { read_port_or_name(at, out.target.number, out.target.name); }},
     {"nodePort",
      [](const Cursor& at, ServicePort& out) {
        if (at.value.type == Value::Type::kInteger && at.value.integer == 0) return;  // as if absent
@@ -220,6 +210,17 @@ constexpr std::string_view kOthers[] = {"apiVersion", "kind"};
 void read_port_label(const Cursor& at, std::string& out) {
   read_text(at, out);
   if (!out.empty() && !names::is_dns_label(out)) at.fail(config::shown(out), kDnsLabelRule);
+}
+
+void read_port_or_name(const Cursor& at, std::uint16_t& number, std::string& name) {
+  constexpr const char* kAllowed = "1..65535, or a name of 1..15 of a-z 0-9 - with a letter, no - first, last or twice";
+  if (at.value.type == Value::Type::kText) {
+    if (!names::is_port_name(at.value.text)) return at.fail(config::shown(at.value.text), kAllowed);
+    name = at.value.text;
+  } else if (at.want(Value::Type::kInteger, "an integer or a name", kAllowed)) {
+    if (at.value.integer < 1 || at.value.integer > 65535) return at.fail(fmt::format("{}", at.value.integer), kAllowed);
+    number = static_cast<std::uint16_t>(at.value.integer);
+  }
 }
 
 void read_object(const Cursor& at, Service& out) {

@@ -66,11 +66,20 @@ TEST_F(Files, TellEveryErrorOfEveryFile) {
 
 TEST(Words, ForKindsAreThoseOfKubectl) {
   const std::vector<std::pair<std::string, kube::Kind>> rows = {
-      {"svc", kube::Kind::kService},     {"services", kube::Kind::kService},
-      {"Service", kube::Kind::kService}, {"po", kube::Kind::kPod},
-      {"ep", kube::Kind::kEndpoints},    {"endpointslices", kube::Kind::kEndpointSlice},
-      {"ns", kube::Kind::kNamespace},    {"no", kube::Kind::kNode},
-      {"nodes", kube::Kind::kNode},      {"endpointslice.discovery.k8s.io", kube::Kind::kEndpointSlice}};
+      {"svc", kube::Kind::kService},
+      {"services", kube::Kind::kService},
+      {"Service", kube::Kind::kService},
+      {"po", kube::Kind::kPod},
+      {"ep", kube::Kind::kEndpoints},
+      {"endpointslices", kube::Kind::kEndpointSlice},
+      {"ns", kube::Kind::kNamespace},
+      {"no", kube::Kind::kNode},
+      {"nodes", kube::Kind::kNode},
+      {"endpointslice.discovery.k8s.io", kube::Kind::kEndpointSlice},
+      {"networkpolicies", kube::Kind::kNetworkPolicy},
+      {"networkpolicy", kube::Kind::kNetworkPolicy},
+      {"netpol", kube::Kind::kNetworkPolicy},
+      {"networkpolicy.networking.k8s.io", kube::Kind::kNetworkPolicy}};
   for (const auto& [word, kind] : rows) {
     const auto found = kind_of_word(word);
     ASSERT_TRUE(found.ok()) << word;
@@ -79,7 +88,7 @@ TEST(Words, ForKindsAreThoseOfKubectl) {
   EXPECT_EQ(
       kind_of_word("deploy").error().message,
       "\"deploy\": no such kind; allowed: namespaces (ns), nodes (no), pods (po), services (svc), endpoints (ep), "
-      "endpointslices");
+      "endpointslices, networkpolicies (netpol)");
 }
 
 std::vector<ObjectRow> rows(const std::vector<const char*>& documents) {

@@ -25,7 +25,7 @@ void expect_errors(const std::vector<Row>& rows) {
   }
 }
 
-const std::string kKinds = "Namespace, Node, Pod, Service, Endpoints, EndpointSlice";
+const std::string kKinds = "Namespace, Node, Pod, Service, Endpoints, EndpointSlice, NetworkPolicy";
 const std::string kPortName = "1..15 of a-z 0-9 - with a letter, no - first, last or twice";
 const std::string kUnicast = "a unicast address, not loopback, not link-local";
 

@@ -53,7 +53,8 @@ void Compiler::note(const ObjectChange& change) {
       if (std::exchange(node_.zone, zone) != zone) touch_all();
       return;
     }
-    case kube::Kind::kNamespace: return;
+    case kube::Kind::kNamespace:
+    case kube::Kind::kNetworkPolicy: return;  // mean nothing to Services
   }
 }
 

@@ -3,8 +3,9 @@
 #include <array>
 #include <utility>
 
+#include "datapath/flow_way.h"
 #include "datapath/forward.h"
-#include "datapath/steer.h"
+#include "datapath/policy_check.h"
 #include "nat/sctp_state.h"
 #include "nat/tcp_state.h"
 #include "nat/translate.h"
@@ -22,6 +23,7 @@ template <typename Line>
 struct Plan {
   typename Line::Key key;
   nat::Translation<typename Line::Address> to;
+  net::PortId out = net::kNoPort;
   std::uint8_t flags = 0;
   bool masquerade = false;
   bool picked_up = false;
@@ -51,11 +53,6 @@ bool has_ports(const net::Packet& packet) noexcept {
 
 net::Ipv4 address_of(const net::IpAddress& address, net::Ipv4) noexcept { return address.v4(); }
 net::Ipv6 address_of(const net::IpAddress& address, const net::Ipv6&) noexcept { return address.v6(); }
-
-nat::SourceKind source_kind(const PortEntry& in, const auto& source, const NatRules& rules) noexcept {
-  if (in.kind == PortKind::kPod) return nat::SourceKind::kPod;
-  return rules.is_node(source) ? nat::SourceKind::kNode : nat::SourceKind::kExternal;
-}
 
 nat::FlowTimer first_timer(const auto& key) noexcept {
   constexpr std::uint16_t kFirstUnreservedPort = 1024;
@@ -160,7 +157,7 @@ Drop masquerade(Turn& turn, const net::Packet& packet, Plan<Line>& plan) noexcep
   return Drop::kNone;
 }
 
-/// Writes the flow down. The original line's route is left to renew_line().
+/// Writes the flow down.
 template <typename Line>
 Drop insert(Turn& turn, const net::Packet& packet, const Plan<Line>& plan, Line*& line) noexcept {
   auto& table = turn.flows.table(static_cast<const Line*>(nullptr));
@@ -173,7 +170,10 @@ Drop insert(Turn& turn, const net::Packet& packet, const Plan<Line>& plan, Line*
   back.flags |= plan.flags;
   nat::set_translation(*line, plan.to);
   nat::set_translation(back, {plan.key.destination, plan.key.source, plan.key.destination_port, plan.key.source_port});
-  line->epoch = back.epoch = turn.snapshot.epoch - 1;  // no route yet: renew_line() asks for it
+  for (Line* const direction : {line, &back}) {
+    direction->epoch = turn.snapshot.epoch - 1;  // without a route it is asked again
+    static_cast<void>(find_way(turn.snapshot, *direction));
+  }
   if (plan.key.protocol == ip_protocol::kTcp && packet.headers.has_l4) {
     table.set_timer(*line, nat::note_tcp(*line, packet, plan.picked_up));
   }
@@ -214,7 +214,7 @@ Drop check_way(const Turn& turn, const net::Packet& packet, Plan<Line>& plan) no
   if (const Drop drop = check_destination(plan.to.destination); drop != Drop::kNone) return drop;
   if (net::ethernet(packet).destination.is_multicast()) return Drop::kMulticast;
   if (stays_on_link(plan.key.source)) return Drop::kLinkLocal;
-  const net::PortId out = snapshot.routes.lookup(plan.to.destination);
+  const net::PortId out = plan.out = snapshot.routes.lookup(plan.to.destination);
   if (out == net::kNoPort) return Drop::kNoRoute;
   if (packet.headers.ttl <= 1) return Drop::kTtlExceeded;
   const PortEntry& in = snapshot.ports[packet.in_port];
@@ -230,6 +230,39 @@ Drop check_way(const Turn& turn, const net::Packet& packet, Plan<Line>& plan) no
     plan.masquerade = true;
   }
   return Drop::kNone;
+}
+
+/// May this flow be? Counts the rules that let it begin, and what the destination's policies keep away from it.
+template <typename Line>
+Drop check_policy(Turn& turn, const net::Packet& packet, const Plan<Line>& plan) noexcept {
+  const Snapshot& snapshot = turn.snapshot;
+  if (!snapshot.has_policies) [[likely]]
+    return Drop::kNone;
+  const net::PortId in = pod_port(snapshot, packet.in_port);
+  const net::PortId out = pod_port(snapshot, plan.out);
+  const PolicyVerdict verdict =
+      ask_policy(snapshot, PolicyQuestion<typename Line::Address>{in, out, plan.key.source, plan.to.destination,
+                                                                  plan.to.destination_port, plan.key.protocol});
+  if (verdict.drop == Drop::kPolicyIngress) turn.counters.port(out).denied.add(1);
+  if (verdict.drop != Drop::kNone) return verdict.drop;
+  if (verdict.egress_rule != policy::kNoRule) {
+    turn.counters.rule(snapshot.ports[in].egress->counter_of(verdict.egress_rule)).add(1);
+  }
+  if (verdict.ingress_rule != policy::kNoRule) {
+    turn.counters.rule(snapshot.ports[out].ingress->counter_of(verdict.ingress_rule)).add(1);
+  }
+  return Drop::kNone;
+}
+
+/// Of a packet whose sender has been asked already: the destination's policies alone.
+template <typename Line>
+Drop check_stray_policy(Turn& turn, const Plan<Line>& plan) noexcept {
+  const PolicyVerdict verdict =
+      ask_policy(turn.snapshot,
+                 PolicyQuestion<typename Line::Address>{net::kNoPort, plan.out, plan.key.source, plan.to.destination,
+                                                        plan.to.destination_port, plan.key.protocol});
+  if (verdict.drop == Drop::kPolicyIngress) turn.counters.port(plan.out).denied.add(1);
+  return verdict.drop;
 }
 
 template <typename Line>
@@ -277,6 +310,7 @@ Drop begin(Turn& turn, const net::Packet& packet, const typename Line::Key& key,
     return drop;
   }
   if (const Drop drop = check_way(turn, packet, plan); drop != Drop::kNone) return drop;
+  if (const Drop drop = check_policy(turn, packet, plan); drop != Drop::kNone) return drop;
   if (plan.masquerade) {
     if (const Drop drop = masquerade(turn, packet, plan); drop != Drop::kNone) return drop;
   }
@@ -289,40 +323,23 @@ Drop begin_after_forwarding(Turn& turn, const net::Packet& packet, const typenam
   line = nullptr;
   const Snapshot& snapshot = turn.snapshot;
   Plan<Line> plan = identity<Line>(key);
+  plan.flags = flag::kForwarded;  // services, policy and masquerade were asked by the worker it came from
   plan.picked_up =
       key.protocol == ip_protocol::kTcp && packet.headers.has_l4 && nat::tcp_start(packet) != nat::TcpStart::kNew;
   if (snapshot.nat.holds(key.destination, key.destination_port)) {
     if (packet.is_reply) return Drop::kNoFlow;
     if (const Drop drop = find_mapped(turn, true, plan); drop != Drop::kNone) return drop;
+    if (const Drop drop = check_mapped_policy(snapshot, plan.to.destination); drop != Drop::kNone) return drop;
   } else if (packet.out_port == net::kNoPort) {
     return Drop::kPortGone;
-  } else if (snapshot.ports[packet.out_port].kind != PortKind::kPod || packet.is_reply) {
+  } else if (snapshot.ports[packet.out_port].kind != PortKind::kPod) {
     return Drop::kNone;
+  } else if (packet.is_reply) {
+    // Of no flow that is known here: to the policies of whom it is for, it begins one.
+    plan.out = packet.out_port;
+    return check_stray_policy(turn, plan);
   }
   return insert(turn, packet, plan, line);
-}
-
-template <typename Line>
-Drop renew(Turn& turn, Line& line) noexcept {
-  const Snapshot& snapshot = turn.snapshot;
-  const Line& original = line.original();
-  const bool is_service_udp =
-      (line.flags & flag::kService) != 0 && original.key.protocol == ip_protocol::kUdp && !line.is_reply();
-  if (is_service_udp && line.packets > 0) {
-    const net::PortId in = snapshot.routes.lookup(original.key.source);
-    if (in == net::kNoPort) return Drop::kPortGone;
-    const nat::SourceKind from = source_kind(snapshot.ports[in], original.key.source, snapshot.nat);
-    if (!snapshot.services->has_backend(original.key.destination, original.key.protocol, original.key.destination_port,
-                                        from, original.to.destination, original.to.destination_port)) {
-      return Drop::kPortGone;
-    }
-  }
-  const net::PortId out = snapshot.routes.lookup(line.to.destination);
-  if (out == net::kNoPort) return Drop::kNoRoute;
-  line.out_port = out;
-  line.worker = owner_of_destination(snapshot, line.to.destination, line.to.destination_port, out);
-  line.epoch = snapshot.epoch;
-  return Drop::kNone;
 }
 
 }  // namespace
@@ -349,7 +366,5 @@ Drop begin_forwarded(Turn& turn, const net::Packet& packet, const net::FlowKeyV6
                      nat::FlowLineV6*& line) noexcept {
   return begin_after_forwarding(turn, packet, key, line);
 }
-Drop renew_line(Turn& turn, nat::FlowLineV4& line) noexcept { return renew(turn, line); }
-Drop renew_line(Turn& turn, nat::FlowLineV6& line) noexcept { return renew(turn, line); }
 
 }  // namespace millrace::datapath

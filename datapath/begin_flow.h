@@ -1,7 +1,7 @@
 /// The first packet of a flow: which service it is for, where it goes, whom it seems to come from; then the flow is
 /// written down, and every later packet of it finds the answer.
 ///
-/// Way:     TCP may begin here? -> frontend: backend, reject or drop -> route -> masquerade -> pair of lines.
+/// Way:     TCP may begin here? -> frontend: backend, reject or drop -> route -> policy -> masquerade -> pair of lines.
 ///          Masquerade: what a pod whose port says so sends to the outside (by the host port, not to an excluded
 ///          prefix); what a service's rule says; a pod that reaches itself through a service (hairpin), or another pod
 ///          through a masquerade port (RFC 4787 REQ-9); and a connection whose two tuples would otherwise be another's.
@@ -37,10 +37,5 @@ net::Drop begin_forwarded(Turn& turn, const net::Packet& packet, const net::Flow
                           nat::FlowLineV4*& line) noexcept;
 net::Drop begin_forwarded(Turn& turn, const net::Packet& packet, const net::FlowKeyV6& key,
                           nat::FlowLineV6*& line) noexcept;
-
-/// Brings a line to the snapshot's epoch: its route and worker are found again. kPortGone: the flow must end, its
-/// backend is gone (UDP only: TCP and SCTP go on to the backend they have).
-net::Drop renew_line(Turn& turn, nat::FlowLineV4& line) noexcept;
-net::Drop renew_line(Turn& turn, nat::FlowLineV6& line) noexcept;
 
 }  // namespace millrace::datapath

@@ -3,11 +3,15 @@
 namespace millrace::datapath {
 
 void PortCounters::reset() noexcept {
-  for (Counter* counter : {&rx_packets, &rx_bytes, &tx_packets, &tx_bytes, &answered, &created}) counter->reset();
+  for (Counter* counter : {&rx_packets, &rx_bytes, &tx_packets, &tx_bytes, &answered, &created, &denied})
+    counter->reset();
   for (Counter& drop : drops) drop.reset();
 }
 
-WorkerCounters::WorkerCounters(std::size_t port_limit)
-    : port_limit_(port_limit), rows_(std::make_unique<PortCounters[]>(port_limit + 1)) {}
+WorkerCounters::WorkerCounters(std::size_t port_limit, std::size_t rule_limit)
+    : port_limit_(port_limit),
+      rule_limit_(rule_limit),
+      rows_(std::make_unique<PortCounters[]>(port_limit + 1)),
+      rules_(std::make_unique<Counter[]>(rule_limit)) {}
 
 }  // namespace millrace::datapath

@@ -37,6 +37,7 @@ struct alignas(64) PortCounters {
   Counter answered;  // packets the switch answered itself: ARP, ND, echo, ICMP errors (packets sent as answer)
   Counter created;   // packets beyond those received: ICMP errors (also those the rate limit kept back,
                      // which are dropped as such) and the fragments of a packet after its first
+  Counter denied;    // packets for this port that its ingress policies refused (dropped where they came in)
   std::array<Counter, net::kDropCount> drops;  // of packets that came in on this port, by reason
   void reset() noexcept;
 };
@@ -57,7 +58,8 @@ struct alignas(64) FlowCounters {
 /// All rows of one worker.
 class WorkerCounters {
  public:
-  explicit WorkerCounters(std::size_t port_limit);
+  /// `rule_limit`: rules of policies that can be counted apart.
+  explicit WorkerCounters(std::size_t port_limit, std::size_t rule_limit = 0);
   PortCounters& port(net::PortId id) noexcept { return rows_[id]; }
   const PortCounters& port(net::PortId id) const noexcept { return rows_[id]; }
   std::size_t port_limit() const noexcept { return port_limit_; }
@@ -69,6 +71,11 @@ class WorkerCounters {
   /// Where a drop of a packet is counted: kNoPort when the port it came in by is gone.
   PortCounters& row_of(net::PortId in_port) noexcept { return rows_[in_port == net::kNoPort ? port_limit_ : in_port]; }
 
+  /// Flows that a rule of a policy let begin; policy::Rule::counter is the index, below rule_limit.
+  Counter& rule(std::uint32_t index) noexcept { return rules_[index]; }
+  const Counter& rule(std::uint32_t index) const noexcept { return rules_[index]; }
+  std::size_t rule_limit() const noexcept { return rule_limit_; }
+
   FlowCounters flows;
   Counter loops;       // turns of the worker loop
   Counter busy_loops;  // of those, turns that moved at least one packet
@@ -77,7 +84,9 @@ class WorkerCounters {
 
  private:
   std::size_t port_limit_;
+  std::size_t rule_limit_;
   std::unique_ptr<PortCounters[]> rows_;  // [port_limit + 1]
+  std::unique_ptr<Counter[]> rules_;      // [rule_limit]
 };
 
 }  // namespace millrace::datapath

@@ -16,6 +16,8 @@
 #include "nat/service_table.h"
 #include "net/address.h"
 #include "net/packet.h"
+#include "policy/identity_table.h"
+#include "policy/rule_set.h"
 
 namespace millrace::datapath {
 
@@ -33,20 +35,24 @@ enum class PortKind : std::uint8_t {
 /// Two cache lines: what most packets need of their in port and out port lies in the first.
 struct alignas(64) PortEntry {
   Port* port = nullptr;
+  const policy::RuleSet* ingress = nullptr;  // nullptr: not isolated in this direction. Kept by Snapshot::rule_sets
+  const policy::RuleSet* egress = nullptr;
   PortKind kind = PortKind::kPod;
-  WorkerId worker = 0;          // the owner: polls its RX and writes its TX
-  std::uint16_t mtu_bytes = 0;  // of the IP packet
-  net::Mac mac;                 // of the other side (the pod's interface, the node's millrace0)
+  bool masquerade : 1 = false;     // what it sends to the outside leaves with the node's address
+  bool dhcp : 1 = false;           // a pod whose address is leased: dhcp.h
+  bool awaits_policy : 1 = false;  // nothing begins from it or to it
+  WorkerId worker = 0;             // the owner: polls its RX and writes its TX
+  std::uint16_t mtu_bytes = 0;     // of the IP packet
+  net::Mac mac;                    // of the other side (the pod's interface, the node's millrace0)
   std::uint8_t ipv4_count = 0;
   std::uint8_t ipv6_count = 0;
-  bool masquerade = false;  // what it sends to the outside leaves with the node's address
-  bool dhcp = false;        // a pod whose address is leased: dhcp.h
   std::array<net::Ipv4, kMaxPortAddresses> ipv4{};
   std::array<net::Ipv6, kMaxPortAddresses> ipv6{};
   /// First generation in which this port stands under this id. A packet that was handed over under an earlier
-  /// generation meant another port (worker.cc).
+  /// generation meant another port (worker.cc), and a flow of an earlier one had another pod's address.
   std::uint64_t since_generation = 0;
 };
+static_assert(sizeof(PortEntry) == 128);
 
 /// The switch as its pods see it.
 struct Gateway {
@@ -65,9 +71,12 @@ struct Snapshot {
   std::vector<PortEntry> ports;                              // [port limit]
   std::array<std::vector<net::PortId>, kMaxWorkers> polled;  // ports of each worker, in the order they are polled
   bool has_dhcp = false;                                     // some port has `dhcp`
+  bool has_policies = false;                                 // some port has rules, or awaits them
   RouteTable routes;  // host routes of local addresses, and prefixes that lead to the host port
   NatRules nat;
-  std::shared_ptr<const nat::ServiceTable> services;  // never null
+  std::shared_ptr<const nat::ServiceTable> services;              // never null
+  std::shared_ptr<const policy::IdentityTable> identities;        // never null
+  std::vector<std::shared_ptr<const policy::RuleSet>> rule_sets;  // that ports point to
 };
 
 }  // namespace millrace::datapath

@@ -85,6 +85,12 @@ Result<void> fill_entry(const SnapshotSpec& spec, const PortSpec& port, PortEntr
   if (port.dhcp && port.kind != PortKind::kPod) {
     return net::invalid_argument(quoted(port) + " has DHCP and is not a pod's");
   }
+  entry.awaits_policy = port.awaits_policy;
+  entry.ingress = port.ingress.get();
+  entry.egress = port.egress.get();
+  if ((port.awaits_policy || port.ingress || port.egress) && port.kind != PortKind::kPod) {
+    return net::invalid_argument(quoted(port) + " has policies and is not a pod's");
+  }
   if (port.kind == PortKind::kUplink && !(port.addresses.empty() && port.prefixes.empty())) {
     return net::invalid_argument(quoted(port) + " is an uplink and cannot have addresses or prefixes");
   }
@@ -194,6 +200,11 @@ std::uint64_t since(const SnapshotSpec& spec, const PortSpec& port, const Snapsh
   return before.port == port.port ? before.since_generation : spec.generation;
 }
 
+const std::shared_ptr<const policy::IdentityTable>& no_identities() {
+  static const std::shared_ptr<const policy::IdentityTable> kNone = policy::IdentityTable::build({}).value();
+  return kNone;
+}
+
 const std::shared_ptr<const nat::ServiceTable>& no_services() {
   static const std::shared_ptr<const nat::ServiceTable> kNone = nat::ServiceTable::build({}).value();
   return kNone;
@@ -229,6 +240,10 @@ Result<std::unique_ptr<Snapshot>> build_snapshot(const SnapshotSpec& spec, const
     if (Result<void> filled = fill_entry(spec, port, entry); !filled) return filled.error();
     entry.since_generation = since(spec, port, previous);
     snapshot->has_dhcp |= entry.dhcp;
+    snapshot->has_policies |= entry.awaits_policy || entry.ingress != nullptr || entry.egress != nullptr;
+    for (const auto& rules : {port.ingress, port.egress}) {
+      if (rules != nullptr) snapshot->rule_sets.push_back(rules);
+    }
     snapshot->polled[port.worker].push_back(port.id);
   }
   Result<std::vector<Route>> routes = collect_routes(spec);
@@ -240,6 +255,7 @@ Result<std::unique_ptr<Snapshot>> build_snapshot(const SnapshotSpec& spec, const
   if (!nat) return nat.error();
   snapshot->nat = std::move(nat).value();
   snapshot->services = spec.services != nullptr ? spec.services : no_services();
+  snapshot->identities = spec.identities != nullptr ? spec.identities : no_identities();
   // Any change may change a route, a backend or a verdict: each flow asks again, once.
   snapshot->epoch = static_cast<std::uint32_t>(spec.generation);
   return snapshot;

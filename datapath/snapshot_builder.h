@@ -37,6 +37,9 @@ struct PortSpec {
   std::vector<net::Prefix> prefixes;      // further prefixes that lead here (host port: 0.0.0.0/0, ::/0)
   bool masquerade = false;                // pods only: what it sends to the outside leaves with the node's address
   bool dhcp = false;                      // pods only: its DHCP is carried to the host port and back
+  bool awaits_policy = false;             // pods only: nothing begins from it or to it
+  std::shared_ptr<const policy::RuleSet> ingress = nullptr;  // pods only; nullptr: not isolated
+  std::shared_ptr<const policy::RuleSet> egress = nullptr;
 };
 
 inline constexpr std::size_t kMaxNotMasqueraded = 1024;
@@ -63,7 +66,8 @@ struct SnapshotSpec {
   Gateway gateway;               // mac must be set; an unspecified ipv4 or ipv6 is a gateway without that family
   std::vector<PortSpec> ports;
   NatSpec nat;
-  std::shared_ptr<const nat::ServiceTable> services;  // nullptr: none
+  std::shared_ptr<const nat::ServiceTable> services;                  // nullptr: none
+  std::shared_ptr<const policy::IdentityTable> identities = nullptr;  // nullptr: none
 };
 
 /// `previous` is the snapshot published before, nullptr for the first: a port that is already there under the same id

@@ -4,6 +4,7 @@
 
 #include "datapath/begin_flow.h"
 #include "datapath/forward.h"
+#include "datapath/renew_flow.h"
 #include "nat/sctp_state.h"
 #include "nat/tcp_state.h"
 #include "nat/translate.h"
@@ -116,8 +117,7 @@ class Tracker {
       const Tracked tracked = follow(packet, *line);
       if (tracked.drop != kAnew) [[likely]]
         return tracked;
-      table_.erase(*line);
-      is_stale_ = true;
+      end(*line);
     }
     const Tracked tracked = begin(packet, key);
     return tracked.drop == Drop::kNoFlow ? give_back(packet, key) : tracked;
@@ -139,7 +139,8 @@ class Tracker {
   [[gnu::always_inline]] inline Tracked follow(net::Packet& packet, Line& line) noexcept {
     if (line.epoch != turn_.snapshot.epoch) [[unlikely]] {
       const Drop drop = renew_line(turn_, line);
-      if (drop == Drop::kPortGone) return {kAnew};
+      if (drop == Drop::kPortGone && !line.is_reply()) return {kAnew};
+      if (drop == Drop::kPortGone) end(line);  // what it answers was another pod's question
       if (drop != Drop::kNone) return {drop};
     }
     const bool is_hop = stage_ == HandoffStage::kArrived;
@@ -162,6 +163,11 @@ class Tracker {
       if (!nat::translate(packet, line)) return {Drop::kMasqueradeProtocol};
     }
     return {Drop::kNone, line.worker};
+  }
+
+  void end(Line& line) noexcept {
+    table_.erase(line);
+    is_stale_ = true;
   }
 
   Tracked begin(net::Packet& packet, const typename Line::Key& key) noexcept {

@@ -43,6 +43,7 @@ inline constexpr std::uint8_t kMasquerade = 1 << 3;  // the source is a port of 
 inline constexpr std::uint8_t kHairpin = 1 << 4;     // leaves by the port it came by
 inline constexpr std::uint8_t kSeen = 1 << 5;        // a packet went this way
 inline constexpr std::uint8_t kSteady = 1 << 6;      // is_steady() of the pair's timer; FlowTable::set_timer keeps it
+inline constexpr std::uint8_t kForwarded = 1 << 7;   // another worker has tracked the packet before (of the pair)
 }  // namespace line_flag
 
 template <typename FlowKey, typename IpAddress>

@@ -54,9 +54,10 @@ def test_a_room_includes_only_rooms_below_it():
     assert [problem for path in SOURCES for problem in layer_problems(path)] == []
 
 
-def test_nat_knows_only_bytes():
-    bad = [f"{path}: {name}" for path in SOURCES if room_of(path) == "nat" for name in includes(path)
-           if name.startswith('"') and room_of(name[1:-1]) not in ("nat", "net")]
+@pytest.mark.parametrize("room", ["policy", "nat"])
+def test_policy_and_nat_know_only_bytes(room):
+    bad = [f"{path}: {name}" for path in SOURCES if room_of(path) == room for name in includes(path)
+           if name.startswith('"') and room_of(name[1:-1]) not in (room, "net")]
     assert bad == []
 
 
@@ -76,6 +77,7 @@ def test_dpdk_only_in_datapath_io():
 
 @pytest.mark.parametrize("room, headers", [
     ("net", ("grpc", "spdlog", "yaml-cpp", "sqlite3", "netlink/")),
+    ("policy", ("grpc", "spdlog", "yaml-cpp", "sqlite3", "netlink/")),
     ("nat", ("grpc", "spdlog", "yaml-cpp", "sqlite3", "netlink/")),
     ("datapath", ("grpc", "spdlog", "yaml-cpp", "sqlite3", "netlink/")),
 ])

@@ -1,0 +1,45 @@
+/// Questions that a flow's first packet asks, and its line again in each epoch: who sends, where does it leave, may a
+/// mapped pod be reached.
+///
+/// Thread:  pure functions, the owning worker. Never allocate.
+#pragma once
+
+#include "datapath/snapshot.h"
+#include "datapath/steer.h"
+#include "nat/service_table.h"
+#include "net/drop.h"
+
+namespace millrace::datapath {
+
+inline nat::SourceKind source_kind(const PortEntry& in, const auto& source, const NatRules& rules) noexcept {
+  if (in.kind == PortKind::kPod) return nat::SourceKind::kPod;
+  return rules.is_node(source) ? nat::SourceKind::kNode : nat::SourceKind::kExternal;
+}
+
+/// The port itself if it is a pod's, else kNoPort.
+inline net::PortId pod_port(const Snapshot& snapshot, net::PortId id) noexcept {
+  return id != net::kNoPort && snapshot.ports[id].kind == PortKind::kPod ? id : net::kNoPort;
+}
+
+/// Where packets of this direction leave, in this epoch.
+template <typename Line>
+net::Drop find_way(const Snapshot& snapshot, Line& line) noexcept {
+  const net::PortId out = snapshot.routes.lookup(line.to.destination);
+  if (out == net::kNoPort) return net::Drop::kNoRoute;
+  line.out_port = out;
+  line.worker = owner_of_destination(snapshot, line.to.destination, line.to.destination_port, out);
+  line.epoch = snapshot.epoch;
+  return net::Drop::kNone;
+}
+
+/// The ingress policies of a pod that is reached through a masquerade port of another worker's: who sends cannot be
+/// told any more, so nobody may.
+template <typename Address>
+net::Drop check_mapped_policy(const Snapshot& snapshot, const Address& inside) noexcept {
+  const net::PortId out = pod_port(snapshot, snapshot.routes.lookup(inside));
+  const bool is_closed =
+      out != net::kNoPort && (snapshot.ports[out].ingress != nullptr || snapshot.ports[out].awaits_policy);
+  return is_closed ? net::Drop::kPolicyIngress : net::Drop::kNone;
+}
+
+}  // namespace millrace::datapath

@@ -1,0 +1,66 @@
+/// Policy: may a flow be? Asked for its first packet, and again once for each epoch.
+///
+/// Shape:   egress is judged at the source's port on where the packet goes after services have translated it; ingress
+///          at the destination's port on the source as it came to the switch, before a masquerade of ours. Both must
+///          allow. Replies are not asked about: they follow the flow's line.
+///          Always allowed: the node itself to its pods, and a pod to itself through a service.
+///          A port that awaits its policies allows nothing.
+/// Thread:  pure function, any worker. Never allocates.
+/// Source:  k8s.io NetworkPolicy: "isolated" and "non-isolated" pods; traffic from the node of a pod is always allowed.
+#pragma once
+
+#include <cstdint>
+
+#include "datapath/snapshot.h"
+#include "net/drop.h"
+
+namespace millrace::datapath {
+
+/// Of the first packet of a flow. Ports of the switch: kNoPort when there is none.
+template <typename Address>
+struct PolicyQuestion {
+  net::PortId in = net::kNoPort;
+  net::PortId out = net::kNoPort;
+  Address source;
+  Address destination;                 // after translation by a service
+  std::uint16_t destination_port = 0;  // host order, after translation
+  std::uint8_t protocol = 0;
+};
+
+struct PolicyVerdict {
+  net::Drop drop = net::Drop::kNone;                // kPolicyEgress, kPolicyIngress or kPolicyPending
+  policy::RuleIndex egress_rule = policy::kNoRule;  // of the port's rule set: the one that allows, when one was asked
+  policy::RuleIndex ingress_rule = policy::kNoRule;
+};
+
+template <typename Address>
+PolicyVerdict ask_policy(const Snapshot& snapshot, const PolicyQuestion<Address>& asked) noexcept {
+  PolicyVerdict verdict;
+  if (asked.in == asked.out) return verdict;
+  if (asked.in != net::kNoPort) {
+    const PortEntry& from = snapshot.ports[asked.in];
+    if (from.awaits_policy) [[unlikely]]
+      return {net::Drop::kPolicyPending};
+    if (from.egress != nullptr) {
+      verdict.egress_rule = from.egress->decide(snapshot.identities->find(asked.destination), asked.destination,
+                                                asked.protocol, asked.destination_port);
+      if (verdict.egress_rule == policy::kNoRule) {
+        verdict.drop = net::Drop::kPolicyEgress;
+        return verdict;
+      }
+    }
+  }
+  if (asked.out != net::kNoPort) {
+    const PortEntry& to = snapshot.ports[asked.out];
+    if (to.awaits_policy) [[unlikely]]
+      return {net::Drop::kPolicyPending};
+    if (to.ingress != nullptr && !snapshot.nat.is_node(asked.source)) {
+      verdict.ingress_rule = to.ingress->decide(snapshot.identities->find(asked.source), asked.source, asked.protocol,
+                                                asked.destination_port);
+      if (verdict.ingress_rule == policy::kNoRule) verdict.drop = net::Drop::kPolicyIngress;
+    }
+  }
+  return verdict;
+}
+
+}  // namespace millrace::datapath

@@ -33,7 +33,6 @@ void Outbox::finish() noexcept {
     snapshot_->ports[id].port->flush();
     chains_[id].was_written = false;
   }
-  written_.clear();
   for (; wake_mask_ != 0; wake_mask_ &= wake_mask_ - 1) {
     rings_.wake(static_cast<WorkerId>(std::countr_zero(wake_mask_)));
   }

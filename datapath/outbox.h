@@ -31,7 +31,10 @@ class Outbox {
   Outbox(WorkerId self, PacketPool& pool, HandoffRings& rings, WorkerCounters& counters);
 
   /// Once at the top of a turn, with nothing queued.
-  void begin(const Snapshot& snapshot) noexcept { snapshot_ = &snapshot; }
+  void begin(const Snapshot& snapshot) noexcept {
+    snapshot_ = &snapshot;
+    written_.clear();
+  }
   /// Takes a packet that is ready to leave. Precondition: out_port is a port of the snapshot; in_port is one too, or
   /// kNoPort when it is gone.
   void put(net::Packet& packet) noexcept;
@@ -42,6 +45,8 @@ class Outbox {
   /// Once at the end of a turn: sends what is queued, starts the ports that were written, wakes the workers that were
   /// handed packets.
   void finish() noexcept;
+  /// Ports transmitted to in the turn that finish() ended; until the next begin().
+  std::span<const net::PortId> written() const noexcept { return written_; }
 
  private:
   static constexpr std::uint16_t kEnd = 0xffff;

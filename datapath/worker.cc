@@ -10,6 +10,7 @@
 #include "datapath/handoff.h"
 #include "datapath/outbox.h"
 #include "datapath/pipeline.h"
+#include "datapath/poll_order.h"
 
 namespace millrace::datapath {
 
@@ -45,6 +46,7 @@ struct Worker::State {
         rings(r),
         counters(c),
         outbox(id, packets, r, c),
+        order(c.port_limit()),
         flows(settings, c.flows) {}
 
   WorkerId self;
@@ -53,6 +55,7 @@ struct Worker::State {
   HandoffRings& rings;
   WorkerCounters& counters;
   Outbox outbox;
+  PollOrder order;
   FlowState flows;
   RateLimiter icmp_errors{kIcmpErrorsPerSecond, kIcmpErrorBurst};
   RateLimiter dhcp{kDhcpPerSecond, kDhcpBurst};
@@ -89,13 +92,15 @@ void Worker::State::go_on_scanning(nat::TickMs now, WorkerStep& step) noexcept {
 
 void Worker::State::poll_ports(Turn& turn, WorkerStep& step) noexcept {
   std::array<net::Packet*, kBurst> received;
-  for (const net::PortId id : turn.snapshot.polled[self]) {
+  const auto poll = [&](net::PortId id) {
     const unsigned count = turn.snapshot.ports[id].port->receive(received);
-    if (count == 0) continue;
+    if (count == 0) return 0u;
     step.received += count;
     step.pending |= count == kBurst;
     from_port(turn, id, {received.data(), count});
-  }
+    return count;
+  };
+  order.turn(turn.snapshot, self, turn.now_ms(), step.received > 0, poll);
 }
 
 /// At most one outbox full from each worker in a turn, so that ports are polled in between.
@@ -160,6 +165,7 @@ WorkerStep Worker::step(std::uint64_t now_ns) noexcept {
   state.drain_rings(turn, step);
   state.poll_ports(turn, step);
   state.outbox.finish();
+  for (const net::PortId id : state.outbox.written()) state.order.wrote(id, turn.now_ms());
 
   state.counters.loops.add(1);
   if (step.received > 0) state.counters.busy_loops.add(1);

@@ -28,7 +28,9 @@ class HandoffRings;
 struct FlowScan;
 
 struct WorkerStep {
-  unsigned received = 0;     // packets taken from ports and hand-over rings in this turn
+  /// Packets taken from ports and hand-over rings in this turn. With 0 each port was found empty in it; with any other
+  /// number some silent ports may not have been asked (poll_order.h).
+  unsigned received = 0;
   bool pending = false;      // something is queued that needs another turn soon
   bool is_scanning = false;  // a FlowScan goes on
   bool has_flows = false;    // some may be over in a while: a turn is due every kIdleSweepMs

@@ -48,7 +48,7 @@ struct FlowShape {
 
 /// Packets of a turn, at most: a burst from each of eight busy ports.
 inline constexpr unsigned kTurnPackets = 512;
-inline constexpr std::uint64_t kTurnNs = kTurnPackets * 100;
+inline constexpr std::uint64_t kTurnNs = std::uint64_t{kTurnPackets} * 100;
 
 class FlowWorld {
  public:

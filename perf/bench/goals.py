@@ -46,7 +46,7 @@ FOOTNOTES = {
     "d": "a line's update with the question less the same without it",
     "e": "the greatest of the cases divided by the least",
     "f": "cycles of the worker alone, seven packets each, the end of the connection before on the same tuple included",
-    "g": "ten pods talk; the poll of silent ports is taken off: it is a cost of a turn, not of a packet",
+    "g": "ten pods talk; the polls of the others are part of the figure",
     "h": "compiling services and building the table that workers read; not the API and the agent before them",
 }
 
@@ -120,7 +120,7 @@ GOALS = (
          lambda results: results.counter("established/ipv4_udp/flows:1000000") /
          results.counter("established/ipv4_udp/flows:1000"), 1.7),
     Goal("poll of a silent port, 4095 pods", "cycles",
-         lambda results: results.counter("silent_pods/pods:4095", "cycles/silent port")),
+         lambda results: results.counter("silent_turn/pods:4095", "cycles/silent port")),
     Goal("connections a second, ClusterIP", "1/s",
          lambda results: results.counter("connections/service/tuples:262144", "connections/s"), 500_000, at_least=True, note="f"),
     Goal("connections a second, ClusterIP and SNAT", "1/s",

@@ -20,6 +20,10 @@ using namespace tests;
 
 constexpr net::PortId kHost = 0;
 constexpr net::PortId kPortLimit = 12;
+/// Pods with ids from kPortLimit on that never say a word, in one simulation of kCrowdedEvery: so many that a worker
+/// does not poll each port in each turn (poll_order.h).
+constexpr unsigned kBystanders = 200, kFirstBystander = 0x8000;
+constexpr std::uint64_t kCrowdedEvery = 8;
 constexpr unsigned kActions = 3000;
 
 class Simulation {
@@ -27,11 +31,15 @@ class Simulation {
   explicit Simulation(std::uint64_t seed)
       : traffic_(seed),
         workers_(1 + static_cast<unsigned>(traffic_.below(4))),
+        bystanders_(seed % kCrowdedEvery == 0 ? kBystanders : 0),
         world_({.workers = workers_,
-                .port_limit = kPortLimit,
+                .port_limit = kPortLimit + bystanders_,
                 .packets = 600 + traffic_.below(1500),
                 .ring_size = 32 + traffic_.below(100)}) {
     world_.add_host(kHost, any_worker());
+    for (unsigned i = 0; i < bystanders_; ++i) {
+      world_.add_pod(static_cast<net::PortId>(kPortLimit + i), kFirstBystander + i, any_worker());
+    }
     world_.publish();
   }
 
@@ -132,6 +140,7 @@ class Simulation {
 
   Traffic traffic_;
   unsigned workers_;
+  unsigned bystanders_;
   TestSwitch world_;
   std::map<net::PortId, unsigned> pods_;  // id -> pod number
   std::vector<unsigned> known_;           // numbers ever used, newest last

@@ -32,7 +32,7 @@ void read_requirement(const Cursor& at, SelectorRequirement& out) {
   const std::size_t before = at.issues().count();
   read_fields(at, out, kRequirementFields);
   if (!at.value.is_map()) return;
-  if (at.value.find("key") == nullptr) at.fail_at("key", "is missing", "a label's key");
+  if (at.value.find("key") == nullptr) at.fail_at("key", "is missing", kLabelKeyRule);
   if (at.value.find("operator") == nullptr)
     return at.fail_at("operator", "is missing", "In, NotIn, Exists, DoesNotExist");
   if (at.issues().count() != before) return;

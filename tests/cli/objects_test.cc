@@ -96,7 +96,7 @@ std::vector<ObjectRow> rows(const std::vector<const char*>& documents) {
   std::vector<ObjectRow> all;
   for (const char* const text : documents) {
     auto json = nlohmann::json::parse(text);
-    json["apiVersion"] = json["kind"] == "EndpointSlice" ? "discovery.k8s.io/v1" : "v1";
+    json["apiVersion"] = kube::find_kind(json["kind"].get<std::string>())->api_version;
     json["metadata"]["creationTimestamp"] = "2023-11-14T22:13:20Z";
     auto row = object_row(json, kNow);
     EXPECT_TRUE(row.ok()) << (row ? "" : row.error().message);
@@ -139,6 +139,18 @@ TEST(ObjectTable, OfTheOtherKinds) {
                    false, false),
       "NAME  ADDRESSTYPE  PORTS  ENDPOINTS                               AGE\n"
       "s     IPv4         80     10.0.0.1,10.0.0.2,10.0.0.3 + 1 more...  1m 40s\n");
+  EXPECT_EQ(
+      object_table(kube::Kind::kNetworkPolicy,
+                   rows({R"({"kind":"NetworkPolicy","metadata":{"name":"all"}})",
+                         R"({"kind":"NetworkPolicy","metadata":{"name":"db"},"spec":{"podSelector":{"matchLabels":
+                                   {"role":"db"},"matchExpressions":[{"key":"env","operator":"NotIn","values":["x"]}]},
+                                   "policyTypes":["Egress","Ingress"]}})",
+                         R"({"kind":"NetworkPolicy","metadata":{"name":"out"},"spec":{"policyTypes":["Egress"]}})"}),
+                   false, false),
+      "NAME  POD-SELECTOR           POLICY-TYPES    AGE\n"
+      "all   <none>                 Ingress         1m 40s\n"
+      "db    env notin (x),role=db  Ingress,Egress  1m 40s\n"
+      "out   <none>                 Egress          1m 40s\n");
   EXPECT_EQ(
       object_table(kube::Kind::kEndpoints,
                    rows({R"({"kind":"Endpoints","metadata":{"name":"e"},"subsets":[{"addresses":[{"ip":"10.0.0.1"},

@@ -28,13 +28,18 @@ struct Conversation {
   bool client_masquerades = false;
   bool is_probe = false;      // sent to a port that may be anybody's: nothing is expected
   bool may_be_apart = false;  // the client's port was used before: an older flow may have the tuple
-  bool was_masqueraded = false;
+  std::set<End> outsides;     // of the node's, from which its questions came to servers
   bool is_answered = false;
   bool is_refused = false;
   Phase phase = Phase::kAsking;
   std::optional<std::pair<net::IpAddress, std::uint16_t>> backend;  // that has the TCP connection
+  bool may_pin = true;
 
   bool is_open() const { return phase != Phase::kDone && !is_refused; }
+  /// Its flow is gone, or may be soon: from now on the connection is with whoever gets its segments, and what is still
+  /// on its way may come to the backend before.
+  void unpin() { backend.reset(), may_pin = false; }
+  bool was_masqueraded() const { return !outsides.empty(); }
 };
 
 /// What the client sends in its phase, first and again.

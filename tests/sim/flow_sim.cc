@@ -129,10 +129,9 @@ void FlowSim::begin_conversation() {
   }
   for (const std::uint32_t id : open_) {
     const Tuple& other = conversations_[id].asked;
-    if (other.protocol == asked.protocol && other.source == asked.source && other.source_port == asked.source_port)
-      return;  // a port has one conversation at a time
+    if (source_of(other) == source_of(asked)) return;  // a port has one conversation at a time
   }
-  conversation.may_be_apart = !used_ports_.insert({asked.protocol, asked.source, asked.source_port}).second;
+  conversation.may_be_apart = !used_ports_.insert(source_of(asked)).second;
   conversations_.push_back(conversation);
   open_.push_back(conversation.id);
   ++totals_.asked;
@@ -143,25 +142,26 @@ void FlowSim::begin_conversation() {
 /// To ports that may belong to anybody or nobody, many at once: what fills tables.
 void FlowSim::probe() {
   Actor& client = any_actor();
-  Conversation conversation;
-  conversation.id = static_cast<std::uint32_t>(conversations_.size());
-  conversation.client = client.incarnation;
-  conversation.is_probe = true;
-  conversation.phase = Phase::kDone;
-  conversation.asked.protocol = ip_protocol::kUdp;
-  conversation.asked.source = client.addresses[below(2)];
-  const bool is_v4 = conversation.asked.source.is_v4();
+  Tuple asked;
+  asked.protocol = ip_protocol::kUdp;
+  asked.source = client.addresses[below(2)];
+  const bool is_v4 = asked.source.is_v4();
   const bool is_masquerade_port = below(3) == 0;
-  conversation.asked.destination =
+  asked.destination =
       address_of(is_masquerade_port ? (is_v4 ? kNodeV4 : kNodeV6) : (is_v4 ? "198.51.100.1" : "2001:db8:1::1"));
-  conversation.asked.destination_port =
+  asked.destination_port =
       is_masquerade_port ? static_cast<std::uint16_t>(masquerade_ports_.first + below(masquerade_ports_.count + 2))
                          : kServerPort;
-  conversations_.push_back(conversation);
-  note(fmt::format("{} probes {}", conversation.id, conversation.asked.text()));
+  note(fmt::format("probes {}", asked.text()));
   for (std::uint64_t i = below(60); i > 0; --i) {
-    conversations_.back().asked.source_port = static_cast<std::uint16_t>(kFirstClientPort + 1000 + below(20'000));
-    send(client, says(conversations_.back()));
+    asked.source_port = static_cast<std::uint16_t>(kFirstClientPort + 1000 + below(20'000));
+    Conversation& probe = conversations_.emplace_back();
+    probe.id = static_cast<std::uint32_t>(conversations_.size() - 1);
+    probe.client = client.incarnation;
+    probe.is_probe = true;
+    probe.phase = Phase::kDone;
+    probe.asked = asked;
+    send(client, says(probe));
   }
 }
 
@@ -188,7 +188,10 @@ void FlowSim::move_clock() {
   const std::uint64_t seconds = below(400);
   note(fmt::format("{} s pass", seconds));
   world_.now_ns += seconds * 1'000'000'000;
-  if (seconds > 5) unpin_all(std::nullopt);
+  // What is established lives for hours (RFC 5382 REQ-5); what closes, for minutes.
+  for (const std::uint32_t id : open_) {
+    if (conversations_[id].phase != Phase::kData) conversations_[id].unpin();
+  }
 }
 
 void FlowSim::step_one() {

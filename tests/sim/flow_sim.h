@@ -101,13 +101,13 @@ class FlowSim {
   void check_source(const Actor& actor, Conversation& conversation, const Message& message);
   void check_backend(Conversation& conversation, const Message& message);
   void check_ports();
+  bool may_have_been_given(const Conversation& conversation, const End& inside);
   void check_all_answered();
 
   Actor& any_actor();
   Actor* actor_at(net::PortId port);
   Actor* actor_of(unsigned incarnation);
   Conversation* open_conversation(const Actor& actor, const Tuple& asked);
-  void unpin_all(std::optional<unsigned> client);
 
   std::mt19937_64 random_;
   const Weather weather_;
@@ -118,7 +118,8 @@ class FlowSim {
   std::vector<Frontend> frontends_;
   std::vector<Conversation> conversations_;  // by id
   std::vector<std::uint32_t> open_;
-  std::set<std::tuple<std::uint8_t, net::IpAddress, std::uint16_t>> used_ports_;
+  std::set<End> used_ports_;
+  std::map<End, std::set<End>> holders_;  // of the node's ports: who was seen behind them, ever
   std::set<Tuple> sent_;
   std::deque<Late> late_;
   std::deque<std::string> log_;

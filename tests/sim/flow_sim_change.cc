@@ -119,7 +119,7 @@ void FlowSim::remove_pod() {
   }
   // Its address may soon be another's: what was agreed with it holds no more.
   for (Conversation& conversation : conversations_) {
-    if (conversation.backend && pod.has(conversation.backend->first)) conversation.backend.reset();
+    if (conversation.backend && pod.has(conversation.backend->first)) conversation.unpin();
   }
   world_.remove(pod.port);
   actors_.erase(pod.port);
@@ -138,20 +138,14 @@ void FlowSim::rebind_pod() {
   moved.port = port;
   moved.worker = static_cast<datapath::WorkerId>(below(workers_));
   add_port(moved);
-  for (const std::uint32_t id : open_) {
-    if (conversations_[id].client == moved.incarnation) conversations_[id].may_be_apart = true;
+  for (Conversation& conversation : conversations_) {
+    if (conversation.client != moved.incarnation) continue;
+    conversation.may_be_apart = true;
+    conversation.unpin();  // the flow stays behind with the worker before: another one picks it up
   }
-  unpin_all(moved.incarnation);
   ++totals_.rebound;
   note(fmt::format("pod {} moves to port {}, worker {}", moved.number, port, moved.worker));
   publish();
-}
-
-/// Connections need not stay with their backends: the flows that knew them may be gone.
-void FlowSim::unpin_all(std::optional<unsigned> client) {
-  for (const std::uint32_t id : open_) {
-    if (!client || conversations_[id].client == *client) conversations_[id].backend.reset();
-  }
 }
 
 Actor& FlowSim::any_actor() {

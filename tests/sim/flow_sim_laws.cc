@@ -28,7 +28,10 @@ void FlowSim::receive(Actor& actor, const Bytes& frame) {
   ASSERT_TRUE(actor.has(message->tuple.destination)) << message->tuple.text() << "\n" << describe(frame);
   if (message->quoted) return take_error(actor, *message);
   ASSERT_LT(message->conversation, conversations_.size()) << describe(frame);
-  if (conversations_[message->conversation].is_probe) return;
+  if (const Conversation& probe = conversations_[message->conversation]; probe.is_probe) {
+    if (is_node(message->tuple.source)) holders_[source_of(message->tuple)].insert(source_of(probe.asked));
+    return;
+  }
   message->speaker == Speaker::kClient ? take_question(actor, *message, frame) : take_answer(actor, *message);
 }
 
@@ -52,7 +55,7 @@ void FlowSim::take_question(Actor& actor, const Message& message, const Bytes& f
   conversation.may_be_apart |= is_storm();
   const auto answers = actor.server.hears(message);
   for (const Message& answer : answers) {
-    if ((answer.tcp_flags & TcpHeader::kRst) != 0) conversation.backend.reset();
+    if ((answer.tcp_flags & TcpHeader::kRst) != 0) conversation.unpin();
   }
   send(actor, answers);
 }
@@ -87,7 +90,10 @@ void FlowSim::check_source(const Actor& actor, Conversation& conversation, const
     is_masqueraded |= frontend.masquerade[static_cast<unsigned>(conversation.kind)];
     is_masqueraded |= is_pod && seen.destination == asked.source;
   }
-  conversation.was_masqueraded |= is_nodes;
+  if (is_nodes) {
+    conversation.outsides.insert(source_of(seen));
+    holders_[source_of(seen)].insert(source_of(asked));
+  }
   if (is_masqueraded) {
     ASSERT_TRUE(is_nodes) << asked.text() << " should be masqueraded, came as " << seen.text();
   } else if (!is_own) {
@@ -98,13 +104,16 @@ void FlowSim::check_source(const Actor& actor, Conversation& conversation, const
 
 void FlowSim::check_backend(Conversation& conversation, const Message& message) {
   if (message.tuple.protocol != ip_protocol::kTcp) return;
+  // A SYN that waited in a transmit ring, or on the wire, while its half-open flow ended (RFC 5382 REQ-5), comes to the
+  // backend of that flow when the SYN sent after it has long opened the connection to another.
+  if (is_storm() && message.tcp_flags == TcpHeader::kSyn) return;
   const std::pair server(message.tuple.destination, message.tuple.destination_port);
   if (conversation.backend) {
     ASSERT_EQ(*conversation.backend, server) << "the connection has left its backend";
-  } else if (message.payload_bytes > 0 && conversation.phase == Phase::kData) {
+  } else if (message.payload_bytes > 0 && conversation.phase == Phase::kData && conversation.may_pin) {
     conversation.backend = server;
   }
-  if ((message.tcp_flags & (TcpHeader::kFin | TcpHeader::kRst)) != 0) conversation.backend.reset();
+  if ((message.tcp_flags & (TcpHeader::kFin | TcpHeader::kRst)) != 0) conversation.unpin();
 }
 
 void FlowSim::take_answer(Actor& actor, const Message& message) {
@@ -113,12 +122,11 @@ void FlowSim::take_answer(Actor& actor, const Message& message) {
   Conversation* const open = open_conversation(actor, taken);
   if (open == nullptr || open->id != conversation.id) {
     const bool is_same_tuple = conversation.asked == taken;
-    // A late answer to a port that the masquerade has given again since cannot be told apart by anybody.
-    if (open != nullptr && !conversation.was_masqueraded) {
-      ASSERT_TRUE(is_same_tuple) << "an answer to " << conversation.asked.text() << " of another";
+    const bool is_own = is_same_tuple || (open == nullptr && actor.has(conversation.asked.source));
+    if (!is_own) {
+      ASSERT_TRUE(is_storm() && may_have_been_given(conversation, source_of(taken)))
+          << "an answer to " << conversation.asked.text() << " came as " << message.tuple.text();
     }
-    const bool may_stray = is_same_tuple || actor.has(conversation.asked.source) || conversation.was_masqueraded;
-    ASSERT_TRUE(may_stray) << "an answer to " << conversation.asked.text() << " came as " << message.tuple.text();
     ++totals_.strays;
     if (!is_storm()) { ASSERT_TRUE(is_same_tuple) << conversation.asked.text() << " came as " << message.tuple.text(); }
     return;
@@ -130,15 +138,42 @@ void FlowSim::take_answer(Actor& actor, const Message& message) {
     ++(conversation.is_refused ? totals_.refused : totals_.answered);
     if (conversation.asked.protocol == ip_protocol::kTcp && conversation.is_answered) ++totals_.tcp_done;
     if (!is_storm()) { ASSERT_FALSE(conversation.is_refused) << conversation.asked.text() << " was reset"; }
-    if (conversation.was_masqueraded) ++totals_.masqueraded;
+    if (conversation.was_masqueraded()) ++totals_.masqueraded;
   }
   send(actor, more);
 }
 
+/// An answer that was on its way for longer than its flow lived finds the outside port with whoever has it by now: a
+/// port says no more than its number, and time is what keeps two users of it apart (RFC 7857 section 3, RFC
+/// 9293 3.6.1). So it may come to one who has held a port from which the question was asked, and to nobody else.
+bool FlowSim::may_have_been_given(const Conversation& conversation, const End& inside) {
+  const auto was_holder = [&] {
+    return std::any_of(conversation.outsides.begin(), conversation.outsides.end(),
+                       [&](const End& outside) { return holders_[outside].contains(inside); });
+  };
+  if (was_holder()) return true;
+  check_ports();  // nothing of the new holder may have come to anybody yet
+  return was_holder();
+}
+
+/// The receiver has sent what is quoted, to the letter. Or its question outlived its flow (time passed while it waited
+/// in a ring, or its pod moved away from the worker that had it) and the answer has begun another, the wrong way round:
+/// then the error about the question follows that one, and quotes the question as the server saw it, or as one to the
+/// port of the node that the answer left by. No NAT knows more than its mappings of now (RFC 5508 REQ-4). Even so it
+/// is a question of the receiver's own that is quoted, to a server it may have come to.
 void FlowSim::take_error(Actor& actor, const Message& message) {
   ++totals_.errors;
-  ASSERT_TRUE(actor.has(message.quoted->source)) << message.quoted->text() << " was not sent by who is told";
-  ASSERT_TRUE(sent_.contains(*message.quoted)) << message.quoted->text() << " was never sent";
+  const Tuple& quoted = *message.quoted;
+  ASSERT_TRUE(actor.has(quoted.source)) << quoted.text() << " was not sent by who is told";
+  if (sent_.contains(quoted)) return;
+  ASSERT_TRUE(is_storm()) << quoted.text() << " was never sent";
+  ASSERT_LT(message.conversation, conversations_.size()) << quoted.text();
+  const Conversation& about = conversations_[message.conversation];
+  ASSERT_EQ(source_of(about.asked), source_of(quoted)) << about.asked.text() << " was quoted as " << quoted.text();
+  if (is_node(quoted.destination) && masquerade_ports_.holds(quoted.destination_port)) return;
+  ASSERT_GE(about.frontend, 0) << quoted.text() << " was never sent";
+  const Frontend& frontend = frontends_[static_cast<std::size_t>(about.frontend)];
+  ASSERT_TRUE(frontend.ever.contains({quoted.destination, quoted.destination_port})) << quoted.text();
 }
 
 Conversation* FlowSim::open_conversation(const Actor& actor, const Tuple& asked) {
@@ -158,8 +193,7 @@ void FlowSim::check_all_answered() {
 
 /// By the workers' own listing: each flow once, and each outside port with one inside endpoint.
 void FlowSim::check_ports() {
-  using Outside = std::tuple<std::uint8_t, net::IpAddress, std::uint16_t>;
-  std::map<Outside, std::pair<net::IpAddress, std::uint16_t>> inside;
+  std::map<End, End> inside;
   std::vector<datapath::FlowRecord> records(nat::kMinFlowLimit * 20);
   for (datapath::WorkerId id = 0; id < workers_; ++id) {
     datapath::FlowScan scan;
@@ -174,8 +208,10 @@ void FlowSim::check_ports() {
       if ((record.flags & nat::line_flag::kMasquerade) == 0) continue;
       const auto& [source, destination, port, to_port] = record.translated;
       ASSERT_TRUE(is_node(source) && own.holds(port)) << "worker " << id << " gave " << port;
-      const std::pair endpoint(record.original.source, record.original.source_port);
-      const auto [known, is_new] = inside.emplace(Outside{record.protocol, source, port}, endpoint);
+      const End outside{record.protocol, source, port};
+      const End endpoint{record.protocol, record.original.source, record.original.source_port};
+      holders_[outside].insert(endpoint);
+      const auto [known, is_new] = inside.emplace(outside, endpoint);
       ASSERT_EQ(known->second, endpoint) << "port " << port << " has two inside endpoints";
     }
   }

@@ -1,11 +1,20 @@
 // Flows, services and masquerade under everything at once: the laws of flow_sim.h, for many seeds.
-// A failure prints the seed and the last actions: --gtest_filter='*/SEED' plays it again.
+// A failure prints the seed and the last actions: --gtest_filter='*/SEED' plays it again. MILLRACE_SIM_SEEDS=400 in the
+// environment plays so many seeds; half a minute in a release build.
 #include <gtest/gtest.h>
+
+#include <cstdlib>
 
 #include "tests/sim/flow_sim.h"
 
 namespace millrace::tests {
 namespace {
+
+/// How many seeds: MILLRACE_SIM_SEEDS, for a wide run; few of them for a run of every day.
+std::uint64_t seed_count() {
+  const char* const text = std::getenv("MILLRACE_SIM_SEEDS");
+  return text == nullptr ? 24 : std::strtoull(text, nullptr, 10);
+}
 
 class FlowSimulation : public testing::TestWithParam<std::uint64_t> {
  protected:
@@ -33,7 +42,7 @@ TEST_P(FlowSimulation, InAStormNothingReachesAnybodyElse) {
   EXPECT_GT(totals.masqueraded, 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, FlowSimulation, testing::Range<std::uint64_t>(0, 24));
+INSTANTIATE_TEST_SUITE_P(Seeds, FlowSimulation, testing::Range<std::uint64_t>(0, seed_count()));
 
 }  // namespace
 }  // namespace millrace::tests

@@ -96,6 +96,19 @@ void read_tcp(const net::Packet& packet, Message& message) {
   message.conversation = (number & ~kTcpServer) >> kTcpShift;
 }
 
+/// Whose packet an error quotes, as far as the quote goes.
+std::uint32_t quoted_conversation(const net::Packet& packet, const net::Headers& quote) {
+  const std::uint8_t* const l4 = static_cast<const std::uint8_t*>(packet.data) + quote.l4_offset;
+  const std::size_t bytes = net::quote_end(packet) - quote.l4_offset;
+  if (quote.l4_protocol == ip_protocol::kTcp) {
+    const std::uint32_t number = net::view<net::Be32>(l4 + offsetof(net::TcpHeader, sequence)).host();
+    return (number & ~kTcpServer) >> kTcpShift;
+  }
+  constexpr std::size_t kHeaderBytes = 8;  // of UDP and echo
+  if (bytes < kHeaderBytes + kBlockBytes) return kNoConversation;
+  return net::view<net::Be32>(l4 + kHeaderBytes + kBlockBytes / 2).host();
+}
+
 }  // namespace
 
 std::string Tuple::text() const {
@@ -152,6 +165,7 @@ std::optional<Message> Reassembly::read(const Bytes& frame) {
   EXPECT_TRUE(net::l4_checksum_is_right(packet->head(), headers)) << describe(frame);
   if (const auto quote = net::parse_quote(*packet)) {
     message.quoted = tuple_of(*packet, *quote);
+    message.conversation = quoted_conversation(*packet, *quote);
   } else if (headers.l4_protocol == ip_protocol::kTcp) {
     read_tcp(*packet, message);
   } else {

@@ -32,7 +32,18 @@ struct Tuple {
   friend auto operator<=>(const Tuple&, const Tuple&) = default;
 };
 
+/// One end of a tuple.
+struct End {
+  std::uint8_t protocol = 0;
+  net::IpAddress address;
+  std::uint16_t port = 0;
+  friend auto operator<=>(const End&, const End&) = default;
+};
+inline End source_of(const Tuple& tuple) { return {tuple.protocol, tuple.source, tuple.source_port}; }
+
 enum class Speaker : std::uint8_t { kClient, kServer };
+
+inline constexpr std::uint32_t kNoConversation = 0xffffffff;
 
 struct Message {
   Tuple tuple;
@@ -41,7 +52,7 @@ struct Message {
   std::uint8_t tcp_flags = 0;
   std::uint32_t sequence = 0, acknowledgment = 0;
   std::uint32_t payload_bytes = 0;  // a multiple of 8; UDP and echo at least 8
-  std::optional<Tuple> quoted;      // an ICMP error about a packet with this tuple
+  std::optional<Tuple> quoted;      // an ICMP error about a packet with this tuple, of this conversation
   Bytes quoted_packet;              // to be written: the IP packet the error quotes
 };
 

@@ -14,7 +14,10 @@ namespace millrace::datapath {
 /// Completes a checksum that the sender left to its device, whether the port said so or the field does. One that cannot
 /// be completed here (more segments than the first) stays marked for the port.
 inline void complete_checksum(net::Packet& packet) noexcept {
-  if (!packet.offload.checksum_partial && !net::l4_checksum_is_partial(packet.head(), packet.headers)) return;
+  if (!packet.offload.checksum_partial &&
+      (packet.checksum_is_known || !net::l4_checksum_is_partial(packet.head(), packet.headers))) {
+    return;
+  }
   packet.offload.checksum_partial = !net::complete_l4_checksum(packet.head(), packet.headers);
 }
 

@@ -82,7 +82,9 @@ void set_translation(FlowLineV4& line, const Translation<Ipv4>& to) noexcept { s
 void set_translation(FlowLineV6& line, const Translation<Ipv6>& to) noexcept { set_translation_of(line, to); }
 
 void mark_partial(Packet& packet) noexcept {
-  if (packet.offload.checksum_partial || !l4_checksum_is_partial(packet.head(), packet.headers)) return;
+  if (packet.offload.checksum_partial || packet.checksum_is_known) return;
+  packet.checksum_is_known = true;
+  if (!l4_checksum_is_partial(packet.head(), packet.headers)) return;
   packet.offload.checksum_partial = true;
   packet.offload.checksum_start = packet.headers.l4_offset;
   switch (packet.headers.l4_protocol) {

@@ -32,7 +32,8 @@ namespace millrace::nat {
 void set_translation(FlowLineV4& line, const Translation<net::Ipv4>& to) noexcept;
 void set_translation(FlowLineV6& line, const Translation<net::Ipv6>& to) noexcept;
 
-/// Notes in packet.offload a checksum that the sender left to its device (net/checksum.h). Once, before translate().
+/// Notes in packet.offload a checksum that the sender left to its device (net/checksum.h), and that it is known now.
+/// Before the first translate(), after which the field alone does not say it.
 void mark_partial(net::Packet& packet) noexcept;
 
 /// Rewrites the packet as its line says; headers.source_port and destination_port follow.

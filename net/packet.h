@@ -43,6 +43,8 @@ struct alignas(64) Packet {
   Drop drop = Drop::kNone;
   /// Goes along the reply direction of the flow that the worker which forwarded it has.
   bool is_reply = false;
+  /// The checksum field was compared with the pseudo-header sum: what offload.checksum_partial says is all there is.
+  bool checksum_is_known = false;
 
   std::span<std::uint8_t> head() noexcept { return {data, head_bytes}; }
   std::span<const std::uint8_t> head() const noexcept { return {data, head_bytes}; }

@@ -100,6 +100,8 @@ class MbufPool final : public PacketPool {
     packet.offload = {};
     packet.headers = {};
     packet.drop = net::Drop::kNone;
+    packet.is_reply = false;
+    packet.checksum_is_known = false;
   }
 
  private:

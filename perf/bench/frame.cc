@@ -85,6 +85,7 @@ void write_frame(net::Packet& packet, const Frame& frame, net::PortId in_port) {
   packet.in_port = in_port;
   packet.out_port = net::kNoPort;
   packet.offload = {};
+  packet.is_reply = packet.checksum_is_known = false;
   std::uint8_t* const data = packet.data;
   net::view<net::EthernetHeader>(data) = {kGatewayMac, frame.source_mac,
                                           is_v4 ? net::ether_type::kIpv4 : net::ether_type::kIpv6};

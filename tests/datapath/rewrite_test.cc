@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "nat/translate.h"
 #include "tests/datapath/test_switch.h"
 
 namespace millrace::datapath {
@@ -48,6 +49,28 @@ TEST(Rewrite, CompletesChecksumsAndSetsMacs) {
     EXPECT_EQ(packet.bytes(), row.after) << row.name;
     EXPECT_FALSE(packet->offload.checksum_partial) << row.name;
   }
+}
+
+/// What translation found out holds: the field is not compared once more.
+TEST(Rewrite, AsksForThePartialChecksumOnce) {
+  for (const bool is_known : {false, true}) {
+    const Bytes partial = in().ipv4("10.244.0.3", "10.244.0.4").tcp(1, 2).partial_checksum().payload(7).bytes();
+    TestPacket packet(partial);
+    ASSERT_EQ(packet.parse(), net::Drop::kNone);
+    packet->checksum_is_known = is_known;  // and offload says: not partial
+    complete_checksum(*packet);
+    EXPECT_EQ(packet.bytes() == partial, is_known);
+  }
+}
+
+TEST(Rewrite, CompletesWhatTranslationFoundPartial) {
+  TestPacket packet(in().ipv4("10.244.0.3", "10.244.0.4").udp(1, 2).partial_checksum().payload(7).bytes());
+  ASSERT_EQ(packet.parse(), net::Drop::kNone);
+  nat::mark_partial(*packet);
+  EXPECT_TRUE(packet->offload.checksum_partial && packet->checksum_is_known);
+  complete_checksum(*packet);
+  EXPECT_FALSE(packet->offload.checksum_partial);
+  EXPECT_TRUE(net::l4_checksum_is_right(packet->head(), packet->headers));
 }
 
 TEST(Rewrite, BelievesAPortThatSaysPartial) {

@@ -28,6 +28,7 @@ TEST(MbufPool, GivesPacketsThatAreEmptyAndHaveRoomOnBothSides) {
   packet->offload.checksum_partial = true;
   packet->headers.l4_protocol = 17;
   packet->drop = net::Drop::kNoRoute;
+  packet->is_reply = packet->checksum_is_known = true;
   pool->release({&packet, 1});
 
   std::vector<Packet*> all;
@@ -38,6 +39,7 @@ TEST(MbufPool, GivesPacketsThatAreEmptyAndHaveRoomOnBothSides) {
     EXPECT_EQ(each->length_bytes, 0u);
     EXPECT_EQ(each->in_port, net::kNoPort);
     EXPECT_EQ(each->drop, net::Drop::kNone);
+    EXPECT_FALSE(each->is_reply || each->checksum_is_known);
     EXPECT_FALSE(each->offload.checksum_partial);
     EXPECT_EQ(each->headers.l4_protocol, 0);
     EXPECT_GE(each->headroom_bytes(), kHeadroomBytes);

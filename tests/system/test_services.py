@@ -7,60 +7,21 @@ import time
 
 import pytest
 
-from harness import node as nodes
 from harness.connections import client_command, server_command
 from harness.process import Background, wait_until
+from harness.services import (BALANCER_IP, EXTERNAL_IP, NODE, WORLD, add_backend, applied, node_addresses, service,
+                              show_services_alone, slice_of)
 from harness.witness import Witness, answer_of, ask, connected
 
-NODE = {4: nodes.NODE_IPV4, 6: nodes.NODE_IPV6}
-WORLD = {4: nodes.WORLD_IPV4, 6: nodes.WORLD_IPV6}
-EXTERNAL_IP = "198.51.100.10"
 FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["IPv4", "IPv6"])
 PROTOCOLS = pytest.mark.parametrize("protocol", ["tcp", "udp"])
-
-SERVICE = """
-apiVersion: v1
-kind: Service
-metadata:
-  name: %(name)s
-spec:
-  type: %(type)s
-  ipFamilyPolicy: PreferDualStack
-  selector:
-    app: %(app)s
-  %(more)s
-  ports:
-  - {name: tcp, port: 80, targetPort: http, protocol: TCP%(node_port)s}
-  - {name: udp, port: 80, targetPort: http-udp, protocol: UDP%(node_port)s}
-"""
 
 
 @pytest.fixture(scope="module")
 def node(make_node):
-    """The world knows the node alone, and that services are behind it."""
     made = make_node("svc", uplink="auto")
-    for pool, services, gateway in (("10.244.0.0/16", "10.96.0.0/12", NODE[4]),
-                                    ("fd00:10:244::/112", "fd00:10:96::/112", NODE[6])):
-        made.world.ip("route", "del", pool)
-        made.world.ip("route", "add", services, "via", gateway)
-    made.world.ip("route", "add", f"{EXTERNAL_IP}/32", "via", NODE[4])
+    show_services_alone(made)
     return made
-
-
-@contextlib.contextmanager
-def service(node, name, kind="ClusterIP", app="web", more="", node_port=0):
-    """A Service while the context is open; its addresses by family."""
-    node.instance.cli("apply", "-f", "-", input=SERVICE % {
-        "name": name, "type": kind, "app": app, "more": more, "node_port": f", nodePort: {node_port}" if node_port else ""})
-    try:
-        shown = json.loads(node.instance.cli("get", "svc", name, "-o", "json").stdout)
-        yield {6 if ":" in address else 4: address for address in shown["spec"]["clusterIPs"]}
-    finally:
-        node.instance.cli("delete", "svc", name)
-
-
-def add_backend(node, name, app="web"):
-    return node.add_pod(name, "--label", f"app={app}", "--port", "http:8080/tcp", "--port", "http-udp:8080/udp")
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +43,6 @@ def own_address(node, place, family):
     if place is node.world:
         return WORLD[family]
     return next(address for address in place.addresses if (":" in address) == (family == 6))
-
-
-def node_addresses(family):
-    return {NODE[family], "10.244.0.1" if family == 4 else "fd00:10:244::1"}
 
 
 def ask_until_both(place, address, port, protocol):
@@ -111,7 +68,27 @@ ROWS = [
     ("world", "externalIP", "", True),
     ("world", "externalIP", LOCAL, False),
     ("pod", "externalIP", LOCAL, False),
+    ("pod", "load balancer of status", "", True),
+    ("world", "load balancer of status", "", True),
+    ("world", "load balancer of status", LOCAL, False),
+    ("pod", "load balancer of status", LOCAL, False),
+    ("world", "loadBalancerIP", "", True),
+    ("world", "loadBalancerIP", LOCAL, False),
 ]
+
+
+def way_to(way, family):
+    """How a Service is reached that way: its keys, and from its ClusterIPs the address and port."""
+    return {
+        "ClusterIP": ({}, lambda cluster_ips: (cluster_ips[family], 80)),
+        "NodePort": ({"kind": "NodePort", "node_port": 30500}, lambda _: (NODE[family], 30500)),
+        "externalIP": ({"kind": "NodePort", "more": f"externalIPs: [{EXTERNAL_IP[family]}]"},
+                       lambda _: (EXTERNAL_IP[family], 80)),
+        "load balancer of status": ({"kind": "LoadBalancer", "ingress": [BALANCER_IP[family]]},
+                                    lambda _: (BALANCER_IP[family], 80)),
+        "loadBalancerIP": ({"kind": "LoadBalancer", "more": f"loadBalancerIP: {BALANCER_IP[family]}"},
+                           lambda _: (BALANCER_IP[family], 80)),
+    }[way]
 
 
 @FAMILIES
@@ -119,15 +96,10 @@ ROWS = [
 @pytest.mark.parametrize("place, way, policy, is_masqueraded", ROWS,
                          ids=[f"{row[0]} to {row[1]}{' Local' if row[2] else ''}" for row in ROWS])
 def test_what_the_server_sees(node, places, place, way, policy, is_masqueraded, protocol, family):
-    if way == "externalIP" and family == 6:
-        pytest.skip("the external address of these tests is IPv4")
     source = places[place]
-    more = policy + (f"\n  externalIPs: [{EXTERNAL_IP}]" if way == "externalIP" else "")
-    kind = "ClusterIP" if way == "ClusterIP" else "NodePort"
-    with service(node, "web", kind, more=more, node_port=30500 if kind == "NodePort" else 0) as cluster_ips:
-        address, port = {"ClusterIP": (cluster_ips[family], 80), "NodePort": (NODE[family], 30500),
-                         "externalIP": (EXTERNAL_IP, 80)}[way]
-        for answer in ask_until_both(source, address, port, protocol):
+    keys, place_of = way_to(way, family)
+    with service(node, "web", **{**keys, "more": f"{keys.get('more', '')}\n  {policy}"}) as cluster_ips:
+        for answer in ask_until_both(source, *place_of(cluster_ips), protocol):
             if is_masqueraded:
                 assert answer.peer in node_addresses(family)
             else:
@@ -148,8 +120,11 @@ def test_a_pod_that_is_its_own_backend(node, family, protocol):
 @PROTOCOLS
 @pytest.mark.parametrize("place", ["pod", "node", "world"])
 def test_a_service_without_endpoints_refuses_at_once(node, places, place, protocol, family):
-    with service(node, "empty", "NodePort", app="nobody", node_port=30501) as cluster_ips:
-        ways = [(cluster_ips[family], 80)] + ([(NODE[family], 30501)] if place != "node" else [])
+    with service(node, "empty", "NodePort", app="nobody", node_port=30501,
+                 more=f"externalIPs: [{EXTERNAL_IP[family]}]") as cluster_ips:
+        ways = [(cluster_ips[family], 80)]
+        if place != "node":
+            ways += [(NODE[family], 30501), (EXTERNAL_IP[family], 80)]
         for address, port in ways:
             start = time.monotonic()
             with pytest.raises(ConnectionRefusedError):
@@ -197,21 +172,13 @@ def _come_and_go(node):
     extra = node.pods["steady-1"]
     with Background(extra.command(*server_command(extra.addresses, 8080))) as server:
         server.wait_for_output("listening")
-        _endpoint_slice(node, extra, "apply")
-        _endpoint_slice(node, extra, "delete")
+        with applied(node, [slice_of("steady", family, [{"addresses": [address]}])
+                            for family, address in ((4, extra.ipv4), (6, extra.ipv6))]):
+            pass
         # Its connections end by themselves: each has one question.
         wait_until(lambda: not [line for line in extra.run("ss", "-Htn", "state", "established").stdout.splitlines()],
                    "the last connection ends", timeout_s=5)
     node.delete_pod("steady-1")
-
-
-def _endpoint_slice(node, pod, verb):
-    for kind, address in (("IPv4", pod.ipv4), ("IPv6", pod.ipv6)):
-        node.instance.cli(verb, "-f", "-", input=json.dumps({
-            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-            "metadata": {"name": f"extra-{kind.lower()}", "labels": {"kubernetes.io/service-name": "steady"}},
-            "addressType": kind, "ports": [{"name": "tcp", "port": 8080, "protocol": "TCP"}],
-            "endpoints": [{"addresses": [address]}]}))
 
 
 def test_a_udp_client_moves_on_when_its_backend_goes(node, places):

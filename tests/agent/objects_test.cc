@@ -274,6 +274,34 @@ TEST_F(Objects, namespaces_in_use_and_the_node_are_seen) {
   EXPECT_EQ(names(), (std::vector<std::string>{"default"}));
 }
 
+TEST_F(Objects, a_network_policy_is_kept_over_a_restart_and_heard_of) {
+  std::vector<std::string> heard;
+  const auto listen = [&] {
+    objects_->on_change([&](const ObjectChanges& changes) {
+      for (const ObjectChange& change : changes) heard.push_back(kube::to_string(change.key));
+    });
+  };
+  const auto deny = [](const std::string& types) {
+    return "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny, namespace: shop}\n"
+           "spec: {podSelector: {}, policyTypes: [" +
+           types + "]}\n";
+  };
+  listen();
+  EXPECT_EQ(outcome(deny("Ingress")), "created deny");
+  EXPECT_EQ(heard, (std::vector<std::string>{"namespace/shop", "networkpolicy/shop/deny"}));
+  open();
+  listen();
+  EXPECT_EQ(outcome(deny("Ingress")), "unchanged deny");
+  const auto policies = objects_->list<kube::NetworkPolicy>();
+  ASSERT_EQ(policies.size(), 1u);
+  EXPECT_TRUE(policies[0]->isolates_ingress && !policies[0]->isolates_egress);
+  EXPECT_EQ(outcome(deny("Egress")), "configured deny");
+  EXPECT_FALSE(objects_->list<kube::NetworkPolicy>().at(0)->isolates_ingress);
+  EXPECT_TRUE(objects_->remove({{Kind::kNetworkPolicy, "shop", "deny"}}, false).ok());
+  EXPECT_TRUE(objects_->list<kube::NetworkPolicy>().empty());
+  EXPECT_EQ(heard.size(), 5u) << "the change; the deletion of policy and namespace";
+}
+
 TEST_F(Objects, what_an_earlier_version_knew_of_pods_becomes_pods) {
   objects_.reset();
   store_.reset();

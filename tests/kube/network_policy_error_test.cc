@@ -5,25 +5,10 @@
 
 #include "control/kube/manifest.h"
 #include "control/kube/network_policy.h"
+#include "tests/kube/error_rows.h"
 
 namespace millrace::control::kube {
 namespace {
-
-struct Row {
-  const char* name;
-  std::string text;
-  std::string error;
-};
-
-void expect_errors(const std::vector<Row>& rows) {
-  for (const Row& row : rows) {
-    SCOPED_TRACE(row.name);
-    const auto manifests = parse_manifests(row.text, "m.yaml");
-    ASSERT_FALSE(manifests.ok());
-    EXPECT_EQ(manifests.error().code, net::ErrorCode::kInvalidArgument);
-    EXPECT_EQ(manifests.error().message, row.error);
-  }
-}
 
 const std::string kPort = "1..65535, or a name of 1..15 of a-z 0-9 - with a letter, no - first, last or twice";
 const std::string kPrefix = "an IPv4 or IPv6 prefix, ADDRESS/LENGTH";

@@ -53,6 +53,36 @@ def test_a_mistake_is_told_with_its_line_and_changes_nothing(node):
     assert get(node, "svc")["items"] == []
 
 
+POLICY = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db}
+spec:
+  podSelector: {matchLabels: {role: db}}
+  ingress:
+  - from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}]
+    ports: [{port: 5432, endPort: 5440}]
+"""
+
+
+def test_a_network_policy_goes_in_comes_out_and_goes_away(node):
+    cli = node.instance.cli
+    assert apply(node, POLICY).stdout == "networkpolicy.networking.k8s.io/db created\n"
+    table = [line.split()[:3] for line in cli("get", "netpol").stdout.splitlines()]
+    assert table == [["NAME", "POD-SELECTOR", "POLICY-TYPES"], ["db", "role=db", "Ingress"]]
+    assert apply(node, cli("get", "networkpolicy", "db", "-o", "yaml").stdout).stdout.endswith("/db unchanged\n")
+    bad = apply(node, POLICY.replace("endPort: 5440", "endPort: 5"), check=False)
+    assert bad.returncode == 1
+    assert bad.stderr == (
+        "millrace: stdin:9: spec.ingress[0].ports[0].endPort: 5 is below port 5432; allowed: 5432..65535\n"
+    )
+    kept = get(node, "networkpolicies", "db")["spec"]
+    assert kept["ingress"][0]["ports"] == [{"port": 5432, "endPort": 5440, "protocol": "TCP"}]
+    assert kept["policyTypes"] == ["Ingress"]
+    assert cli("delete", "netpol", "db").stdout == "networkpolicy.networking.k8s.io/db deleted\n"
+    assert cli("get", "netpol").stderr == "No resources found in default namespace.\n"
+
+
 def test_a_conflict_names_the_service_that_has_the_address(node):
     apply(node, SERVICE % "first")
     address = get(node, "svc", "first")["spec"]["clusterIP"]

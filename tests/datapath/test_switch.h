@@ -42,6 +42,7 @@ struct SwitchShape {
   std::size_t ring_size = 1024;                            // of each port, both directions
   datapath::FlowSettings flows{.limit = 1024, .seed = 1};  // .ports are each worker's block of masquerade_ports
   nat::PortRange masquerade_ports = kMasqueradePorts;
+  std::size_t rule_limit = 0;  // rules of policies that are counted
 };
 
 class TestSwitch {
@@ -53,6 +54,8 @@ class TestSwitch {
   datapath::PortSpec& add_pod(net::PortId id, unsigned number, datapath::WorkerId worker = 0);
   /// The host port: MAC 02:00:00:00:00:ff, kNodeV4 and kNodeV6, default routes of both families.
   datapath::PortSpec& add_host(net::PortId id, datapath::WorkerId worker = 0);
+  /// What is described of a port that is there.
+  datapath::PortSpec& spec(net::PortId id) { return specs_.at(id); }
   /// Takes the port out of the description; its device lives until reclaim() finds that no snapshot needs it.
   void remove(net::PortId id);
   void publish();
@@ -88,6 +91,7 @@ class TestSwitch {
   /// What publish() brings into force besides ports. The ports of `nat` are those of the shape, whatever it says.
   datapath::NatSpec nat;
   std::vector<nat::ServiceSpec> services;
+  std::shared_ptr<const policy::IdentityTable> identities;
   /// How often each worker was woken by a hand-over.
   std::array<std::atomic<unsigned>, datapath::kMaxWorkers> wakes{};
 

@@ -39,15 +39,21 @@ Key reply_key(const Key&, const nat::Translation<decltype(Key::source)>& to, std
   return {to.destination, to.source, to.destination_port, to.source_port, protocol};
 }
 
-/// Protocols whose port or identifier a masquerade can change.
+bool asks_for_echo(const net::Packet& packet) noexcept {
+  switch (packet.headers.l4_protocol) {
+    case ip_protocol::kIcmp: return packet.headers.icmp_type == net::icmp_type::kEchoRequest;
+    case ip_protocol::kIcmpv6: return packet.headers.icmp_type == net::icmpv6_type::kEchoRequest;
+    default: return false;
+  }
+}
+
+/// Whether a masquerade can change the packet's source port or identifier.
 bool has_ports(const net::Packet& packet) noexcept {
   switch (packet.headers.l4_protocol) {
     case ip_protocol::kTcp:
     case ip_protocol::kUdp:
     case ip_protocol::kSctp: return true;
-    case ip_protocol::kIcmp: return packet.headers.icmp_type == net::icmp_type::kEchoRequest;
-    case ip_protocol::kIcmpv6: return packet.headers.icmp_type == net::icmpv6_type::kEchoRequest;
-    default: return false;
+    default: return asks_for_echo(packet);
   }
 }
 
@@ -130,6 +136,13 @@ Drop find_backend(Turn& turn, nat::SourceKind from, Plan<Line>& plan) noexcept {
   return Drop::kNone;
 }
 
+/// A port of masquerade. The identifier of an echo request is its sender's choice: the node itself is asked, whatever
+/// it is (RFC 5508 REQ-7: hairpins of queries are for those that translate addresses alone).
+template <typename Key>
+bool is_masquerade_port(const Snapshot& snapshot, const net::Packet& packet, const Key& key) noexcept {
+  return snapshot.nat.holds(key.destination, key.destination_port) && !asks_for_echo(packet);
+}
+
 /// A packet to a masquerade port that no flow brought here: to the endpoint that has the port, where that is allowed.
 template <typename Line>
 Drop find_mapped(Turn& turn, bool is_allowed, Plan<Line>& plan) noexcept {
@@ -172,7 +185,7 @@ Drop insert(Turn& turn, const net::Packet& packet, const Plan<Line>& plan, Line*
   nat::set_translation(back, {plan.key.destination, plan.key.source, plan.key.destination_port, plan.key.source_port});
   for (Line* const direction : {line, &back}) {
     direction->epoch = turn.snapshot.epoch - 1;  // without a route it is asked again
-    static_cast<void>(find_way(turn.snapshot, *direction));
+    static_cast<void>(find_way(turn.snapshot, turn.self, *direction));
   }
   if (plan.key.protocol == ip_protocol::kTcp && packet.headers.has_l4) {
     table.set_timer(*line, nat::note_tcp(*line, packet, plan.picked_up));
@@ -298,7 +311,7 @@ Drop begin(Turn& turn, const net::Packet& packet, const typename Line::Key& key,
   Plan<Line> plan = identity<Line>(key);
   if (const Drop drop = check_start(packet, turn.flows.settings().pick_up_tcp, plan); drop != Drop::kNone) return drop;
 
-  if (snapshot.nat.holds(key.destination, key.destination_port)) [[unlikely]] {
+  if (is_masquerade_port(snapshot, packet, key)) [[unlikely]] {
     const bool is_pod = in.kind == PortKind::kPod;
     plan.masquerade = is_pod;  // RFC 4787 REQ-9 a: the other end sees an outside port
     if (snapshot.nat.worker_of(key.destination_port) == turn.self) {
@@ -326,7 +339,7 @@ Drop begin_after_forwarding(Turn& turn, const net::Packet& packet, const typenam
   plan.flags = flag::kForwarded;  // services, policy and masquerade were asked by the worker it came from
   plan.picked_up =
       key.protocol == ip_protocol::kTcp && packet.headers.has_l4 && nat::tcp_start(packet) != nat::TcpStart::kNew;
-  if (snapshot.nat.holds(key.destination, key.destination_port)) {
+  if (is_masquerade_port(snapshot, packet, key)) {
     if (packet.is_reply) return Drop::kNoFlow;
     if (const Drop drop = find_mapped(turn, true, plan); drop != Drop::kNone) return drop;
     if (const Drop drop = check_mapped_policy(snapshot, plan.to.destination); drop != Drop::kNone) return drop;

@@ -6,8 +6,10 @@
 
 #include "datapath/snapshot.h"
 #include "datapath/steer.h"
+#include "nat/flow_line.h"
 #include "nat/service_table.h"
 #include "net/drop.h"
+#include "net/parser.h"
 
 namespace millrace::datapath {
 
@@ -21,13 +23,26 @@ inline net::PortId pod_port(const Snapshot& snapshot, net::PortId id) noexcept {
   return id != net::kNoPort && snapshot.ports[id].kind == PortKind::kPod ? id : net::kNoPort;
 }
 
-/// Where packets of this direction leave, in this epoch.
+/// Of packets that leave for a masquerade address and a number of its ports: whether a flow of masquerade waits for
+/// them. Not for the node's own ping (its identifier may be any) nor for a ping of the node; a reply goes back to who
+/// masqueraded, if it was a worker, and to the node's own socket if the question came by a port.
 template <typename Line>
-net::Drop find_way(const Snapshot& snapshot, Line& line) noexcept {
+bool leads_to_masquerade(const Line& line) noexcept {
+  if (line.is_reply()) return (line.flags & nat::line_flag::kForwarded) != 0;
+  return line.key.protocol != net::ip_protocol::kIcmp && line.key.protocol != net::ip_protocol::kIcmpv6;
+}
+
+/// Where packets of this direction leave, in this epoch. `self`: whose line it is.
+template <typename Line>
+net::Drop find_way(const Snapshot& snapshot, WorkerId self, Line& line) noexcept {
   const net::PortId out = snapshot.routes.lookup(line.to.destination);
   if (out == net::kNoPort) return net::Drop::kNoRoute;
   line.out_port = out;
   line.worker = owner_of_destination(snapshot, line.to.destination, line.to.destination_port, out);
+  // Complete as it leaves here: nobody else is to look for a flow of it.
+  const bool is_held = snapshot.nat.holds(line.to.destination, line.to.destination_port);
+  if (is_held && !leads_to_masquerade(line)) [[unlikely]]
+    line.worker = self;
   line.epoch = snapshot.epoch;
   return net::Drop::kNone;
 }

@@ -49,7 +49,7 @@ Drop renew(Turn& turn, Line& line) noexcept {
     if (drop == Drop::kPolicyIngress && !line.is_reply()) turn.counters.port(to).denied.add(1);
     if (drop != Drop::kNone) return drop;
   }
-  return find_way(snapshot, line);
+  return find_way(snapshot, turn.self, line);
 }
 
 }  // namespace

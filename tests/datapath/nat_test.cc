@@ -212,6 +212,105 @@ TEST_P(Nat, AnEchoIsMasqueradedByItsIdentifier) {
             "1: icmp 198.51.100.1:77 > 10.244.0.3:77");
 }
 
+// Echoes have one number for both ends, so two pings with the same one are one flow, as in Linux
+// (nf_conntrack_proto_icmp). Whoever began, both are answered.
+TEST_P(Nat, TwoPodsThatPingEachOtherWithOneIdentifierAreBothAnswered) {
+  const auto echo = [](unsigned from, unsigned to, std::uint8_t type) {
+    return from_pod(from).ipv4(pod_v4(from), pod_v4(to)).icmp(type, 0, 77, 1).bytes();
+  };
+  const std::string to_client = "1: icmp 10.244.0.4:77 > 10.244.0.3:77",
+                    to_server = "2: icmp 10.244.0.3:77 > 10.244.0.4:77";
+  // Both ask before either is answered; then the same again on the flow, or flows, that are there.
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(world_.send(kServer, echo(4, 3, 8)));
+    EXPECT_EQ(pass(kClient, echo(3, 4, 8)), (std::vector{to_client, to_server}));
+    ASSERT_TRUE(world_.send(kServer, echo(4, 3, 0)));
+    EXPECT_EQ(pass(kClient, echo(3, 4, 0)), (std::vector{to_client, to_server}));
+  }
+}
+
+TEST_P(Nat, APodAndTheWorldPingEachOtherWithOneIdentifier) {
+  const Bytes pod_asks = from_pod(3).ipv4(pod_v4(3), "198.51.100.1").icmp(8, 0, 77, 1).bytes();
+  const Bytes world_asks = from_host().ipv4("198.51.100.1", pod_v4(3)).icmp(8, 0, 77, 1).bytes();
+  one(kClient, pod_asks);
+  const std::uint16_t outside = last_source_port();
+  // The tuples are the pod's flow's already: the other ping gets an identifier of the node's.
+  const std::string there = one(kHost, world_asks);
+  const std::uint16_t apart = last_source_port();
+  EXPECT_EQ(there, fmt::format("1: icmp 192.0.2.1:{} > 10.244.0.3:{}", apart, apart));
+  EXPECT_EQ(one(kClient, from_pod(3).ipv4(pod_v4(3), kNodeV4).icmp(0, 0, apart, 1).bytes()),
+            "4: icmp 10.244.0.3:77 > 198.51.100.1:77");
+  EXPECT_EQ(one(kHost, from_host().ipv4("198.51.100.1", kNodeV4).icmp(0, 0, outside, 1).bytes()),
+            "1: icmp 198.51.100.1:77 > 10.244.0.3:77");
+}
+
+TEST_P(Nat, APodPingsBackTheWorldThatPingsIt) {
+  one(kHost, from_host().ipv4("198.51.100.1", pod_v4(3)).icmp(8, 0, 77, 1).bytes());
+  // It goes by the flow that is there, with the address the world has asked.
+  EXPECT_EQ(one(kClient, from_pod(3).ipv4(pod_v4(3), "198.51.100.1").icmp(8, 0, 77, 1).bytes()),
+            "4: icmp 10.244.0.3:77 > 198.51.100.1:77");
+  EXPECT_EQ(one(kHost, from_host().ipv4("198.51.100.1", pod_v4(3)).icmp(0, 0, 77, 1).bytes()),
+            "1: icmp 198.51.100.1:77 > 10.244.0.3:77");
+  EXPECT_EQ(one(kClient, from_pod(3).ipv4(pod_v4(3), "198.51.100.1").icmp(0, 0, 77, 1).bytes()),
+            "4: icmp 10.244.0.3:77 > 198.51.100.1:77");
+}
+
+// The identifier of a ping is its sender's choice, unlike a port of the node's: one that lies among those of masquerade
+// is the node's to answer all the same.
+TEST_P(Nat, APodPingsItsNodeWithAnyIdentifier) {
+  for (const std::uint16_t id : {std::uint16_t{77}, kMasqueradePorts.first, std::uint16_t{41'000}}) {
+    SCOPED_TRACE(id);
+    EXPECT_EQ(one(kClient, from_pod(3).ipv4(pod_v4(3), kNodeV4).icmp(8, 0, id, 1).bytes()),
+              fmt::format("4: icmp 10.244.0.3:{} > 192.0.2.1:{}", id, id));
+    EXPECT_EQ(one(kHost, from_host().ipv4(kNodeV4, pod_v4(3)).icmp(0, 0, id, 1).bytes()),
+              fmt::format("1: icmp 192.0.2.1:{} > 10.244.0.3:{}", id, id));
+  }
+}
+
+// And so is that of the node's own ping, and the port of its own socket.
+TEST_P(Nat, TheNodeIsAnsweredWhateverItsPort) {
+  for (const std::uint16_t port :
+       {std::uint16_t{77}, kMasqueradePorts.first, std::uint16_t{41'000}, std::uint16_t{44'000}}) {
+    SCOPED_TRACE(port);
+    for (const auto& [id, pod] : {std::pair{kClient, 3u}, std::pair{kServer, 4u}, std::pair{kOther, 5u}}) {
+      EXPECT_EQ(one(kHost, from_host().ipv4(kNodeV4, pod_v4(pod)).icmp(8, 0, port, 1).bytes()),
+                fmt::format("{}: icmp 192.0.2.1:{} > 10.244.0.{}:{}", id, port, pod, port));
+      EXPECT_EQ(one(id, from_pod(pod).ipv4(pod_v4(pod), kNodeV4).icmp(0, 0, port, 1).bytes()),
+                fmt::format("4: icmp 10.244.0.{}:{} > 192.0.2.1:{}", pod, port, port));
+      one(kHost, from_host().ipv4(kNodeV4, pod_v4(pod)).udp(port, 53).bytes());
+      EXPECT_EQ(one(id, from_pod(pod).ipv4(pod_v4(pod), kNodeV4).udp(53, port).bytes()),
+                fmt::format("4: udp 10.244.0.{}:53 > 192.0.2.1:{}", pod, port));
+    }
+  }
+}
+
+// RFC 4787 REQ-9: a pod reaches another by the outside port it was given, whichever worker gave it, and the answer
+// comes from that port. Both see an outside port, never each other.
+TEST_P(Nat, APodReachesAnotherByItsOutsidePortAndIsAnswered) {
+  struct Family {
+    std::string asker, server, world, node;
+  };
+  const Family families[] = {{pod_v4(3), pod_v4(4), "198.51.100.1", std::string(kNodeV4)},
+                             {pod_v6(3), pod_v6(4), "2001:db8:1::1", std::string(kNodeV6)}};
+  for (const Family& ip : families) {
+    const auto from = [&](unsigned number, const std::string& source, const std::string& destination) {
+      return source.find(':') == std::string::npos ? from_pod(number).ipv4(source, destination)
+                                                   : from_pod(number).ipv6(source, destination);
+    };
+    one(kServer, from(4, ip.server, ip.world).udp(5000, 53).bytes());
+    const std::uint16_t server_port = last_source_port();
+    const std::string there = one(kClient, from(3, ip.asker, ip.node).udp(40000, server_port).bytes());
+    const std::uint16_t asker_port = last_source_port();
+    EXPECT_EQ(there, fmt::format("2: udp {}:{} > {}:5000", ip.node, asker_port, ip.server));
+    EXPECT_TRUE(kMasqueradePorts.holds(asker_port));
+    for (int turn = 0; turn < 2; ++turn) {
+      EXPECT_EQ(one(kServer, from(4, ip.server, ip.node).udp(5000, asker_port).bytes()),
+                fmt::format("1: udp {}:{} > {}:40000", ip.node, server_port, ip.asker));
+    }
+    EXPECT_EQ(one(kClient, from(3, ip.asker, ip.node).udp(40000, server_port).bytes()), there);
+  }
+}
+
 TEST_P(Nat, OutsideReachesANodePortAndTheBackendSeesTheNode) {
   const std::string there = one(kHost, from_host().ipv4("198.51.100.1", kNodeV4).tcp(50000, 30500, kSyn).bytes());
   const std::uint16_t port = last_source_port();

@@ -32,6 +32,8 @@ std::size_t count_of(const Value& value) {
 /// Builds a tree from yaml-cpp's events: no graph of nodes is made on the way, which matters for files of megabytes.
 class Builder final : public YAML::EventHandler {
  public:
+  explicit Builder(std::size_t text_bytes) : read_limit_(kValuesPerByte * (text_bytes + 1)) {}
+
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
 
@@ -117,6 +119,8 @@ class Builder final : public YAML::EventHandler {
 
   void add(const YAML::Mark& mark, Value value, YAML::anchor_t anchor) {
     if (++count_ > kValueLimit) refuse(mark, "too many values", fmt::format("{}", kValueLimit));
+    // At a comma outside of every [] and {} yaml-cpp stays where it is and tells nulls for ever.
+    if (++read_ > read_limit_) throw YAML::ParserException(mark, "a comma that belongs to nothing");
     if (is_key_next()) {
       if (value.is_null()) return key(mark, value.text);
       refuse(mark, "an alias in the place of a key", "text");
@@ -139,11 +143,15 @@ class Builder final : public YAML::EventHandler {
   }
 
   static constexpr std::size_t kMapLimit = 4096;
+  /// One character can be three: "?" is a map with a key and a value that are null.
+  static constexpr std::size_t kValuesPerByte = 3;
 
   std::vector<Value> documents_;
   std::vector<Open> open_;
   std::map<YAML::anchor_t, Value> anchors_;
-  std::size_t count_ = 0;
+  std::size_t count_ = 0;  // with the copies that aliases make
+  std::size_t read_ = 0;   // without them
+  std::size_t read_limit_;
 };
 
 }  // namespace
@@ -158,7 +166,7 @@ net::Result<std::vector<Value>> read_yaml(const std::string& text, const std::st
   if (const int line = config::bad_utf8_line(text); line != 0) {
     return net::invalid_argument(fmt::format("{}:{}: not UTF-8; allowed: text in UTF-8", file, line));
   }
-  Builder builder;
+  Builder builder(text.size());
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);

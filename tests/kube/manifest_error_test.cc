@@ -28,6 +28,8 @@ TEST(ManifestError, of_the_file) {
   expect_errors({
       {"not YAML", "a: [1\n", "m.yaml:2: not YAML: end of sequence flow not found"},
       {"tab", "a:\n\tb: 1\n", "m.yaml:2: not YAML: a tab in the indentation; allowed: spaces"},
+      {"comma", "a: 1\n---\nb: 1\n---\n,\n", "m.yaml:5: not YAML: a comma that belongs to nothing"},
+      {"comma behind a map", "{},\n", "m.yaml:1: not YAML: a comma that belongs to nothing"},
       {"control character", "a: \x01\n", "m.yaml:1: control character; allowed: text in UTF-8"},
       {"Latin-1", "a: 1\nb: \xe4pfel\n", "m.yaml:2: not UTF-8; allowed: text in UTF-8"},
       {"overlong", "a: \xc0\xaf\n", "m.yaml:1: not UTF-8; allowed: text in UTF-8"},

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "control/agent/derived_objects.h"
 #include "control/agent/object_view.h"
 
 namespace millrace::control::agent {
@@ -23,8 +24,6 @@ std::uint64_t unix_ms() {
   return static_cast<std::uint64_t>(duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
 }
 
-kube::ObjectKey namespace_key(const std::string& name) { return {Kind::kNamespace, "", name}; }
-
 /// A load balancer's addresses are given by somebody: a manifest that does not speak of them does not take them away.
 void keep_status(const kube::Service& before, const Json& before_json, kube::Service& service, Json& json) {
   if (json.contains("status") || !before_json.contains("status")) return;
@@ -32,6 +31,9 @@ void keep_status(const kube::Service& before, const Json& before_json, kube::Ser
   service.load_balancer_ingress = before.load_balancer_ingress;
   json["status"] = before_json["status"];
 }
+
+/// nullptr: a record of another kind.
+const kube::Service* service_in(const ObjectRecord& record) { return std::get_if<kube::Service>(record.object.get()); }
 
 net::Result<void> check_unchangeable(const kube::Object& object, const kube::Object& before) {
   const auto* slice = std::get_if<kube::EndpointSlice>(&object);
@@ -45,6 +47,7 @@ net::Result<std::unique_ptr<ObjectManager>> ObjectManager::open(Store& store, Se
   std::unique_ptr<ObjectManager> manager(new ObjectManager(store, std::move(ranges), std::move(self)));
   auto stored = store.objects();
   if (!stored) return stored.error();
+  std::set<kube::ObjectKey> keys;
   for (StoredObject& object : *stored) {
     const Json json = Json::parse(object.json, nullptr, false);
     auto read = kube::parse_object(json);
@@ -52,9 +55,12 @@ net::Result<std::unique_ptr<ObjectManager>> ObjectManager::open(Store& store, Se
       return net::failed_precondition(
           fmt::format("database: {}: {}", kube::to_string(object.key), read.error().message));
     }
-    manager->records_[object.key] = {std::make_shared<const kube::Object>(std::move(read->object)),
-                                     std::move(object.json), object.created_unix_ms};
+    const ObjectRecord& record = manager->records_[object.key] = {
+        std::make_shared<const kube::Object>(std::move(read->object)), std::move(object.json), object.created_unix_ms};
+    if (const auto* service = service_in(record)) manager->claims_.add(*service);
+    keys.insert(object.key);
   }
+  manager->seen_.update(std::move(keys));
   if (auto noted = manager->note_attachments(); !noted) return noted.error();
   return manager;
 }
@@ -62,7 +68,8 @@ net::Result<std::unique_ptr<ObjectManager>> ObjectManager::open(Store& store, Se
 std::vector<ObjectRef> ObjectManager::list(Kind kind) const {
   const std::lock_guard guard(mutex_);
   std::vector<ObjectRef> all;
-  for (auto it = view_.lower_bound({kind, "", ""}); it != view_.end() && it->first.kind == kind; ++it) {
+  const SeenObjects::View& view = seen_.view();
+  for (auto it = view.lower_bound({kind, "", ""}); it != view.end() && it->first.kind == kind; ++it) {
     all.push_back(it->second);
   }
   return all;
@@ -70,8 +77,8 @@ std::vector<ObjectRef> ObjectManager::list(Kind kind) const {
 
 ObjectRef ObjectManager::find(const kube::ObjectKey& key) const {
   const std::lock_guard guard(mutex_);
-  const auto found = view_.find(key);
-  return found == view_.end() ? nullptr : found->second;
+  const auto found = seen_.view().find(key);
+  return found == seen_.view().end() ? nullptr : found->second;
 }
 
 void ObjectManager::on_change(ObjectListener listener) {
@@ -80,13 +87,11 @@ void ObjectManager::on_change(ObjectListener listener) {
 }
 
 net::Result<void> ObjectManager::allocate(std::vector<kube::Manifest>& manifests) const {
-  ServiceAllocator allocator(ranges_);
-  std::set<kube::ObjectKey> asked;
-  for (const kube::Manifest& manifest : manifests) asked.insert(kube::key_of(manifest.object));
-  for (auto it = records_.lower_bound({Kind::kService, "", ""}); it != records_.end(); ++it) {
-    if (it->first.kind != Kind::kService) break;
-    if (!asked.contains(it->first)) allocator.note(std::get<kube::Service>(*it->second.object));
+  std::set<std::string> asked;
+  for (const kube::Manifest& manifest : manifests) {
+    if (const auto* service = std::get_if<kube::Service>(&manifest.object)) asked.insert(owner_name(*service));
   }
+  ServiceAllocator allocator(ranges_, claims_, std::move(asked));
   const auto for_each = [&](auto step) -> net::Result<void> {
     for (kube::Manifest& manifest : manifests) {
       auto* service = std::get_if<kube::Service>(&manifest.object);
@@ -122,6 +127,7 @@ net::Result<std::vector<Applied>> ObjectManager::apply(std::vector<kube::Manifes
   std::size_t created = 0;
   for (kube::Manifest& manifest : manifests) {
     const kube::ObjectKey key = kube::key_of(manifest.object);
+    if (auto checked = check_not_derived(manifest.object); !checked) return of(key, checked.error());
     StoredObject stored{key, manifest.json.dump(), unix_ms()};
     const auto before = records_.find(key);
     Outcome outcome = Outcome::kCreated;
@@ -150,32 +156,50 @@ net::Result<void> ObjectManager::commit(const std::vector<StoredObject>& put,
                                         std::map<kube::ObjectKey, ObjectRef> objects,
                                         const std::vector<kube::ObjectKey>& gone) {
   if (auto written = store_.change_objects(put, gone); !written) return written;
+  std::set<kube::ObjectKey> keys(gone.begin(), gone.end());
+  for (const StoredObject& object : put) keys.insert(object.key);
+  // All go before one comes: a request may give one service what it takes from another.
+  for (const kube::ObjectKey& key : keys) {
+    const auto before = records_.find(key);
+    const auto* service = before == records_.end() ? nullptr : service_in(before->second);
+    if (service != nullptr) claims_.remove(*service);
+  }
+  ObjectChanges changes;
   {
     const std::lock_guard guard(mutex_);
     for (const kube::ObjectKey& key : gone) records_.erase(key);
     for (const StoredObject& object : put) {
-      records_[object.key] = {std::move(objects.at(object.key)), object.json, object.created_unix_ms};
+      const ObjectRecord& record =
+          records_[object.key] = {std::move(objects.at(object.key)), object.json, object.created_unix_ms};
+      if (const auto* service = service_in(record)) claims_.add(*service);
     }
+    changes = seen_.update(std::move(keys));
   }
-  publish(make_view());
+  tell(changes);
   return {};
 }
 
-bool ObjectManager::is_attached(const kube::ObjectKey& pod) const {
-  return std::ranges::any_of(attachments_, [&](const Attachment& attachment) {
-    return attachment.pod_namespace == pod.name_space && attachment.pod_name == pod.name;
-  });
+void ObjectManager::tell(const ObjectChanges& changes) const {
+  if (changes.empty()) return;
+  for (const ObjectListener& listener : listeners_) listener(changes);
 }
 
 net::Result<void> ObjectManager::check_removal(const kube::ObjectKey& key,
                                                const std::vector<kube::ObjectKey>& all) const {
-  if (key.kind == Kind::kPod && is_attached(key)) {
+  if (key.kind == Kind::kPod && seen_.is_attached(key)) {
     return net::failed_precondition(fmt::format(
         "is attached to the switch; delete it with: millrace pod del {} --namespace {}", key.name, key.name_space));
   }
-  if (!records_.contains(key)) return net::not_found("is not there");
+  if (!records_.contains(key)) {
+    for (const ObjectRef& derived : derived_objects(*this, key.kind, key.name_space)) {
+      if (kube::meta_of(*derived).name != key.name) continue;
+      return net::failed_precondition(
+          fmt::format("follows from the selector of service {}/{}", key.name_space, service_of_derived(*derived)));
+    }
+    return net::not_found("is not there");
+  }
   if (key.kind != Kind::kNamespace) return {};
-  for (const auto& [other, object] : view_) {
+  for (const auto& [other, object] : seen_.view()) {
     if (other.name_space != key.name || std::ranges::find(all, other) != all.end()) continue;
     return net::failed_precondition(fmt::format("{} is in it; delete it first, or with it", kube::to_string(other)));
   }
@@ -200,15 +224,32 @@ net::Result<void> ObjectManager::remove_pod(const std::string& name_space, const
 
 net::Result<std::vector<Json>> ObjectManager::get(Kind kind, const std::string& name_space,
                                                   const std::string& name) const {
+  const std::vector<ObjectRef> derived = derived_objects(*this, kind, name_space);
   const std::lock_guard guard(mutex_);
+  SeenObjects::View asked;
+  const auto is_asked = [&](const kube::ObjectKey& key) {
+    return (name_space.empty() || key.name_space == name_space) && (name.empty() || key.name == name);
+  };
+  const SeenObjects::View& view = seen_.view();
+  for (auto it = view.lower_bound({kind, name_space, name}); it != view.end() && it->first.kind == kind; ++it) {
+    if (is_asked(it->first)) {
+      asked.insert(*it);
+    } else if (!name_space.empty()) {
+      break;  // sorted: behind the namespace, or behind the name in it
+    }
+  }
+  for (const ObjectRef& object : derived) {
+    if (is_asked(kube::key_of(*object))) asked.emplace(kube::key_of(*object), object);
+  }
   std::vector<Json> all;
-  for (auto it = view_.lower_bound({kind, name_space, name}); it != view_.end() && it->first.kind == kind; ++it) {
-    if (!name_space.empty() && it->first.name_space != name_space) break;
-    if (!name.empty() && it->first.name != name) continue;
-    const auto record = records_.find(it->first);
+  for (const auto& [key, object] : asked) {
+    auto record = records_.find(key);
     const bool is_stored = record != records_.end();
-    all.push_back(shown_json(*it->second, is_stored ? Json::parse(record->second.json) : Json(),
-                             is_stored ? record->second.created_unix_ms : 0));
+    Json json = is_stored ? Json::parse(record->second.json) : Json();
+    if (!is_stored && (kind == Kind::kEndpoints || kind == Kind::kEndpointSlice)) {
+      record = records_.find({Kind::kService, key.name_space, service_of_derived(*object)});
+    }
+    all.push_back(shown_json(*object, std::move(json), record == records_.end() ? 0 : record->second.created_unix_ms));
   }
   if (!name.empty() && all.empty()) {
     return net::not_found(fmt::format("{}: is not there", kube::to_string({kind, name_space, name})));
@@ -223,63 +264,13 @@ net::Result<void> ObjectManager::note_attachments() {
   std::erase_if(*attachments, [](const Attachment& attachment) {
     return attachment.state != AttachmentState::kActive || attachment.pod_name.empty();
   });
-  attachments_ = *std::move(attachments);
-  publish(make_view());
-  return {};
-}
-
-ObjectManager::View ObjectManager::make_view() const {
-  View view;
-  std::set<std::string> namespaces = {std::string(kube::kDefaultNamespace)};
-  for (const auto& [key, record] : records_) {
-    view.emplace_hint(view.end(), key, record.object);
-    if (!key.name_space.empty()) namespaces.insert(key.name_space);
-  }
-  std::map<kube::ObjectKey, std::vector<const Attachment*>> by_pod;
-  for (const Attachment& attachment : attachments_) {
-    by_pod[{Kind::kPod, attachment.pod_namespace, attachment.pod_name}].push_back(&attachment);
-    namespaces.insert(attachment.pod_namespace);
-  }
-  for (const auto& [key, attachments] : by_pod) {
-    const auto stored = records_.find(key);
-    kube::Pod pod = stored == records_.end() ? pod_of(*attachments[0]) : std::get<kube::Pod>(*stored->second.object);
-    view[key] = std::make_shared<const kube::Object>(attached_pod(std::move(pod), attachments, self_.meta.name));
-  }
-  for (const std::string& name : namespaces) {
-    ObjectRef& seen = view[namespace_key(name)];
-    if (seen == nullptr) seen = std::make_shared<const kube::Object>(namespace_of(name));
-  }
-  ObjectRef& node = view[{Kind::kNode, "", self_.meta.name}];
-  if (node == nullptr) node = std::make_shared<const kube::Object>(self_);
-  return view;
-}
-
-void ObjectManager::publish(View view) {
   ObjectChanges changes;
-  // Both are sorted: one walk finds what differs. Most objects are the same pointer before and after.
-  auto old = view_.begin();
-  for (auto& [key, object] : view) {
-    for (; old != view_.end() && old->first < key; ++old) changes.push_back({old->first, old->second, nullptr});
-    if (old == view_.end() || old->first != key) {
-      changes.push_back({key, nullptr, object});
-      continue;
-    }
-    if (old->second != object) {
-      if (*old->second == *object) {
-        object = old->second;
-      } else {
-        changes.push_back({key, old->second, object});
-      }
-    }
-    ++old;
-  }
-  for (; old != view_.end(); ++old) changes.push_back({old->first, old->second, nullptr});
-  if (changes.empty()) return;
   {
     const std::lock_guard guard(mutex_);
-    view_.swap(view);
+    changes = seen_.set_attachments(*attachments);
   }
-  for (const ObjectListener& listener : listeners_) listener(changes);
+  tell(changes);
+  return {};
 }
 
 }  // namespace millrace::control::agent

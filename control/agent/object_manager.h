@@ -1,8 +1,8 @@
 /// Kubernetes objects: apply, get and delete, over the store on disk and what is held in memory for readers.
 ///
-/// Shape:   what is stored is what was applied, with what was allocated. What is seen (list, find, get) is more: a Pod
-///          has the addresses of its attachments and runs as long as it has one, an attached pod that nobody applied is
-///          a Pod without labels; every namespace in use is a Namespace, and this node is a Node.
+/// Shape:   what is stored is what was applied, with what was allocated. What is seen (list, find, get) is more
+///          (seen_objects.h), and get() shows the endpoints that follow from selectors (derived_objects.h).
+/// Cost:    a change costs the objects it names and the services they touch, whatever else there is.
 /// Order:   check all -> allocate -> one transaction -> memory -> listeners -> answer.
 /// Errors:  as a whole or not at all; each begins with the object, "service/default/web: ...". kNotFound for a name to
 ///          delete that is not there, kFailedPrecondition for a Namespace in use or a Pod that is attached.
@@ -17,6 +17,7 @@
 
 #include "control/agent/model.h"
 #include "control/agent/object_store.h"
+#include "control/agent/seen_objects.h"
 #include "control/agent/service_allocator.h"
 #include "control/agent/store.h"
 #include "control/kube/manifest.h"
@@ -53,35 +54,24 @@ class ObjectManager final : public ObjectStore {
   net::Result<void> note_attachments();
 
  private:
-  struct Record {
-    ObjectRef object;  // as it is stored
-    std::string json;
-    std::uint64_t created_unix_ms = 0;
-  };
-  using Records = std::map<kube::ObjectKey, Record>;
-  using View = std::map<kube::ObjectKey, ObjectRef>;
-
   ObjectManager(Store& store, ServiceRanges ranges, kube::Node self)
-      : store_(store), ranges_(std::move(ranges)), self_(std::move(self)) {}
+      : store_(store), ranges_(std::move(ranges)), seen_(records_, std::move(self)) {}
 
   net::Result<void> allocate(std::vector<kube::Manifest>& manifests) const;
   net::Result<void> check_removal(const kube::ObjectKey& key, const std::vector<kube::ObjectKey>& all) const;
   net::Result<void> commit(const std::vector<StoredObject>& put, std::map<kube::ObjectKey, ObjectRef> objects,
                            const std::vector<kube::ObjectKey>& gone);
-  View make_view() const;
-  void publish(View view);
-  bool is_attached(const kube::ObjectKey& pod) const;
+  void tell(const ObjectChanges& changes) const;
 
   Store& store_;
   const ServiceRanges ranges_;
-  const kube::Node self_;
 
-  std::mutex change_mutex_;              // taken first: one change at a time
-  std::vector<Attachment> attachments_;  // active ones; under change_mutex_
+  std::mutex change_mutex_;  // taken first: one change at a time
+  ServiceClaims claims_;     // of the records; under change_mutex_
   std::vector<ObjectListener> listeners_;
-  mutable std::mutex mutex_;  // of what follows, for readers
-  Records records_;
-  View view_;
+  mutable std::mutex mutex_;  // of what follows: changed under both
+  ObjectRecords records_;
+  SeenObjects seen_;
 };
 
 }  // namespace millrace::control::agent

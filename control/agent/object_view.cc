@@ -17,7 +17,54 @@ std::string rfc3339(std::uint64_t unix_ms) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds));
 }
 
-/// A Pod's document when there is none: what an API server would demand.
+Json ports_json(const std::vector<kube::EndpointPort>& ports) {
+  Json list = Json::array();
+  for (const kube::EndpointPort& port : ports) {
+    Json& json = list.emplace_back();
+    json = {{"port", port.port}, {"protocol", kube::kProtocolNames[static_cast<std::size_t>(port.protocol)]}};
+    if (!port.name.empty()) json["name"] = port.name;
+  }
+  return list;
+}
+
+void add_whereabouts(const std::string& node_name, const kube::TargetRef& target, Json& json) {
+  if (!node_name.empty()) json["nodeName"] = node_name;
+  if (target.name.empty()) return;
+  json["targetRef"] = {{"kind", target.kind}, {"namespace", target.name_space}, {"name", target.name}};
+}
+
+void add_document(const kube::EndpointSlice& slice, Json& json) {
+  constexpr std::string_view kTypes[] = {"IPv4", "IPv6", "FQDN"};
+  json["addressType"] = kTypes[static_cast<std::size_t>(slice.address_type)];
+  json["ports"] = ports_json(slice.ports);
+  json["endpoints"] = Json::array();
+  for (const kube::Endpoint& endpoint : slice.endpoints) {
+    Json& made = json["endpoints"].emplace_back();
+    for (const net::IpAddress& address : endpoint.addresses) made["addresses"].push_back(address.to_string());
+    made["conditions"] = {
+        {"ready", endpoint.is_ready()}, {"serving", endpoint.is_serving()}, {"terminating", endpoint.is_terminating()}};
+    add_whereabouts(endpoint.node_name, endpoint.target, made);
+  }
+}
+
+void add_document(const kube::Endpoints& endpoints, Json& json) {
+  json["subsets"] = Json::array();
+  for (const kube::EndpointSubset& subset : endpoints.subsets) {
+    Json& made = json["subsets"].emplace_back();
+    const auto add = [&made](const char* key, const std::vector<kube::EndpointAddress>& addresses) {
+      for (const kube::EndpointAddress& address : addresses) {
+        Json entry = {{"ip", address.ip.to_string()}};
+        add_whereabouts(address.node_name, address.target, entry);
+        made[key].push_back(std::move(entry));
+      }
+    };
+    add("addresses", subset.addresses);
+    add("notReadyAddresses", subset.not_ready_addresses);
+    made["ports"] = ports_json(subset.ports);
+  }
+}
+
+/// The document of an object when there is none: what an API server would demand.
 Json document_of(const kube::Object& object) {
   const kube::Metadata& meta = kube::meta_of(object);
   const kube::KindNames& kind = kube::names_of(kube::kind_of(object));
@@ -30,6 +77,8 @@ Json document_of(const kube::Object& object) {
     for (const net::Prefix& prefix : node->pod_cidrs) cidrs.push_back(prefix.to_string());
     if (!cidrs.empty()) json["spec"] = {{"podCIDR", cidrs[0]}, {"podCIDRs", cidrs}};
   }
+  if (const auto* slice = std::get_if<kube::EndpointSlice>(&object)) add_document(*slice, json);
+  if (const auto* endpoints = std::get_if<kube::Endpoints>(&object)) add_document(*endpoints, json);
   return json;
 }
 
@@ -49,14 +98,14 @@ void show_pod(const kube::Pod& pod, Json& json) {
 
 }  // namespace
 
-kube::Pod attached_pod(kube::Pod pod, const std::vector<const Attachment*>& attachments, const std::string& node_name) {
+kube::Pod attached_pod(kube::Pod pod, const std::vector<Attachment>& attachments, const std::string& node_name) {
   if (attachments.empty()) return pod;
   pod.node_name = node_name;
   if (pod.phase == kube::PodPhase::kPending || pod.phase == kube::PodPhase::kUnknown) {
     pod.phase = kube::PodPhase::kRunning;
   }
   // The first attachment is the pod's own interface; more networks of one pod are no addresses of its Services.
-  const Attachment& first = **std::ranges::min_element(attachments, {}, &Attachment::id);
+  const Attachment& first = *std::ranges::min_element(attachments, {}, &Attachment::id);
   pod.addresses = first.addresses;
   if (pod.meta.uid.empty()) pod.meta.uid = first.pod_uid;
   return pod;

@@ -1,4 +1,4 @@
-/// What is seen of the objects beyond what is stored: pods with their attachments, namespaces in use, the node.
+/// One object as it is seen beyond what is stored: a pod with its attachments, a namespace in use, its document.
 ///
 /// Thread:  pure functions.
 #pragma once
@@ -14,7 +14,7 @@
 namespace millrace::control::agent {
 
 /// `pod` with what its attachments give it. An attachment makes it run, unless its own status says that it is over.
-kube::Pod attached_pod(kube::Pod pod, const std::vector<const Attachment*>& attachments, const std::string& node_name);
+kube::Pod attached_pod(kube::Pod pod, const std::vector<Attachment>& attachments, const std::string& node_name);
 /// A pod that nobody applied.
 kube::Pod pod_of(const Attachment& attachment);
 kube::Namespace namespace_of(const std::string& name);

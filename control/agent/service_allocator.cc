@@ -10,10 +10,6 @@ namespace {
 
 constexpr unsigned kMaxOffsetBits = 20;  // of a range; what lies behind is only had by asking for it
 
-std::string owner_of(const kube::Service& service) {
-  return fmt::format("{}/{}", service.meta.name_space, service.meta.name);
-}
-
 /// FNV-1a: the same in each run.
 std::uint32_t hash_of(std::string_view text) {
   std::uint32_t hash = 2166136261;
@@ -68,13 +64,44 @@ std::optional<std::uint32_t> search_above(std::uint32_t first, std::uint32_t las
 
 }  // namespace
 
-void ServiceAllocator::note(const kube::Service& service) {
-  const std::string owner = owner_of(service);
-  for (const net::IpAddress& address : service.cluster_ips) addresses_[address] = owner;
+std::string owner_name(const kube::Service& service) {
+  return fmt::format("{}/{}", service.meta.name_space, service.meta.name);
+}
+
+void ServiceClaims::add(const kube::Service& service) {
+  const std::string owner = owner_name(service);
+  for (const net::IpAddress& address : service.cluster_ips) give(address, owner);
   for (const kube::ServicePort& port : service.ports) {
-    if (port.node_port != 0) ports_[port.node_port] = owner;
+    if (port.node_port != 0) give(port.node_port, owner);
   }
-  if (service.health_check_node_port != 0) ports_[service.health_check_node_port] = owner;
+  if (service.health_check_node_port != 0) give(service.health_check_node_port, owner);
+}
+
+void ServiceClaims::remove(const kube::Service& service) {
+  const std::string owner = owner_name(service);
+  const auto take = [&owner](auto& map, const auto& key) {
+    const auto found = map.find(key);
+    if (found != map.end() && found->second == owner) map.erase(found);
+  };
+  for (const net::IpAddress& address : service.cluster_ips) take(addresses_, address);
+  for (const kube::ServicePort& port : service.ports) take(ports_, port.node_port);
+  take(ports_, service.health_check_node_port);
+}
+
+const std::string* ServiceClaims::owner_of(const net::IpAddress& address) const {
+  const auto found = addresses_.find(address);
+  return found == addresses_.end() ? nullptr : &found->second;
+}
+
+const std::string* ServiceClaims::owner_of(std::uint16_t port) const {
+  const auto found = ports_.find(port);
+  return found == ports_.end() ? nullptr : &found->second;
+}
+
+const std::string* ServiceAllocator::owner_of(const auto& what) const {
+  if (const std::string* given = given_.owner_of(what)) return given;
+  const std::string* stored = stored_.owner_of(what);
+  return stored != nullptr && asked_.contains(*stored) ? nullptr : stored;
 }
 
 net::Result<void> ServiceAllocator::keep(kube::Service& service, const kube::Service* before) const {
@@ -139,36 +166,33 @@ net::Result<void> ServiceAllocator::decide_families(kube::Service& service) cons
 
 net::Result<void> ServiceAllocator::claim_address(const kube::Service& service, const net::IpAddress& address) {
   const auto& range = ranges_.of(address.family);
-  const std::string owner = owner_of(service);
-  const auto [there, is_new] = addresses_.emplace(address, owner);
-  if (!is_new) {
-    if (there->second == owner) return {};
-    return net::already_exists(
-        fmt::format("spec.clusterIP: {} is in use by service {}", address.to_string(), there->second));
+  const std::string owner = owner_name(service);
+  if (const std::string* taken = owner_of(address)) {
+    if (*taken == owner) return {};
+    return net::already_exists(fmt::format("spec.clusterIP: {} is in use by service {}", address.to_string(), *taken));
   }
   if (!range || !range->contains(address) || is_edge(*range, address)) {
-    addresses_.erase(there);
     return net::invalid_argument(
         fmt::format("spec.clusterIP: {}; allowed: None, an address of {} but the first and "
                     "the last, or \"\" to be given one",
                     address.to_string(), range ? range->to_string() : "no range"));
   }
+  given_.give(address, owner);
   return {};
 }
 
 net::Result<void> ServiceAllocator::claim_port(const kube::Service& service, const std::string& field,
                                                std::uint16_t port) {
-  const std::string owner = owner_of(service);
-  const auto there = ports_.find(port);
-  if (there != ports_.end()) {
-    if (there->second == owner) return {};
-    return net::already_exists(fmt::format("spec.{}: {} is in use by service {}", field, port, there->second));
+  const std::string owner = owner_name(service);
+  if (const std::string* taken = owner_of(port)) {
+    if (*taken == owner) return {};
+    return net::already_exists(fmt::format("spec.{}: {} is in use by service {}", field, port, *taken));
   }
   if (port < ranges_.first_node_port || port > ranges_.last_node_port) {
     return net::invalid_argument(fmt::format("spec.{}: {}; allowed: {}..{} (services.nodePortRange)", field, port,
                                              ranges_.first_node_port, ranges_.last_node_port));
   }
-  ports_.emplace(port, owner);
+  given_.give(port, owner);
   return {};
 }
 
@@ -191,8 +215,8 @@ net::Result<net::IpAddress> ServiceAllocator::free_address(const kube::Service& 
   const net::Prefix& range = *ranges_.of(family);
   const std::uint32_t size = offsets_in(range);
   const std::uint32_t band = std::min(std::max(16u, size / 16), 256u);
-  const auto found = search_above(1, size - (family == 4 ? 2 : 1), band, hash_of(owner_of(service)),
-                                  [&](std::uint32_t offset) { return !addresses_.contains(at(range, offset)); });
+  const auto found = search_above(1, size - (family == 4 ? 2 : 1), band, hash_of(owner_name(service)),
+                                  [&](std::uint32_t offset) { return owner_of(at(range, offset)) == nullptr; });
   if (found) return at(range, *found);
   return net::resource_exhausted(
       fmt::format("spec.clusterIP: every address of services.ipv{} {} is in use", family, range.to_string()));
@@ -202,8 +226,8 @@ net::Result<std::uint16_t> ServiceAllocator::free_port(const kube::Service& serv
   const std::uint32_t size = static_cast<std::uint32_t>(ranges_.last_node_port - ranges_.first_node_port) + 1;
   const std::uint32_t band = size < 32 ? 0 : std::min(std::max(16u, size / 32), 128u);
   const auto found =
-      search_above(ranges_.first_node_port, ranges_.last_node_port, band, hash_of(owner_of(service)),
-                   [&](std::uint32_t port) { return !ports_.contains(static_cast<std::uint16_t>(port)); });
+      search_above(ranges_.first_node_port, ranges_.last_node_port, band, hash_of(owner_name(service)),
+                   [&](std::uint32_t port) { return owner_of(static_cast<std::uint16_t>(port)) == nullptr; });
   if (found) return static_cast<std::uint16_t>(*found);
   return net::resource_exhausted(fmt::format("spec.ports: every port of services.nodePortRange {}-{} is in use",
                                              ranges_.first_node_port, ranges_.last_node_port));
@@ -211,11 +235,11 @@ net::Result<std::uint16_t> ServiceAllocator::free_port(const kube::Service& serv
 
 net::Result<void> ServiceAllocator::fill(kube::Service& service) {
   if (!has_addresses(service)) return {};
-  const std::string owner = owner_of(service);
+  const std::string owner = owner_name(service);
   for (std::size_t i = service.cluster_ips.size(); i < service.ip_families.size(); ++i) {
     auto address = free_address(service, service.ip_families[i]);
     if (!address) return address.error();
-    addresses_[*address] = owner;
+    given_.give(*address, owner);
     service.cluster_ips.push_back(*address);
   }
   const bool is_balancer = service.type == kube::ServiceType::kLoadBalancer;
@@ -224,7 +248,7 @@ net::Result<void> ServiceAllocator::fill(kube::Service& service) {
     if (port.node_port != 0 || (is_balancer && !service.allocate_load_balancer_node_ports)) continue;
     auto number = free_port(service);
     if (!number) return number.error();
-    ports_[*number] = owner;
+    given_.give(*number, owner);
     port.node_port = *number;
   }
   const bool wants_health_check = is_balancer && service.external_traffic_policy == kube::TrafficPolicy::kLocal;
@@ -233,7 +257,7 @@ net::Result<void> ServiceAllocator::fill(kube::Service& service) {
   } else if (service.health_check_node_port == 0) {
     auto number = free_port(service);
     if (!number) return number.error();
-    ports_[*number] = owner;
+    given_.give(*number, owner);
     service.health_check_node_port = *number;
   }
   return {};

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,12 +33,31 @@ struct ServiceRanges {
   const std::optional<net::Prefix>& of(std::uint8_t family) const { return family == 4 ? ipv4 : ipv6; }
 };
 
+/// The addresses and ports that Services have, by owner ("namespace/name").
+class ServiceClaims {
+ public:
+  void add(const kube::Service& service);
+  /// Of a service that was added; what another one has since is left to it.
+  void remove(const kube::Service& service);
+  void give(const net::IpAddress& address, const std::string& owner) { addresses_[address] = owner; }
+  void give(std::uint16_t port, const std::string& owner) { ports_[port] = owner; }
+  /// nullptr: nobody.
+  const std::string* owner_of(const net::IpAddress& address) const;
+  const std::string* owner_of(std::uint16_t port) const;
+
+ private:
+  std::map<net::IpAddress, std::string> addresses_;
+  std::map<std::uint16_t, std::string> ports_;
+};
+
+/// Allocation for the Services of one request, which gives them all they ask for, or an error. Costs what it asks for,
+/// however many Services there are.
 class ServiceAllocator {
  public:
-  explicit ServiceAllocator(ServiceRanges ranges) : ranges_(std::move(ranges)) {}
-
-  /// What a Service that is stored has. It may lie outside of a range that was changed since.
-  void note(const kube::Service& service);
+  /// `stored` is what Services have; those of the services that are asked for again (`asked`, their names as in
+  /// ServiceClaims) are free in this request. A stored one may lie outside of a range that was changed since.
+  ServiceAllocator(const ServiceRanges& ranges, const ServiceClaims& stored, std::set<std::string> asked)
+      : ranges_(ranges), stored_(stored), asked_(std::move(asked)) {}
 
   /// Fills in what `service` leaves open and `before`, its stored form, has; what cannot change must not.
   net::Result<void> keep(kube::Service& service, const kube::Service* before) const;
@@ -52,10 +72,16 @@ class ServiceAllocator {
   net::Result<void> claim_port(const kube::Service& service, const std::string& field, std::uint16_t port);
   net::Result<net::IpAddress> free_address(const kube::Service& service, std::uint8_t family) const;
   net::Result<std::uint16_t> free_port(const kube::Service& service) const;
+  /// Who has an address or a port in this request.
+  const std::string* owner_of(const auto& what) const;
 
-  ServiceRanges ranges_;
-  std::map<net::IpAddress, std::string> addresses_;  // -> "namespace/name"
-  std::map<std::uint16_t, std::string> ports_;
+  const ServiceRanges& ranges_;
+  const ServiceClaims& stored_;
+  const std::set<std::string> asked_;
+  ServiceClaims given_;  // in this request
 };
+
+/// "namespace/name".
+std::string owner_name(const kube::Service& service);
 
 }  // namespace millrace::control::agent

@@ -302,6 +302,45 @@ TEST_F(Objects, a_network_policy_is_kept_over_a_restart_and_heard_of) {
   EXPECT_EQ(heard.size(), 5u) << "the change; the deletion of policy and namespace";
 }
 
+TEST_F(Objects, endpoints_that_follow_from_a_selector_are_shown_and_not_stored) {
+  ASSERT_TRUE(apply(yaml("web", "selector: {app: web}", "port: 80, targetPort: http") + pod_yaml("web-0", "app: web") +
+                    "status: {phase: Running, podIP: 10.244.0.9}\n")
+                  .ok());
+  const auto slices = objects_->get(Kind::kEndpointSlice, "default", "");
+  ASSERT_TRUE(slices.ok());
+  ASSERT_EQ(slices->size(), 1u);
+  const nlohmann::json slice = slices->front();
+  const std::string name = slice["metadata"]["name"];
+  EXPECT_EQ(slice["endpoints"][0]["addresses"][0], "10.244.0.9");
+  EXPECT_EQ(slice["endpoints"][0]["targetRef"]["name"], "web-0");
+  EXPECT_EQ(slice["ports"][0]["port"], 8080);
+  EXPECT_EQ(slice["metadata"]["creationTimestamp"],
+            (*objects_->get(Kind::kService, "default", "web"))[0]["metadata"]["creationTimestamp"]);
+  EXPECT_EQ(*objects_->get(Kind::kEndpointSlice, "default", name), *slices);
+  const auto endpoints = objects_->get(Kind::kEndpoints, "", "");
+  ASSERT_TRUE(endpoints.ok());
+  EXPECT_EQ((*endpoints)[0]["metadata"]["name"], "web");
+  EXPECT_EQ((*endpoints)[0]["subsets"][0]["addresses"][0]["ip"], "10.244.0.9");
+  EXPECT_TRUE(objects_->list(Kind::kEndpointSlice).empty());
+  EXPECT_TRUE(objects_->get(Kind::kEndpointSlice, "other", "")->empty());
+
+  const auto again = kube::parse_object(slice);
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  const auto refused = objects_->apply({*again}, false);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(
+      refused.error().message,
+      fmt::format("endpointslice/default/{}: metadata.labels: endpointslice.kubernetes.io/managed-by is millrace: it "
+                  "follows from the Service's selector and is not stored; allowed: without the label, and then it "
+                  "stays whatever pods there are",
+                  name));
+  const auto kept = objects_->remove({{Kind::kEndpointSlice, "default", name}}, false);
+  ASSERT_FALSE(kept.ok());
+  EXPECT_EQ(kept.error().message,
+            fmt::format("endpointslice/default/{}: follows from the selector of service default/web", name));
+  EXPECT_EQ(objects_->remove({{Kind::kEndpoints, "default", "none"}}, false).error().code, net::ErrorCode::kNotFound);
+}
+
 TEST_F(Objects, what_an_earlier_version_knew_of_pods_becomes_pods) {
   objects_.reset();
   store_.reset();

@@ -136,6 +136,10 @@ def test_a_service_leads_to_its_pod(node):
                 assert accepted.getpeername()[0] == client.ipv4, "a pod's own address is what the backend sees"
                 accepted.sendall(b"hello")
                 assert connection.recv(5) == b"hello"
+        assert f"{web.ipv4}:8080" in node.instance.cli("get", "ep", "web").stdout
+        assert web.ipv4 in node.instance.cli("get", "endpointslices").stdout
+        shown = get(node, "endpointslices")["items"]
+        assert [one["endpoints"][0]["targetRef"]["name"] for one in shown] == ["web"]
         node.instance.cli("delete", "svc", "web")
         with client.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
             connection.settimeout(2)

@@ -22,14 +22,6 @@ std::uint32_t number_of(kube::Protocol protocol) {
   return 0;
 }
 
-bool has_family(const std::vector<net::IpAddress>& addresses, std::uint8_t family) {
-  return std::ranges::any_of(addresses, [&](const net::IpAddress& address) { return address.family == family; });
-}
-
-bool serves_family(const kube::Service& service, std::uint8_t family) {
-  return service.cluster_ips.empty() || has_family(service.cluster_ips, family);
-}
-
 /// One port of a service in the making, one family at a time.
 class PortCompiler {
  public:

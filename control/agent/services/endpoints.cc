@@ -10,10 +10,6 @@ bool is_port(const kube::EndpointPort& named, const kube::ServicePort& port) {
   return named.name == port.name && named.protocol == port.protocol && named.port != 0;
 }
 
-bool is_of_family(const kube::EndpointSlice& slice, std::uint8_t family) {
-  return slice.address_type == (family == 4 ? kube::AddressType::kIpv4 : kube::AddressType::kIpv6);
-}
-
 void add_from_slice(const kube::EndpointSlice& slice, const kube::ServicePort& port, std::uint8_t family,
                     const Node& node, std::vector<Endpoint>& found) {
   if (!is_of_family(slice, family)) return;
@@ -56,24 +52,6 @@ std::uint16_t target_in(const kube::Pod& pod, const kube::ServicePort& port) {
     if (each.name == port.target.name && each.protocol == port.protocol) return each.port;
   }
   return 0;
-}
-
-void add_from_pod(const kube::Pod& pod, const kube::Service& service, const kube::ServicePort& port,
-                  std::uint8_t family, const Node& node, std::vector<Endpoint>& found) {
-  const std::uint16_t target = target_in(pod, port);
-  if (target == 0 || pod.is_over()) return;
-  for (const net::IpAddress& address : pod.addresses) {
-    if (address.family != family) continue;
-    found.push_back({.address = address,
-                     .port = target,
-                     .ready = service.publish_not_ready_addresses || (pod.is_ready() && !pod.meta.deleting),
-                     .serving = pod.is_ready(),
-                     .terminating = pod.meta.deleting,
-                     .local = pod.node_name == node.name,
-                     .zone_hints = {},
-                     .node_hints = {}});
-    return;  // one address a family
-  }
 }
 
 /// Sorts, and makes one of those that are named twice.
@@ -122,14 +100,49 @@ Chosen hinted(const Chosen& all, std::set<std::string> Endpoint::*hints, const s
 
 }  // namespace
 
+bool is_of_family(const kube::EndpointSlice& slice, std::uint8_t family) {
+  return slice.address_type == (family == 4 ? kube::AddressType::kIpv4 : kube::AddressType::kIpv6);
+}
+
+bool serves_family(const kube::Service& service, std::uint8_t family) {
+  const auto is_ours = [family](const net::IpAddress& address) { return address.family == family; };
+  return service.cluster_ips.empty() || std::ranges::any_of(service.cluster_ips, is_ours);
+}
+
+bool come_from_pods(const EndpointSources& sources, std::uint8_t family) {
+  // Who writes slices for one family leaves the other to the selector: while the first of two is there, too.
+  const auto is_ours = [family](const auto& slice) { return is_of_family(*slice, family); };
+  return sources.endpoints == nullptr && std::ranges::none_of(sources.slices, is_ours);
+}
+
+std::optional<Endpoint> endpoint_of(const kube::Pod& pod, const kube::Service& service, const kube::ServicePort& port,
+                                    std::uint8_t family, const Node& node) {
+  const std::uint16_t target = target_in(pod, port);
+  if (target == 0 || pod.is_over()) return std::nullopt;
+  const auto is_ours = [family](const net::IpAddress& address) { return address.family == family; };
+  const auto address = std::ranges::find_if(pod.addresses, is_ours);  // one a family
+  if (address == pod.addresses.end()) return std::nullopt;
+  return Endpoint{.address = *address,
+                  .port = target,
+                  .ready = service.publish_not_ready_addresses || (pod.is_ready() && !pod.meta.deleting),
+                  .serving = pod.is_ready(),
+                  .terminating = pod.meta.deleting,
+                  .local = pod.node_name == node.name,
+                  .zone_hints = {},
+                  .node_hints = {}};
+}
+
 std::vector<Endpoint> endpoints_of(const kube::Service& service, const kube::ServicePort& port, std::uint8_t family,
                                    const EndpointSources& sources, const Node& node) {
   std::vector<Endpoint> found;
-  // Who writes slices for one family leaves the other to the selector: while the first of two is there, too.
   const auto is_ours = [family](const auto& slice) { return is_of_family(*slice, family); };
-  if (std::ranges::any_of(sources.slices, is_ours)) {
+  if (come_from_pods(sources, family)) {
+    for (const auto& pod : sources.pods) {
+      if (auto endpoint = endpoint_of(*pod, service, port, family, node)) found.push_back(*std::move(endpoint));
+    }
+  } else if (std::ranges::any_of(sources.slices, is_ours)) {
     for (const auto& slice : sources.slices) add_from_slice(*slice, port, family, node, found);
-  } else if (sources.endpoints != nullptr) {
+  } else {
     for (const kube::EndpointSubset& subset : sources.endpoints->subsets) {
       for (const kube::EndpointPort& named : subset.ports) {
         if (!is_port(named, port)) continue;
@@ -137,8 +150,6 @@ std::vector<Endpoint> endpoints_of(const kube::Service& service, const kube::Ser
         add_from_addresses(subset.not_ready_addresses, false, named.port, family, node, found);
       }
     }
-  } else {
-    for (const auto& pod : sources.pods) add_from_pod(*pod, service, port, family, node, found);
   }
   merge(found);
   return found;

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -44,6 +45,16 @@ struct EndpointSources {
 /// The endpoints of `port`, of one family.
 std::vector<Endpoint> endpoints_of(const kube::Service& service, const kube::ServicePort& port, std::uint8_t family,
                                    const EndpointSources& sources, const Node& node);
+
+/// The pod as an endpoint of `port`; nullopt when it is none.
+std::optional<Endpoint> endpoint_of(const kube::Pod& pod, const kube::Service& service, const kube::ServicePort& port,
+                                    std::uint8_t family, const Node& node);
+
+/// Whether endpoints of that family are the pods': no slice of it is there, and no Endpoints object.
+bool come_from_pods(const EndpointSources& sources, std::uint8_t family);
+bool is_of_family(const kube::EndpointSlice& slice, std::uint8_t family);
+/// A family is served when the service has a ClusterIP of it; without any ClusterIP, both.
+bool serves_family(const kube::Service& service, std::uint8_t family);
 
 /// Whether all of `selector` is among `labels`. An empty selector selects nothing.
 bool selects(const kube::Labels& selector, const kube::Labels& labels);

@@ -2,14 +2,14 @@
 ///
 /// Shape:   a MemoryPort has two ends. The switch's end is Port; the far end offers packets to be received and collects
 ///          what was transmitted. Both directions are bounded rings of pointers. A MemoryPool is one block of frames:
-///          descriptor, headroom, data room.
+///          descriptor, headroom, data room. Free packets are a stack of indexes (Treiber): the head carries a tag that
+///          changes with every push and pop, so that a head seen before is not taken for the one of now.
 /// Thread:  switch's end: the port's worker. Far end: one other thread, or the same. Pool: any thread.
 /// Errors:  a full ring takes a prefix and says how many; an empty pool gives nullptr.
 #pragma once
 
 #include <atomic>
 #include <boost/lockfree/spsc_queue.hpp>
-#include <boost/lockfree/stack.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -22,8 +22,7 @@ namespace millrace::datapath {
 
 class MemoryPool final : public PacketPool {
  public:
-  /// boost::lockfree counts its nodes in 16 bits.
-  static constexpr std::size_t kMaxPackets = 65534;
+  static constexpr std::size_t kMaxPackets = 1u << 24;
 
   /// Precondition: 1 <= packet_count <= kMaxPackets. Data rooms begin `kHeadroomBytes` into each buffer.
   explicit MemoryPool(std::size_t packet_count, std::uint32_t data_room_bytes = 1600);
@@ -36,11 +35,15 @@ class MemoryPool final : public PacketPool {
   std::size_t free_count() const noexcept { return free_count_.load(std::memory_order_relaxed); }
 
  private:
+  static constexpr std::uint32_t kNone = 0xffffffff;
+
   std::uint32_t buffer_bytes_;
   std::vector<std::uint8_t> buffers_;
   std::vector<net::Packet> packets_;
-  boost::lockfree::stack<net::Packet*, boost::lockfree::fixed_sized<true>> free_;
-  std::atomic<std::size_t> free_count_;
+  /// Of the free packet below each: read by who pops and loses the race for it too, so atomic.
+  std::vector<std::atomic<std::uint32_t>> next_;
+  std::atomic<std::uint64_t> free_{kNone};  // index of the packet on top, tag above
+  std::atomic<std::size_t> free_count_{0};
 };
 
 class MemoryPort final : public Port {

@@ -256,8 +256,7 @@ Drop check_policy(Turn& turn, const net::Packet& packet, const Plan<Line>& plan)
   const PolicyVerdict verdict =
       ask_policy(snapshot, PolicyQuestion<typename Line::Address>{in, out, plan.key.source, plan.to.destination,
                                                                   plan.to.destination_port, plan.key.protocol});
-  if (verdict.drop == Drop::kPolicyIngress) turn.counters.port(out).denied.add(1);
-  if (verdict.drop != Drop::kNone) return verdict.drop;
+  if (verdict.drop != Drop::kNone) return note_denial(turn, verdict, in, out);
   if (verdict.egress_rule != policy::kNoRule) {
     turn.counters.rule(snapshot.ports[in].egress->counter_of(verdict.egress_rule)).add(1);
   }
@@ -274,8 +273,7 @@ Drop check_stray_policy(Turn& turn, const Plan<Line>& plan) noexcept {
       ask_policy(turn.snapshot,
                  PolicyQuestion<typename Line::Address>{net::kNoPort, plan.out, plan.key.source, plan.to.destination,
                                                         plan.to.destination_port, plan.key.protocol});
-  if (verdict.drop == Drop::kPolicyIngress) turn.counters.port(plan.out).denied.add(1);
-  return verdict.drop;
+  return note_denial(turn, verdict, net::kNoPort, plan.out);
 }
 
 template <typename Line>
@@ -342,7 +340,7 @@ Drop begin_after_forwarding(Turn& turn, const net::Packet& packet, const typenam
   if (is_masquerade_port(snapshot, packet, key)) {
     if (packet.is_reply) return Drop::kNoFlow;
     if (const Drop drop = find_mapped(turn, true, plan); drop != Drop::kNone) return drop;
-    if (const Drop drop = check_mapped_policy(snapshot, plan.to.destination); drop != Drop::kNone) return drop;
+    if (const Drop drop = check_mapped_policy(turn, plan.to.destination); drop != Drop::kNone) return drop;
   } else if (packet.out_port == net::kNoPort) {
     return Drop::kPortGone;
   } else if (snapshot.ports[packet.out_port].kind != PortKind::kPod) {

@@ -4,8 +4,10 @@
 /// Thread:  pure functions, the owning worker. Never allocate.
 #pragma once
 
+#include "datapath/policy_check.h"
 #include "datapath/snapshot.h"
 #include "datapath/steer.h"
+#include "datapath/turn.h"
 #include "nat/flow_line.h"
 #include "nat/service_table.h"
 #include "net/drop.h"
@@ -47,14 +49,22 @@ net::Drop find_way(const Snapshot& snapshot, WorkerId self, Line& line) noexcept
   return net::Drop::kNone;
 }
 
+/// Notes whose policies said no, and counts what they keep away from the destination.
+inline net::Drop note_denial(Turn& turn, const PolicyVerdict& verdict, net::PortId from, net::PortId to) noexcept {
+  turn.denied_by = verdict.denied_by(from, to);
+  if (verdict.drop == net::Drop::kPolicyIngress) turn.counters.port(to).denied.add(1);
+  return verdict.drop;
+}
+
 /// The ingress policies of a pod that is reached through a masquerade port of another worker's: who sends cannot be
 /// told any more, so nobody may.
 template <typename Address>
-net::Drop check_mapped_policy(const Snapshot& snapshot, const Address& inside) noexcept {
-  const net::PortId out = pod_port(snapshot, snapshot.routes.lookup(inside));
-  const bool is_closed =
-      out != net::kNoPort && (snapshot.ports[out].ingress != nullptr || snapshot.ports[out].awaits_policy);
-  return is_closed ? net::Drop::kPolicyIngress : net::Drop::kNone;
+net::Drop check_mapped_policy(Turn& turn, const Address& inside) noexcept {
+  const net::PortId out = pod_port(turn.snapshot, turn.snapshot.routes.lookup(inside));
+  if (out == net::kNoPort) return net::Drop::kNone;
+  const PortEntry& entry = turn.snapshot.ports[out];
+  if (entry.ingress == nullptr && !entry.awaits_policy) return net::Drop::kNone;
+  return note_denial(turn, {net::Drop::kPolicyIngress}, net::kNoPort, out);
 }
 
 }  // namespace millrace::datapath

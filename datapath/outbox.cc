@@ -7,8 +7,8 @@
 
 namespace millrace::datapath {
 
-Outbox::Outbox(WorkerId self, PacketPool& pool, HandoffRings& rings, WorkerCounters& counters)
-    : self_(self), pool_(pool), rings_(rings), counters_(counters), chains_(counters.port_limit()) {
+Outbox::Outbox(WorkerId self, PacketPool& pool, HandoffRings& rings, WorkerCounters& counters, EventTap& tap)
+    : self_(self), pool_(pool), rings_(rings), counters_(counters), tap_(tap), chains_(counters.port_limit()) {
   written_.reserve(counters.port_limit());
 }
 
@@ -81,6 +81,7 @@ void Outbox::drop(std::span<net::Packet* const> packets, net::Drop reason) noexc
   if (packets.empty()) return;
   for (const net::Packet* packet : packets) {
     counters_.row_of(packet->in_port).drops[static_cast<std::size_t>(reason)].add(1);
+    tap_.note_drop(*packet, reason, HandoffStage::kForwarded);
   }
   pool_.release(packets);
 }

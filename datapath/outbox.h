@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "datapath/counters.h"
+#include "datapath/event_tap.h"
 #include "datapath/handoff.h"
 #include "datapath/packet_pool.h"
 #include "datapath/snapshot.h"
@@ -28,7 +29,7 @@ inline constexpr unsigned kOutboxSize = 512;
 
 class Outbox {
  public:
-  Outbox(WorkerId self, PacketPool& pool, HandoffRings& rings, WorkerCounters& counters);
+  Outbox(WorkerId self, PacketPool& pool, HandoffRings& rings, WorkerCounters& counters, EventTap& tap);
 
   /// Once at the top of a turn, with nothing queued.
   void begin(const Snapshot& snapshot) noexcept {
@@ -68,6 +69,7 @@ class Outbox {
   PacketPool& pool_;
   HandoffRings& rings_;
   WorkerCounters& counters_;
+  EventTap& tap_;
   const Snapshot* snapshot_ = nullptr;
 
   unsigned queued_ = 0;

@@ -141,6 +141,7 @@ void finish_dropped(Turn& turn, HandoffStage stage, Burst& burst) noexcept {
     net::Packet& packet = *burst.dropped[i];
     PortCounters& row = turn.counters.row_of(packet.in_port);
     count_drop(row, packet.drop);
+    turn.tap.note_drop(packet, packet.drop, stage);
     const ErrorAnswer error = stage == HandoffStage::kArrived
                                   ? answer_with_error(packet, turn.snapshot, turn.icmp_errors, turn.now_ns)
                                   : ErrorAnswer::kNone;
@@ -178,10 +179,25 @@ void carry_dhcp_burst(Turn& turn, Burst& burst) noexcept {
   return {Drop::kNone, Then::kIsGone};
 }
 
+/// track(), with somebody watching: what each packet was before, and what became of it.
+[[gnu::noinline]] void track_watched(Turn& turn, HandoffStage stage, Burst& burst,
+                                     std::span<Tracked> tracked) noexcept {
+  std::array<PacketEnds, kBurst> arrived;
+  for (unsigned i = 0; i < burst.live_count; ++i) arrived[i] = ends_of(*burst.live[i]);
+  track(turn, {burst.live.data(), burst.live_count}, stage, tracked);
+  for (unsigned i = 0; i < burst.live_count; ++i) {
+    if (tracked[i].drop == Drop::kNone) turn.tap.note_passage(*burst.live[i], arrived[i], tracked[i].worker, stage);
+  }
+}
+
 /// Flow, translation and hop of every packet, and out.
 void track_burst(Turn& turn, HandoffStage stage, Burst& burst) noexcept {
   std::array<Tracked, kBurst> tracked;
-  track(turn, {burst.live.data(), burst.live_count}, stage, tracked);
+  if (turn.tap.traces()) [[unlikely]] {
+    track_watched(turn, stage, burst, tracked);
+  } else {
+    track(turn, {burst.live.data(), burst.live_count}, stage, tracked);
+  }
   unsigned at = 0;
   for_live(burst, [&](net::Packet& packet) {
     const auto [drop, next] = tracked[at++];

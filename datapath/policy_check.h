@@ -31,6 +31,17 @@ struct PolicyVerdict {
   net::Drop drop = net::Drop::kNone;                // kPolicyEgress, kPolicyIngress or kPolicyPending
   policy::RuleIndex egress_rule = policy::kNoRule;  // of the port's rule set: the one that allows, when one was asked
   policy::RuleIndex ingress_rule = policy::kNoRule;
+
+  /// Whose policies say no. Of a pod that awaits them it is the source, if it awaits any.
+  net::PortId denied_by(net::PortId from, net::PortId to) const noexcept {
+    switch (drop) {
+      case net::Drop::kPolicyIngress: return to;
+      case net::Drop::kPolicyEgress: return from;
+      case net::Drop::kPolicyPending: return is_source_pending ? from : to;
+      default: return net::kNoPort;
+    }
+  }
+  bool is_source_pending = false;
 };
 
 template <typename Address>
@@ -39,8 +50,11 @@ PolicyVerdict ask_policy(const Snapshot& snapshot, const PolicyQuestion<Address>
   if (asked.in == asked.out) return verdict;
   if (asked.in != net::kNoPort) {
     const PortEntry& from = snapshot.ports[asked.in];
-    if (from.awaits_policy) [[unlikely]]
-      return {net::Drop::kPolicyPending};
+    if (from.awaits_policy) [[unlikely]] {
+      verdict.drop = net::Drop::kPolicyPending;
+      verdict.is_source_pending = true;
+      return verdict;
+    }
     if (from.egress != nullptr) {
       verdict.egress_rule = from.egress->decide(snapshot.identities->find(asked.destination), asked.destination,
                                                 asked.protocol, asked.destination_port);
@@ -52,8 +66,10 @@ PolicyVerdict ask_policy(const Snapshot& snapshot, const PolicyQuestion<Address>
   }
   if (asked.out != net::kNoPort) {
     const PortEntry& to = snapshot.ports[asked.out];
-    if (to.awaits_policy) [[unlikely]]
-      return {net::Drop::kPolicyPending};
+    if (to.awaits_policy) [[unlikely]] {
+      verdict.drop = net::Drop::kPolicyPending;
+      return verdict;
+    }
     if (to.ingress != nullptr && !snapshot.nat.is_node(asked.source)) {
       verdict.ingress_rule = to.ingress->decide(snapshot.identities->find(asked.source), asked.source, asked.protocol,
                                                 asked.destination_port);

@@ -27,6 +27,24 @@ bool has_lost_backend(const Snapshot& snapshot, const Line& line, net::PortId in
                                          from, original.to.destination, original.to.destination_port);
 }
 
+/// Policy of a flow that is there. What another worker has forwarded was asked about there.
+template <typename Line>
+Drop ask_again(Turn& turn, const Line& line, net::PortId from, net::PortId to) noexcept {
+  const Snapshot& snapshot = turn.snapshot;
+  const Line& original = line.original();
+  if ((line.flags & flag::kForwarded) != 0) {
+    const bool is_mapped = snapshot.nat.holds(original.key.destination, original.key.destination_port);
+    return is_mapped ? check_mapped_policy(turn, original.to.destination) : Drop::kNone;
+  }
+  const PolicyVerdict verdict = ask_policy(
+      snapshot, PolicyQuestion<typename Line::Address>{from, to, original.key.source, original.to.destination,
+                                                       original.to.destination_port, original.key.protocol});
+  if (verdict.drop == Drop::kNone) return Drop::kNone;
+  if (!line.is_reply()) return note_denial(turn, verdict, from, to);
+  turn.denied_by = verdict.denied_by(from, to);  // nothing was to go in there: not counted as kept away
+  return verdict.drop;
+}
+
 template <typename Line>
 Drop renew(Turn& turn, Line& line) noexcept {
   const Snapshot& snapshot = turn.snapshot;
@@ -37,17 +55,7 @@ Drop renew(Turn& turn, Line& line) noexcept {
   if (is_later(snapshot, from, line.epoch) || is_later(snapshot, to, line.epoch)) return Drop::kPortGone;
   if (has_lost_backend(snapshot, line, in)) return Drop::kPortGone;
   if (snapshot.has_policies) {
-    Drop drop = Drop::kNone;
-    if ((line.flags & flag::kForwarded) == 0) {
-      drop = ask_policy(snapshot,
-                        PolicyQuestion<typename Line::Address>{from, to, original.key.source, original.to.destination,
-                                                               original.to.destination_port, original.key.protocol})
-                 .drop;
-    } else if (snapshot.nat.holds(original.key.destination, original.key.destination_port)) {
-      drop = check_mapped_policy(snapshot, original.to.destination);
-    }
-    if (drop == Drop::kPolicyIngress && !line.is_reply()) turn.counters.port(to).denied.add(1);
-    if (drop != Drop::kNone) return drop;
+    if (const Drop drop = ask_again(turn, line, from, to); drop != Drop::kNone) return drop;
   }
   return find_way(snapshot, turn.self, line);
 }

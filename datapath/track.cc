@@ -141,7 +141,7 @@ class Tracker {
       const Drop drop = renew_line(turn_, line);
       if (drop == Drop::kPortGone && !line.is_reply()) return {kAnew};
       if (drop == Drop::kPortGone) end(line);  // what it answers was another pod's question
-      if (drop != Drop::kNone) return {drop};
+      if (drop != Drop::kNone) return refuse(packet, drop);
     }
     const bool is_hop = stage_ == HandoffStage::kArrived;
     if (is_hop) {
@@ -165,6 +165,13 @@ class Tracker {
     return {Drop::kNone, line.worker};
   }
 
+  /// A drop that may be policy's: then the packet says whose.
+  Tracked refuse(net::Packet& packet, Drop drop) noexcept {
+    if (turn_.denied_by != net::kNoPort) packet.out_port = turn_.denied_by;
+    turn_.denied_by = net::kNoPort;
+    return {drop};
+  }
+
   void end(Line& line) noexcept {
     table_.erase(line);
     is_stale_ = true;
@@ -176,7 +183,7 @@ class Tracker {
     Line* line = nullptr;
     const Drop drop = stage_ == HandoffStage::kArrived ? begin_flow(turn_, packet, key, line)
                                                        : begin_forwarded(turn_, packet, key, line);
-    if (drop != Drop::kNone) return {drop};
+    if (drop != Drop::kNone) return refuse(packet, drop);
     if (line == nullptr) return {Drop::kNone, turn_.self};
     is_stale_ = true;
     const Tracked tracked = follow(packet, *line);

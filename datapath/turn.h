@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "datapath/counters.h"
+#include "datapath/event_tap.h"
 #include "datapath/flow_state.h"
 #include "datapath/outbox.h"
 #include "datapath/packet_pool.h"
@@ -24,6 +25,9 @@ struct Turn {
   WorkerCounters& counters;
   Outbox& outbox;
   FlowState& flows;
+  EventTap& tap;
+  /// Whose policies said no to the packet that was last dropped for them.
+  net::PortId denied_by = net::kNoPort;
 
   nat::TickMs now_ms() const noexcept { return static_cast<nat::TickMs>(now_ns / 1'000'000); }
 };

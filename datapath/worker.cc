@@ -45,7 +45,7 @@ struct Worker::State {
         pool(packets),
         rings(r),
         counters(c),
-        outbox(id, packets, r, c),
+        outbox(id, packets, r, c, tap),
         order(c.port_limit()),
         flows(settings, c.flows) {}
 
@@ -54,6 +54,7 @@ struct Worker::State {
   PacketPool& pool;
   HandoffRings& rings;
   WorkerCounters& counters;
+  EventTap tap;
   Outbox outbox;
   PollOrder order;
   FlowState flows;
@@ -135,6 +136,7 @@ void Worker::State::take_handed_over(Turn& turn, const Handoff& entry, HandedBur
                                                               : false;
   if (is_lost) {
     counters.row_of(packet.in_port).drops[static_cast<std::size_t>(net::Drop::kPortGone)].add(1);
+    tap.note_drop(packet, net::Drop::kPortGone, entry.stage);
     pool.release({&entry.packet, 1});
   } else if (entry.stage == HandoffStage::kAnswer) {
     outbox.put(packet);
@@ -157,9 +159,10 @@ WorkerStep Worker::step(std::uint64_t now_ns) noexcept {
   state.snapshot = snapshot;
   state.publisher.saw(state.self, snapshot->generation);
 
+  state.tap.begin_turn(now_ns, snapshot->generation, state.self);
   state.outbox.begin(*snapshot);
-  Turn turn{*snapshot,  now_ns,         state.self,   state.pool, state.icmp_errors,
-            state.dhcp, state.counters, state.outbox, state.flows};
+  Turn turn{*snapshot,  now_ns,         state.self,   state.pool,  state.icmp_errors,
+            state.dhcp, state.counters, state.outbox, state.flows, state.tap};
   state.flows.sweep(turn.now_ms());
   state.go_on_scanning(turn.now_ms(), step);
   state.drain_rings(turn, step);
@@ -181,6 +184,7 @@ void Worker::post(FlowScan& scan) noexcept {
 const Snapshot* Worker::snapshot() const noexcept { return state_->snapshot; }
 WorkerId Worker::id() const noexcept { return state_->self; }
 WorkerCounters& Worker::counters() noexcept { return state_->counters; }
+EventTap& Worker::tap() noexcept { return state_->tap; }
 
 std::unique_ptr<HandoffRings, void (*)(HandoffRings*)> make_handoff_rings(
     unsigned worker_count, void (*wake)(void* context, WorkerId consumer) noexcept, void* context) {

@@ -25,6 +25,7 @@ inline constexpr unsigned kHandoffRingSize = 1024;
 
 /// Rings between all pairs of workers: bounded, single producer, single consumer.
 class HandoffRings;
+class EventTap;
 struct FlowScan;
 
 struct WorkerStep {
@@ -52,6 +53,8 @@ class Worker {
   const Snapshot* snapshot() const noexcept;
   WorkerId id() const noexcept;
   WorkerCounters& counters() noexcept;
+  /// What it tells of single packets, to one reader.
+  EventTap& tap() noexcept;
 
  private:
   struct State;

@@ -27,6 +27,9 @@ inline constexpr std::size_t kDropCount =
     }
         .size();
 
+/// Whether parse() says it: the headers are then not to be trusted. The parser's are the first of the list.
+constexpr bool is_parser_drop(Drop drop) noexcept { return drop != Drop::kNone && drop <= Drop::kArpBad; }
+
 /// "none", or the metric name of drop.def.
 std::string_view drop_name(Drop drop) noexcept;
 /// The sentence of drop.def.

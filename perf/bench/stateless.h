@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "datapath/event_tap.h"
 #include "datapath/outbox.h"
 #include "perf/bench/flow_world.h"
 
@@ -18,7 +19,7 @@ class Stateless {
  public:
   /// Forwards over the world's ports, in place of its worker.
   explicit Stateless(FlowWorld& world)
-      : world_(world), outbox_(datapath::WorkerId{0}, world.pool(), world.rings(), world.counters()) {}
+      : world_(world), outbox_(datapath::WorkerId{0}, world.pool(), world.rings(), world.counters(), tap_) {}
 
   /// Turns until no port has a packet.
   void step() noexcept;
@@ -28,6 +29,7 @@ class Stateless {
   bool poll(net::PortId port) noexcept;
 
   FlowWorld& world_;
+  datapath::EventTap tap_;  // nobody watches
   datapath::Outbox outbox_;
 };
 

@@ -56,8 +56,9 @@ class Forward : public testing::Test {
     FlowCounters counters;
     FlowState flows({.limit = 1024}, counters);
     RateLimiter limiter{1, 1}, dhcp{1, 1};
-    Outbox outbox(0, world_.pool(), world_.rings(), world_.counters(0));
-    Turn turn{snapshot, world_.now_ns, 0, world_.pool(), limiter, dhcp, world_.counters(0), outbox, flows};
+    EventTap tap;
+    Outbox outbox(0, world_.pool(), world_.rings(), world_.counters(0), tap);
+    Turn turn{snapshot, world_.now_ns, 0, world_.pool(), limiter, dhcp, world_.counters(0), outbox, flows, tap};
     Tracked tracked;
     net::Packet* const pointer = &packet;
     track(turn, {&pointer, 1}, HandoffStage::kArrived, {&tracked, 1});

@@ -44,6 +44,15 @@ std::optional<net::IcmpError> error_for(const net::Packet& packet, const Snapsho
   }
 }
 
+/// Where an error about the packet leaves: by the port it came from. An uplink is the kernel's to send by: for what it
+/// brought, the way of all answers, by the route to its sender. kNoPort: there is none.
+net::PortId way_back(const net::Packet& packet, const Snapshot& snapshot) noexcept {
+  if (snapshot.ports[packet.in_port].kind != PortKind::kUplink) return packet.in_port;
+  const net::PortId out = packet.headers.l3 == net::L3::kIpv4 ? snapshot.routes.lookup(net::ipv4(packet).source)
+                                                              : snapshot.routes.lookup(net::ipv6(packet).source);
+  return out != net::kNoPort && snapshot.ports[out].kind == PortKind::kUplink ? net::kNoPort : out;
+}
+
 /// The link-local gateway speaks for a switch that was given no routable address.
 net::IcmpSource error_source(const Gateway& gateway) noexcept {
   return {gateway.mac, gateway.icmp_source_v4.is_unspecified() ? gateway.ipv4 : gateway.icmp_source_v4,
@@ -81,14 +90,16 @@ ErrorAnswer answer_with_error(net::Packet& packet, const Snapshot& snapshot, Rat
                               std::uint64_t now_ns) noexcept {
   const auto error = error_for(packet, snapshot);
   if (!error || !net::may_answer_with_error(packet, error->kind)) return ErrorAnswer::kNone;
+  const net::PortId back = way_back(packet, snapshot);
+  if (back == net::kNoPort) return ErrorAnswer::kNone;
   if (!limiter.allow(now_ns)) return ErrorAnswer::kLimited;
   const bool is_refused = error->kind == net::IcmpErrorKind::kPortUnreachable;
-  if (is_refused && net::make_tcp_reset(packet, snapshot.gateway.mac)) {
-    send_back(packet);
-    return ErrorAnswer::kSent;
-  }
-  if (!net::make_icmp_error(packet, *error, error_source(snapshot.gateway))) return ErrorAnswer::kNone;
-  send_back(packet);
+  const bool is_made = (is_refused && net::make_tcp_reset(packet, snapshot.gateway.mac)) ||
+                       net::make_icmp_error(packet, *error, error_source(snapshot.gateway));
+  if (!is_made) return ErrorAnswer::kNone;
+  complete_checksum(packet);
+  if (back != packet.in_port) net::set_macs(packet, snapshot.ports[back].mac, snapshot.gateway.mac);
+  packet.out_port = back;
   return ErrorAnswer::kSent;
 }
 

@@ -1,7 +1,7 @@
 /// Answers: what the switch itself says to its ports: ARP, neighbour discovery, echo, ICMP errors.
 ///
 /// Shape:   an answer is made in place of the packet that asks, complete with MACs and checksums; out_port is the port
-///          it came from. Proxy ARP and ND answer with the gateway's MAC for the gateway and for every address that is
+///          it came from (of errors about what an uplink brought: the port by which answers leave). Proxy ARP and ND answer with the gateway's MAC for the gateway and for every address that is
 ///          routed to another port: pods may hold on-link prefixes (delegated IPAM), and the host asks for pods. Never
 ///          for the port's own addresses and never to a probe or duplicate address detection, which would take the
 ///          address away from the asker.

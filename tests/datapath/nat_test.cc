@@ -91,7 +91,9 @@ class Nat : public testing::TestWithParam<unsigned> {
                        service(kClusterIp, net::ip_protocol::kTcp, 81, {}),
                        service(kClusterIp, net::ip_protocol::kTcp, 82, {backend(pod_v4(3), 8082)}),
                        service(kClusterIp6, net::ip_protocol::kUdp, 53, {backend(pod_v6(4), 5353)}),
-                       service(kNodeV4, net::ip_protocol::kTcp, 30500, {backend(pod_v4(4), 8080)})};
+                       service(kNodeV4, net::ip_protocol::kTcp, 30500, {backend(pod_v4(4), 8080)}),
+                       service(kNodeV4, net::ip_protocol::kTcp, 30501, {}),
+                       service(kNodeV4, net::ip_protocol::kUdp, 30502, {})};
     world_.publish();
   }
 
@@ -187,13 +189,11 @@ TEST_P(Nat, PodsReachTheWorldAsTheNode) {
             "4: udp 10.244.0.3:40000 > 192.0.2.1:53");
 }
 
-TEST_P(Nat, WhatTheUplinkTookAndNoFlowWantsGoesToTheNode) {
+TEST_P(Nat, WhatTheUplinkTookGoesToItsFlowOrToTheNodeAndErrorsByTheHost) {
   constexpr net::PortId kUplink = 5;
-  PortSpec& uplink = world_.add_pod(kUplink, 0x1000, static_cast<WorkerId>(1 % GetParam()));
-  uplink.kind = PortKind::kUplink;
-  uplink.addresses.clear();
+  world_.add_uplink(kUplink, static_cast<WorkerId>(1 % GetParam()));
   world_.publish();
-  const auto from_uplink = [] { return eth("02:00:00:00:77:77", pod_mac(0x1000)); };
+  const auto from_uplink = [] { return eth("02:00:00:00:77:77", kUplinkMac); };
   EXPECT_EQ(one(kUplink, from_uplink().ipv4("198.51.100.1", kNodeV4).icmp(0, 0, 40'123, 1).bytes()),
             "4: icmp 198.51.100.1:40123 > 192.0.2.1:40123");
   EXPECT_EQ(one(kUplink, from_uplink().ipv4("198.51.100.1", kNodeV4).tcp(5000, 41'000, kSyn).bytes()),
@@ -202,6 +202,12 @@ TEST_P(Nat, WhatTheUplinkTookAndNoFlowWantsGoesToTheNode) {
   one(kClient, from_pod(3).ipv4(pod_v4(3), "198.51.100.1").udp(40000, 53).bytes());
   EXPECT_EQ(one(kUplink, from_uplink().ipv4("198.51.100.1", kNodeV4).udp(53, last_source_port()).bytes()),
             "1: udp 198.51.100.1:53 > 10.244.0.3:40000");
+  // Nothing leaves by an uplink: a refusal goes the way of all answers.
+  EXPECT_EQ(one(kUplink, from_uplink().ipv4("198.51.100.1", kNodeV4).tcp(5000, 30'501, kSyn).bytes()),
+            "4: tcp 192.0.2.1:30501 > 198.51.100.1:5000");
+  EXPECT_EQ(describe(last_).find("ethernet 02:4d:52:00:00:01 > 02:00:00:00:00:ff\n"), 0u) << describe(last_);
+  EXPECT_EQ(one(kUplink, from_uplink().ipv4("198.51.100.1", kNodeV4).udp(5000, 30'502).payload("q").bytes()),
+            "4: icmp 192.0.2.1:0 > 198.51.100.1:0");
 }
 
 TEST_P(Nat, AnEchoIsMasqueradedByItsIdentifier) {

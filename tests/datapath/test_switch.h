@@ -23,6 +23,7 @@
 namespace millrace::tests {
 
 inline constexpr std::string_view kGatewayMac = "02:4d:52:00:00:01";
+inline constexpr std::string_view kUplinkMac = "02:00:00:00:00:fe";
 inline constexpr std::string_view kBroadcastMac = "ff:ff:ff:ff:ff:ff";
 inline constexpr std::string_view kNodeV4 = "192.0.2.1";
 inline constexpr std::string_view kNodeV6 = "2001:db8::1";
@@ -56,6 +57,8 @@ class TestSwitch {
   datapath::PortSpec& add_host(net::PortId id, datapath::WorkerId worker = 0);
   /// What is described of a port that is there.
   datapath::PortSpec& spec(net::PortId id) { return specs_.at(id); }
+  /// An uplink with kUplinkMac.
+  datapath::PortSpec& add_uplink(net::PortId id, datapath::WorkerId worker = 0);
   /// Takes the port out of the description; its device lives until reclaim() finds that no snapshot needs it.
   void remove(net::PortId id);
   void publish();

@@ -89,6 +89,20 @@ void masquerade(benchmark::State& state) {
 }
 BENCHMARK(masquerade)->ArgName("flows")->Arg(64)->Arg(10'000)->Arg(1'000'000);
 
+/// Established under policies that isolate every pod both ways.
+void policy(benchmark::State& state) {
+  run_established(
+      state, {.flows = static_cast<std::uint32_t>(state.range(0)), .rules = static_cast<unsigned>(state.range(1))});
+}
+BENCHMARK(policy)
+    ->ArgNames({"flows", "rules"})
+    ->Args({64, 10})
+    ->Args({10'000, 10})
+    ->Args({10'000, 1'000})
+    ->Args({10'000, 10'000})
+    ->Args({1'000'000, 10})
+    ->Args({1'000'000, 10'000});
+
 /// Ten pods talk, and so many are there: nothing is taken off for the polls of those that say nothing.
 void silent_pods(benchmark::State& state) {
   FlowWorld& world =

@@ -15,7 +15,8 @@ namespace {
 using net::Ipv4;
 using net::TcpHeader;
 
-constexpr std::uint32_t kFirstPod = 0x0a010000, kFirstService = 0x0a600000, kFirstRemote = 0xcb007101;
+constexpr std::uint32_t kFirstPod = 0x0a010000, kFirstService = 0x0a600000, kFirstRemote = 0xcb007101,
+                        kFirstElsewhere = 0x0b000000;
 constexpr std::uint32_t kNode = 0xc0000201;
 constexpr unsigned kRemotes = 251;
 constexpr std::uint16_t kFirstClientPort = 1024, kFirstTargetPort = 1024, kServerPort = 8080, kServicePort = 80;
@@ -42,13 +43,14 @@ net::IpAddress address_of(Family family, std::uint32_t address) {
 FlowWorld::FlowWorld(const FlowShape& shape)
     : shape_(shape),
       rings_(datapath::make_handoff_rings(1, nullptr, nullptr)),
-      counters_(shape.pods + 1),
+      counters_(shape.pods + 1, 1),
       replies_(shape.flows) {
   if (shape.busy_pods < 4 || shape.busy_pods > shape.pods) throw std::invalid_argument("two clients, two servers");
   for (unsigned i = 0; i <= shape.pods; ++i) ports_.push_back(std::make_unique<datapath::MemoryPort>());
   std::vector<std::shared_ptr<const nat::Service>> services;
   for (unsigned i = 0; i < shape.services; ++i) services.push_back(nat::build_service(service_spec(i)).value());
   services_ = nat::ServiceTable::build(std::move(services)).value();
+  make_policies();
   publish();
   worker_ = std::make_unique<datapath::Worker>(
       datapath::WorkerId{0},
@@ -78,6 +80,35 @@ nat::ServiceSpec FlowWorld::service_spec(unsigned number) const {
   return spec;
 }
 
+void FlowWorld::make_policies() {
+  if (shape_.rules == 0) return;
+  constexpr policy::Identity kHere = 1;
+  std::vector<policy::Endpoint> endpoints;
+  for (unsigned i = 0; i < shape_.pods; ++i) {
+    endpoints.push_back({net::IpAddress::from(pod_address(i)), kHere});
+    endpoints.push_back({net::IpAddress::from(ipv6_of(pod_address(i))), kHere});
+  }
+  const auto only = [](policy::Identity identity) {
+    return std::make_shared<const std::vector<policy::Identity>>(1, identity);
+  };
+  std::vector<policy::Rule> rules(shape_.rules);
+  for (unsigned i = 0; i + 1 < shape_.rules; ++i) {
+    const net::IpAddress elsewhere = net::IpAddress::from(Ipv4::from_host(kFirstElsewhere + i));
+    const auto port = static_cast<std::uint16_t>(kFirstClientPort + i);
+    rules[i].ports = {{net::ip_protocol::kTcp, port, port}};
+    if (i % 2 == 0) {
+      endpoints.push_back({elsewhere, kHere + 1 + i});
+      rules[i].groups = {only(kHere + 1 + i)};
+    } else {
+      rules[i].blocks = {{net::Prefix::of(elsewhere, 32), {}}};
+    }
+  }
+  rules.back().groups = {only(kHere)};
+  rules.back().blocks = {{net::Prefix::parse("203.0.113.0/24").value(), {}}};
+  rules_ = policy::RuleSet::build(rules).value();
+  identities_ = policy::IdentityTable::build(endpoints).value();
+}
+
 void FlowWorld::publish() {
   datapath::SnapshotSpec spec;
   spec.generation = ++generation_;
@@ -87,6 +118,7 @@ void FlowWorld::publish() {
   spec.gateway.ipv4 = Ipv4::from_host(0xa9fe0101);
   spec.gateway.ipv6 = net::Ipv6::parse("fe80::1").value();
   spec.services = services_;
+  spec.identities = identities_;
   spec.nat.masquerade_v4 = Ipv4::from_host(kNode);
   spec.nat.masquerade_v6 = ipv6_of(spec.nat.masquerade_v4);
   spec.nat.ports = kMasqueradePorts;
@@ -103,6 +135,7 @@ void FlowWorld::publish() {
     port.addresses = {net::IpAddress::from(address), net::IpAddress::from(ipv6_of(address))};
     if (is_host) port.prefixes = {net::Prefix::parse("0.0.0.0/0").value(), net::Prefix::parse("::/0").value()};
     port.masquerade = !is_host && shape_.nat == Nat::kMasquerade;
+    if (!is_host) port.ingress = port.egress = rules_;
     spec.ports.push_back(std::move(port));
   }
   auto built = datapath::build_snapshot(spec, publisher_.current());

@@ -43,6 +43,9 @@ struct FlowShape {
   std::uint8_t protocol = net::ip_protocol::kUdp;
   unsigned pods = 10;
   unsigned busy_pods = 10;
+  /// Rules in force for each pod and direction; 0: no pod is isolated. The last one allows what is sent here, the
+  /// others name by halves an endpoint elsewhere and a block, each with a port of its own.
+  unsigned rules = 0;
   friend bool operator==(const FlowShape&, const FlowShape&) = default;
 };
 
@@ -108,6 +111,7 @@ class FlowWorld {
   Way first_way(std::uint32_t flow) const;
   void send_to_all(Send packet);
   void publish();
+  void make_policies();
   nat::ServiceSpec service_spec(unsigned number) const;
   void learn(net::Packet& packet, net::PortId from);
   void offer(std::span<const Send> packets);
@@ -122,6 +126,8 @@ class FlowWorld {
   std::vector<std::unique_ptr<datapath::MemoryPort>> ports_;
   std::unique_ptr<datapath::Worker> worker_;
   std::shared_ptr<const nat::ServiceTable> services_;
+  std::shared_ptr<const policy::RuleSet> rules_;  // nullptr: no pod is isolated
+  std::shared_ptr<const policy::IdentityTable> identities_;
   std::vector<net::Packet*> free_;
   std::vector<Way> replies_;  // [flow]
   std::vector<Send> drawn_;

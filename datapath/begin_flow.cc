@@ -153,13 +153,17 @@ Drop find_mapped(Turn& turn, bool is_allowed, Plan<Line>& plan) noexcept {
   return Drop::kNone;
 }
 
-/// Takes a port for the source. kNone: plan.to says it.
+enum class PortOf : std::uint8_t { kEndpoint, kConnection };
+
+/// Takes a port for the source: the one of its endpoint, or one for this connection alone. kNone: plan.to says it.
 template <typename Line>
-Drop masquerade(Turn& turn, const net::Packet& packet, Plan<Line>& plan) noexcept {
+Drop masquerade(Turn& turn, const net::Packet& packet, PortOf whose, Plan<Line>& plan) noexcept {
   const auto address = turn.snapshot.nat.masquerade(plan.key.source);
   if (address.is_unspecified()) return (plan.flags & flag::kHairpin) != 0 ? Drop::kSameRoute : Drop::kNone;
   if (!has_ports(packet)) return Drop::kMasqueradeProtocol;
-  const auto port = turn.flows.ports(plan.key.source).take({plan.key.source, plan.key.source_port, plan.key.protocol});
+  auto& ports = turn.flows.ports(plan.key.source);
+  const nat::InsideEndpoint<typename Line::Address> inside{plan.key.source, plan.key.source_port, plan.key.protocol};
+  const auto port = whose == PortOf::kEndpoint ? ports.take(inside) : ports.take_apart(inside);
   if (!port) return Drop::kSnatPortsExhausted;
   plan.to.source = address;
   plan.to.source_port = *port;
@@ -204,13 +208,19 @@ void release(Turn& turn, const Plan<Line>& plan) noexcept {
 }
 
 /// A connection of which one tuple is another's already: a client that reaches one backend directly and through a
-/// service from one port of its own. The later one is told apart by a port of the node's.
+/// service, or through two addresses of a service, from one port of its own. The later one is told apart by the port
+/// that the node has for the endpoint; where that is the other's, too, by one of its own. So RFC 4787 REQ-1 holds for
+/// all but those that could not be at all.
 template <typename Line>
 Drop insert_apart(Turn& turn, const net::Packet& packet, Plan<Line>& plan, Line*& line) noexcept {
-  const bool was_masqueraded = (plan.flags & flag::kMasquerade) != 0;
   Drop drop = insert(turn, packet, plan, line);
-  if (drop == Drop::kFlowTaken && !was_masqueraded) {
-    if (const Drop none = masquerade(turn, packet, plan); none != Drop::kNone) return drop;
+  if (drop == Drop::kFlowTaken && (plan.flags & flag::kMasquerade) == 0) {
+    if (masquerade(turn, packet, PortOf::kEndpoint, plan) != Drop::kNone) return drop;
+    drop = insert(turn, packet, plan, line);
+  }
+  if (drop == Drop::kFlowTaken && (plan.flags & flag::kMasquerade) != 0) {
+    release(turn, plan);
+    if (masquerade(turn, packet, PortOf::kConnection, plan) != Drop::kNone) return drop;
     drop = insert(turn, packet, plan, line);
   }
   if (drop != Drop::kNone) release(turn, plan);
@@ -323,7 +333,7 @@ Drop begin(Turn& turn, const net::Packet& packet, const typename Line::Key& key,
   if (const Drop drop = check_way(turn, packet, plan); drop != Drop::kNone) return drop;
   if (const Drop drop = check_policy(turn, packet, plan); drop != Drop::kNone) return drop;
   if (plan.masquerade) {
-    if (const Drop drop = masquerade(turn, packet, plan); drop != Drop::kNone) return drop;
+    if (const Drop drop = masquerade(turn, packet, PortOf::kEndpoint, plan); drop != Drop::kNone) return drop;
   }
   return insert_apart(turn, packet, plan, line);
 }

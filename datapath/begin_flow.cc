@@ -144,10 +144,13 @@ bool is_masquerade_port(const Snapshot& snapshot, const net::Packet& packet, con
 }
 
 /// A packet to a masquerade port that no flow brought here: to the endpoint that has the port, where that is allowed.
+/// Not to one that has moved to another worker: its answers would not come by here to be translated back.
 template <typename Line>
 Drop find_mapped(Turn& turn, bool is_allowed, Plan<Line>& plan) noexcept {
   const auto inside = turn.flows.ports(plan.key.destination).inside_of(plan.key.protocol, plan.key.destination_port);
   if (!is_allowed || !inside) return Drop::kNoFlow;
+  const net::PortId out = turn.snapshot.routes.lookup(inside->address);
+  if (out == net::kNoPort || owner(turn.snapshot, out) != turn.self) return Drop::kNoFlow;
   plan.to.destination = inside->address;
   plan.to.destination_port = inside->port;
   return Drop::kNone;

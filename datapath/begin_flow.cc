@@ -34,11 +34,6 @@ Plan<Line> identity(const typename Line::Key& key) noexcept {
   return {key, {key.source, key.destination, key.source_port, key.destination_port}};
 }
 
-template <typename Key>
-Key reply_key(const Key&, const nat::Translation<decltype(Key::source)>& to, std::uint8_t protocol) noexcept {
-  return {to.destination, to.source, to.destination_port, to.source_port, protocol};
-}
-
 bool asks_for_echo(const net::Packet& packet) noexcept {
   switch (packet.headers.l4_protocol) {
     case ip_protocol::kIcmp: return packet.headers.icmp_type == net::icmp_type::kEchoRequest;
@@ -56,9 +51,6 @@ bool has_ports(const net::Packet& packet) noexcept {
     default: return asks_for_echo(packet);
   }
 }
-
-net::Ipv4 address_of(const net::IpAddress& address, net::Ipv4) noexcept { return address.v4(); }
-net::Ipv6 address_of(const net::IpAddress& address, const net::Ipv6&) noexcept { return address.v6(); }
 
 nat::FlowTimer first_timer(const auto& key) noexcept {
   constexpr std::uint16_t kFirstUnreservedPort = 1024;
@@ -290,32 +282,6 @@ Drop check_stray_policy(Turn& turn, const Plan<Line>& plan) noexcept {
 }
 
 template <typename Line>
-void foresee(Turn& turn, std::span<const net::Packet* const> packets,
-             std::span<const typename Line::Key> keys) noexcept {
-  const Snapshot& snapshot = turn.snapshot;
-  std::array<nat::ServiceQuestion<typename Line::Address>, kBurst> questions;
-  std::array<const nat::Backend*, kBurst> backends;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const auto& key = keys[i];
-    const nat::SourceKind from = source_kind(snapshot.ports[packets[i]->in_port], key.source, snapshot.nat);
-    questions[i] = {key.source, key.destination, key.symmetric_hash(), key.destination_port, key.protocol, from};
-    turn.flows.ports(key.source).prefetch({key.source, key.source_port, key.protocol});
-  }
-  snapshot.services->foresee(
-      std::span<const nat::ServiceQuestion<typename Line::Address>>(questions.data(), keys.size()),
-      {backends.data(), keys.size()});
-  const auto& table = turn.flows.table(static_cast<const Line*>(nullptr));
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    Plan<Line> plan = identity<Line>(keys[i]);
-    if (backends[i] != nullptr) {
-      plan.to.destination = address_of(backends[i]->address, plan.key.destination);
-      plan.to.destination_port = backends[i]->port;
-    }
-    table.prefetch(reply_key(plan.key, plan.to, plan.key.protocol));
-  }
-}
-
-template <typename Line>
 Drop begin(Turn& turn, const net::Packet& packet, const typename Line::Key& key, Line*& line) noexcept {
   const Snapshot& snapshot = turn.snapshot;
   const PortEntry& in = snapshot.ports[packet.in_port];
@@ -368,14 +334,6 @@ Drop begin_after_forwarding(Turn& turn, const net::Packet& packet, const typenam
 
 }  // namespace
 
-void foresee_flows(Turn& turn, std::span<const net::Packet* const> packets,
-                   std::span<const net::FlowKeyV4> keys) noexcept {
-  foresee<nat::FlowLineV4>(turn, packets, keys);
-}
-void foresee_flows(Turn& turn, std::span<const net::Packet* const> packets,
-                   std::span<const net::FlowKeyV6> keys) noexcept {
-  foresee<nat::FlowLineV6>(turn, packets, keys);
-}
 Drop begin_flow(Turn& turn, const net::Packet& packet, const net::FlowKeyV4& key, nat::FlowLineV4*& line) noexcept {
   return begin(turn, packet, key, line);
 }

@@ -11,6 +11,7 @@
 #include "control/agent/netlink.h"
 #include "control/agent/object_manager.h"
 #include "control/agent/pod_manager.h"
+#include "control/agent/policies/keeper.h"
 #include "control/agent/port_specs.h"
 #include "control/agent/reconcile.h"
 #include "control/agent/reserved_ports.h"
@@ -84,6 +85,7 @@ struct Agent::Parts {
   std::unique_ptr<SwitchClient> the_switch;
   std::unique_ptr<PodManager> pods;
   std::unique_ptr<ObjectManager> objects;
+  std::unique_ptr<policies::Keeper> policies;
   std::unique_ptr<services::Keeper> keeper;
   std::unique_ptr<AgentService> service;
   std::unique_ptr<api::UnixServer> server;
@@ -138,6 +140,8 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
       std::make_unique<SwitchClient>(config.switch_socket(), gateway(config, *blocks), std::move(ports));
   parts->the_switch->set_nat(nat_of(config, *node, *blocks));
   parts->pods = std::make_unique<PodManager>(*parts->store, *parts->the_switch, host, node->masquerades());
+  parts->policies = std::make_unique<policies::Keeper>(*parts->objects, *parts->the_switch);
+  parts->policies->start();
   parts->keeper = std::make_unique<services::Keeper>(*parts->objects, *parts->the_switch,
                                                      services::Node{config.node_name, "", node->addresses});
   parts->keeper->start();  // the zone is what the node's own object says

@@ -1,6 +1,8 @@
 #include "control/agent/agent_service.h"
 
+#include <fmt/format.h>
 #include <net/if.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "control/agent/object_requests.h"
@@ -17,8 +19,14 @@ grpc::Status AgentService::AddPod(grpc::ServerContext*, const api::AddPodRequest
   if (!checked) return to_status(checked.error());
   auto added = pods_.add(*checked);
   if (!added) return to_status(added.error());
-  if (auto noted = objects_.note_attachments(); !noted) return to_status(noted.error());
   const Attachment& attachment = added->attachment;
+  if (auto enforced = enforce_policy(attachment); !enforced) {
+    if (auto undone = pods_.del(checked->key); !undone) {
+      spdlog::error("{}: undoing the ADD: {}", checked->key.to_string(), undone.error().message);
+    }
+    if (auto noted = objects_.note_attachments(); !noted) spdlog::warn("{}", noted.error().message);
+    return to_status(enforced.error());
+  }
   reply->set_host_interface(attachment.host_interface);
   reply->set_host_mac(to_bytes(attachment.host_mac));
   reply->set_mac(to_bytes(attachment.mac));
@@ -37,6 +45,17 @@ grpc::Status AgentService::AddPod(grpc::ServerContext*, const api::AddPodRequest
   reply->set_generation(added->generation);
   if (auto dns = dns_settings(dns_, attachment.pod_namespace)) *reply->mutable_dns() = *std::move(dns);
   return grpc::Status::OK;
+}
+
+net::Result<void> AgentService::enforce_policy(const Attachment& attachment) {
+  const auto noted = objects_.note_attachments();
+  // Pods that were added at the same time are noted together: a refusal is that of the ports that it closes.
+  if (auto reason = switch_.closed_reason(attachment.host_interface)) {
+    return net::resource_exhausted(fmt::format("network policy of {}/{} cannot be put in force: {}",
+                                               attachment.pod_namespace, attachment.pod_name, *reason));
+  }
+  if (!noted && noted.error().code != net::ErrorCode::kResourceExhausted) return noted;
+  return {};
 }
 
 grpc::Status AgentService::DelPod(grpc::ServerContext*, const api::DelPodRequest* request, api::DelPodReply*) {

@@ -42,6 +42,9 @@ class AgentService final : public api::Agent::Service {
   grpc::Status DeleteObjects(grpc::ServerContext*, const api::DeleteObjectsRequest*, api::DeleteObjectsReply*) override;
 
  private:
+  /// Before a pod is told that it is there: its policies are in force. Error: they cannot be, and its port is closed.
+  net::Result<void> enforce_policy(const Attachment& attachment);
+
   const std::string node_name_;
   Store& store_;
   SwitchClient& switch_;

@@ -86,6 +86,16 @@ void ObjectManager::on_change(ObjectListener listener) {
   listeners_.push_back(std::move(listener));
 }
 
+void ObjectManager::set_gate(ObjectGate* gate) {
+  const std::lock_guard guard(change_mutex_);
+  gate_ = gate;
+}
+
+std::vector<LocalPort> ObjectManager::local_ports() const {
+  const std::lock_guard guard(mutex_);
+  return ports_;
+}
+
 net::Result<void> ObjectManager::allocate(std::vector<kube::Manifest>& manifests) const {
   std::set<std::string> asked;
   for (const kube::Manifest& manifest : manifests) {
@@ -147,7 +157,11 @@ net::Result<std::vector<Applied>> ObjectManager::apply(std::vector<kube::Manifes
   if (records_.size() + created > kObjectLimit) {
     return net::resource_exhausted(fmt::format("{} objects; allowed: {}", records_.size() + created, kObjectLimit));
   }
-  if (dry_run || put.empty()) return results;
+  if (put.empty()) return results;
+  if (gate_ != nullptr) {
+    if (auto agreed = gate_->check(seen_.foresee(objects)); !agreed) return agreed.error();
+  }
+  if (dry_run) return results;
   if (auto done = commit(put, std::move(objects), {}); !done) return done.error();
   return results;
 }
@@ -175,13 +189,15 @@ net::Result<void> ObjectManager::commit(const std::vector<StoredObject>& put,
     }
     changes = seen_.update(std::move(keys));
   }
-  tell(changes);
-  return {};
+  return tell(changes);
 }
 
-void ObjectManager::tell(const ObjectChanges& changes) const {
-  if (changes.empty()) return;
+net::Result<void> ObjectManager::tell(const ObjectChanges& changes) const {
+  net::Result<void> followed;
+  if (gate_ != nullptr) followed = gate_->follow(changes, ports_);
+  if (changes.empty()) return followed;
   for (const ObjectListener& listener : listeners_) listener(changes);
+  return followed;
 }
 
 net::Result<void> ObjectManager::check_removal(const kube::ObjectKey& key,
@@ -264,13 +280,17 @@ net::Result<void> ObjectManager::note_attachments() {
   std::erase_if(*attachments, [](const Attachment& attachment) {
     return attachment.state != AttachmentState::kActive || attachment.pod_name.empty();
   });
+  std::vector<LocalPort> ports;
+  for (const Attachment& each : *attachments) {
+    ports.push_back({each.host_interface, each.id, {Kind::kPod, each.pod_namespace, each.pod_name}, each.addresses});
+  }
   ObjectChanges changes;
   {
     const std::lock_guard guard(mutex_);
     changes = seen_.set_attachments(*attachments);
+    ports_ = std::move(ports);
   }
-  tell(changes);
-  return {};
+  return tell(changes);
 }
 
 }  // namespace millrace::control::agent

@@ -3,7 +3,7 @@
 /// Shape:   what is stored is what was applied, with what was allocated. What is seen (list, find, get) is more
 ///          (seen_objects.h), and get() shows the endpoints that follow from selectors (derived_objects.h).
 /// Cost:    a change costs the objects it names and the services they touch, whatever else there is.
-/// Order:   check all -> allocate -> one transaction -> memory -> listeners -> answer.
+/// Order:   check all -> allocate -> the gate agrees -> one transaction -> memory -> gate -> listeners -> answer.
 /// Errors:  as a whole or not at all; each begins with the object, "service/default/web: ...". kNotFound for a name to
 ///          delete that is not there, kFailedPrecondition for a Namespace in use or a Pod that is attached.
 /// Thread:  any. Changes wait for one another; readers wait only while the memory is exchanged.
@@ -42,6 +42,8 @@ class ObjectManager final : public ObjectStore {
   using ObjectStore::list;
   ObjectRef find(const kube::ObjectKey& key) const override;
   void on_change(ObjectListener listener) override;
+  std::vector<LocalPort> local_ports() const override;
+  void set_gate(ObjectGate* gate) override;
 
   net::Result<std::vector<Applied>> apply(std::vector<kube::Manifest> manifests, bool dry_run);
   net::Result<void> remove(const std::vector<kube::ObjectKey>& keys, bool dry_run);
@@ -50,7 +52,8 @@ class ObjectManager final : public ObjectStore {
   /// JSON as it is shown, sorted; `name_space` and `name` "" are all.
   net::Result<std::vector<nlohmann::json>> get(kube::Kind kind, const std::string& name_space,
                                                const std::string& name) const;
-  /// To be called after attachments came or went, before who wanted it is answered.
+  /// To be called after attachments came or went, before who wanted it is answered. An error may be another
+  /// attachment's, when several change at once.
   net::Result<void> note_attachments();
 
  private:
@@ -61,7 +64,7 @@ class ObjectManager final : public ObjectStore {
   net::Result<void> check_removal(const kube::ObjectKey& key, const std::vector<kube::ObjectKey>& all) const;
   net::Result<void> commit(const std::vector<StoredObject>& put, std::map<kube::ObjectKey, ObjectRef> objects,
                            const std::vector<kube::ObjectKey>& gone);
-  void tell(const ObjectChanges& changes) const;
+  net::Result<void> tell(const ObjectChanges& changes) const;
 
   Store& store_;
   const ServiceRanges ranges_;
@@ -69,9 +72,11 @@ class ObjectManager final : public ObjectStore {
   std::mutex change_mutex_;  // taken first: one change at a time
   ServiceClaims claims_;     // of the records; under change_mutex_
   std::vector<ObjectListener> listeners_;
+  ObjectGate* gate_ = nullptr;
   mutable std::mutex mutex_;  // of what follows: changed under both
   ObjectRecords records_;
   SeenObjects seen_;
+  std::vector<LocalPort> ports_;
 };
 
 }  // namespace millrace::control::agent

@@ -25,13 +25,16 @@ bool SeenObjects::is_in_use(const std::string& name_space) const {
   });
 }
 
+ObjectRef SeenObjects::with_attachments(const kube::ObjectKey& key, const ObjectRef& stored) const {
+  const auto attached = attachments_.find(key);
+  if (attached == attachments_.end()) return stored;
+  kube::Pod pod = stored ? std::get<kube::Pod>(*stored) : pod_of(attached->second.front());
+  return std::make_shared<const kube::Object>(attached_pod(std::move(pod), attached->second, self_.meta.name));
+}
+
 ObjectRef SeenObjects::see(const kube::ObjectKey& key) const {
   const auto record = records_.find(key);
-  ObjectRef stored = record == records_.end() ? nullptr : record->second.object;
-  if (const auto attached = attachments_.find(key); attached != attachments_.end()) {
-    kube::Pod pod = stored ? std::get<kube::Pod>(*stored) : pod_of(attached->second.front());
-    return std::make_shared<const kube::Object>(attached_pod(std::move(pod), attached->second, self_.meta.name));
-  }
+  ObjectRef stored = with_attachments(key, record == records_.end() ? nullptr : record->second.object);
   if (stored) return stored;
   if (key.kind == Kind::kNamespace && is_in_use(key.name)) {
     return std::make_shared<const kube::Object>(namespace_of(key.name));
@@ -59,6 +62,24 @@ ObjectChanges SeenObjects::update(std::set<kube::ObjectKey> keys) {
       view_.erase(found);
     }
     changes.push_back({key, std::move(before), std::move(after)});
+  }
+  return changes;
+}
+
+ObjectChanges SeenObjects::foresee(const View& put) const {
+  View after;
+  for (const auto& [key, object] : put) {
+    after[key] = with_attachments(key, object);
+    const kube::ObjectKey host{Kind::kNamespace, "", key.name_space};
+    if (key.name_space.empty() || put.contains(host) || view_.contains(host)) continue;
+    after[host] = std::make_shared<const kube::Object>(namespace_of(key.name_space));
+  }
+  ObjectChanges changes;
+  for (auto& [key, object] : after) {
+    const auto found = view_.find(key);
+    ObjectRef before = found == view_.end() ? nullptr : found->second;
+    if (before && *before == *object) continue;
+    changes.push_back({key, std::move(before), std::move(object)});
   }
   return changes;
 }

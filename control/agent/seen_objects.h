@@ -36,11 +36,15 @@ class SeenObjects {
 
   /// `keys` are those whose records came, changed or went. Returns what is seen otherwise than before, sorted.
   ObjectChanges update(std::set<kube::ObjectKey> keys);
+  /// What update() would return if `put` were the records of their keys.
+  ObjectChanges foresee(const View& put) const;
   /// The attachments there are now: active ones that name their pod.
   ObjectChanges set_attachments(const std::vector<Attachment>& attachments);
 
  private:
   ObjectRef see(const kube::ObjectKey& key) const;
+  /// A Pod with what its attachments give it; `stored` may be nullptr.
+  ObjectRef with_attachments(const kube::ObjectKey& key, const ObjectRef& stored) const;
   bool is_in_use(const std::string& name_space) const;
 
   const ObjectRecords& records_;

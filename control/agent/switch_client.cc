@@ -122,6 +122,8 @@ net::Result<void> SwitchClient::resync() {
       const std::lock_guard guard(mutex_);
       for (const auto& [name, port] : ports_) *request.add_upsert_ports() = port;
       for (const auto& [name, service] : services_) *request.add_upsert_services() = service;
+      policy_.write_to(request);
+      policy_debt_ = {};
       port_count = ports_.size();
       service_count = services_.size();
     }
@@ -160,6 +162,10 @@ bool SwitchClient::is_settled(const std::string& name) {
     const auto found = ports_.find(name);
     if (found == ports_.end()) return true;
     *request.add_upsert_ports() = found->second;
+    const auto policy = policy_.ports.find(name);
+    if (policy != policy_.ports.end() && !policy_debt_.ports.contains(name)) {
+      *request.add_upsert_port_policies() = policy->second;
+    }
   }
   if (if_nametoindex(request.upsert_ports(0).interface().c_str()) == 0) return true;  // gone for good
   auto reply = apply(request, kOnePort);

@@ -1,10 +1,11 @@
 /// The agent's line to the switch: keeps it in the desired state, whoever of the two restarts.
 ///
-/// Shape:   the desired state is the gateway, the masquerade, ports and services by name. A thread holds a Watch stream
+/// Shape:   the desired state is the gateway, the masquerade, ports and services by name, and policy. A thread holds a
+/// Watch stream
 ///          open; when the stream begins with a new instance of the switch, all of the state goes there in one
 ///          Apply(replace_all). When the stream ends, gRPC connects again as soon as it can (tries at most 5 a second).
-///          Between, each add_port, remove_port and update_services is an Apply. A resync and these exclude one
-///          another, so a resync never takes away a port that was added meanwhile.
+///          Between, each add_port, remove_port, update_services and update_policy is an Apply. A resync and these
+///          exclude one another, so a resync never takes away a port that was added meanwhile.
 /// Errors:  kUnavailable, at once, while the switch is away; else what the switch answered.
 /// Thread:  any, after start(). The thread sleeps in the stream: no polling.
 #pragma once
@@ -25,6 +26,7 @@
 #include <thread>
 #include <vector>
 
+#include "control/agent/policy_state.h"
 #include "control/api/switch.grpc.pb.h"
 #include "net/result.h"
 
@@ -64,6 +66,16 @@ class SwitchClient {
   /// of the desired state, the others are in force; the error is the first refusal. Returns the generation.
   net::Result<std::uint64_t> update_services(const std::vector<api::Service>& upserts,
                                              const std::vector<std::string>& removes);
+  /// Changes the policy as one: `delta` has its lists, each as a whole by key. It is part of the desired state at once,
+  /// also with the switch away (kUnavailable: its return brings it). Returns the generation.
+  /// A switch that refuses it (something ran out, which check_policy() did not foresee) keeps nothing of what is
+  /// touched, neither the new nor the old: the ports that were to be judged by it are closed, then opened one by one as
+  /// far as the switch agrees. Those that stay closed are tried again with each change; the error names them.
+  net::Result<std::uint64_t> update_policy(const api::ApplyRequest& delta);
+  /// Would the switch take `delta`? Changes nothing. No error with the switch away.
+  net::Result<void> check_policy(const api::ApplyRequest& delta);
+  /// Why a port is closed though its policies are known; nullopt: it is not.
+  std::optional<std::string> closed_reason(const std::string& port) const;
   /// Does the switch have the port as it is desired?
   net::Result<void> check_port(const std::string& name);
 
@@ -78,11 +90,17 @@ class SwitchClient {
   /// Follows one Watch stream to its end. True when the switch came into the desired state meanwhile.
   bool follow(grpc::ClientContext& context);
   net::Result<void> resync();
-  /// All of the desired state in one request; when the switch refuses it, the services once more one after another.
+  /// All of the desired state in one request. When the switch refuses it, without services, which then go one after
+  /// another; when it refuses that, too, without policy, so that pods are closed, and these are opened one by one.
   net::Result<api::ApplyReply> apply_everything(api::ApplyRequest request);
   /// In one request, and when that is refused in two halves, and so on: what is refused alone is taken out of the
   /// desired state. The first refusal is kept in `refusal`; false: the switch is away.
   bool apply_services(std::span<const api::Service> upserts, std::optional<net::Error>& refusal);
+  /// All but policy, so that the pods that await theirs are closed; then these one by one.
+  net::Result<api::ApplyReply> apply_closed(api::ApplyRequest request, const net::Error& why);
+  net::Result<std::uint64_t> close_refused(const api::ApplyRequest& delta, const net::Error& why);
+  /// Opens closed ports as far as the switch agrees. Error: it went away.
+  net::Result<void> pay_policy_debt();
   /// Ports that could not be opened though their interface is there: tried again, for a while.
   void retry(std::vector<std::string> names);
   /// One such try: true when there is nothing left to try.
@@ -98,11 +116,14 @@ class SwitchClient {
   const std::string socket_path_;
 
   std::mutex services_order_;            // one change of services after the other
+  std::mutex policy_order_;              // one change of policy after the other
   std::shared_timed_mutex apply_order_;  // shared: one port, or services change; exclusive: resync
   mutable std::mutex mutex_;             // of everything below
   mutable std::condition_variable changed_;
   std::map<std::string, api::PortSpec> ports_;
   std::map<std::string, api::Service> services_;
+  PolicyState policy_;
+  PolicyDebt policy_debt_;
   Status status_;
   std::string instance_id_;  // of the switch that was brought into the desired state
   bool stopping_ = false;

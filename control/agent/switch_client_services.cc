@@ -57,11 +57,16 @@ bool SwitchClient::apply_services(std::span<const api::Service> upserts, std::op
 
 net::Result<api::ApplyReply> SwitchClient::apply_everything(api::ApplyRequest request) {
   auto reply = apply(request, kLongApply);
-  if (reply || reply.error().code == net::ErrorCode::kUnavailable || request.upsert_services_size() == 0) return reply;
-  spdlog::warn("the desired state is refused ({}): once more without services, then these", reply.error().message);
+  const auto is_refused = [&reply] { return !reply && reply.error().code != net::ErrorCode::kUnavailable; };
   const std::vector<api::Service> services(request.upsert_services().begin(), request.upsert_services().end());
-  request.clear_upsert_services();
-  reply = apply(request, kLongApply);
+  if (is_refused() && !services.empty()) {
+    spdlog::warn("the desired state is refused ({}): once more without services, then these", reply.error().message);
+    request.clear_upsert_services();
+    reply = apply(request, kLongApply);
+  } else if (reply) {
+    return reply;
+  }
+  if (is_refused() && !is_without_policy(request)) { reply = apply_closed(std::move(request), reply.error()); }
   if (!reply) return reply;
   std::optional<net::Error> refusal;
   if (!apply_services(services, refusal)) return net::unavailable("the switch went away");

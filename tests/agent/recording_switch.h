@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "control/agent/policy_state.h"
 #include "control/api/switch.grpc.pb.h"
 #include "control/api/unix_socket.h"
 
@@ -42,14 +43,25 @@ class RecordingSwitch final : public api::Switch::Service {
       if (auto status = judge(*request, *reply); !status.ok()) return status;
     }
     const std::lock_guard guard(mutex_);
+    if (request->dry_run()) {
+      ++dry_runs_;
+      reply->set_generation(generation_);
+      return grpc::Status::OK;
+    }
     if (request->replace_all()) {
       ports_.clear();
       services_.clear();
+      policy_ = {};
       ++resyncs_;
     }
     if (request->has_gateway()) gateway_ = request->gateway();
     for (const api::PortSpec& port : request->upsert_ports()) ports_[port.name()] = port;
-    for (const std::string& name : request->remove_ports()) ports_.erase(name);
+    for (const std::string& name : request->remove_ports()) {
+      ports_.erase(name);
+      policy_.ports.erase(name);
+    }
+    policy_.merge(*request);
+    std::erase_if(policy_.ports, [this](const auto& policy) { return !ports_.contains(policy.first); });
     for (const api::Service& service : request->upsert_services()) services_[service.name()] = service;
     for (const std::string& name : request->remove_services()) services_.erase(name);
     if (request->has_nat()) nat_ = request->nat();
@@ -101,6 +113,25 @@ class RecordingSwitch final : public api::Switch::Service {
     const std::lock_guard guard(mutex_);
     return gateway_;
   }
+  PolicyState policy() const {
+    const std::lock_guard guard(mutex_);
+    return policy_;
+  }
+  /// Pods' ports that something may begin from or to.
+  std::vector<std::string> open_ports() const {
+    const std::lock_guard guard(mutex_);
+    std::vector<std::string> names;
+    for (const auto& [name, port] : ports_) {
+      if (port.kind() == api::PORT_KIND_POD && (!port.await_policy() || policy_.ports.contains(name))) {
+        names.push_back(name);
+      }
+    }
+    return names;
+  }
+  int dry_runs() const {
+    const std::lock_guard guard(mutex_);
+    return dry_runs_;
+  }
   int resyncs() const {
     const std::lock_guard guard(mutex_);
     return resyncs_;
@@ -126,6 +157,8 @@ class RecordingSwitch final : public api::Switch::Service {
   api::Nat nat_;
   std::uint64_t generation_ = 0;
   int resyncs_ = 0;
+  int dry_runs_ = 0;
+  PolicyState policy_;
   bool ending_ = false;
   std::unique_ptr<api::UnixServer> server_;
 };

@@ -34,11 +34,6 @@ Plan<Line> identity(const typename Line::Key& key) noexcept {
   return {key, {key.source, key.destination, key.source_port, key.destination_port}};
 }
 
-template <typename Key>
-Key reply_key(const Key&, const nat::Translation<decltype(Key::source)>& to, std::uint8_t protocol) noexcept {
-  return {to.destination, to.source, to.destination_port, to.source_port, protocol};
-}
-
 bool asks_for_echo(const net::Packet& packet) noexcept {
   switch (packet.headers.l4_protocol) {
     case ip_protocol::kIcmp: return packet.headers.icmp_type == net::icmp_type::kEchoRequest;
@@ -56,9 +51,6 @@ bool has_ports(const net::Packet& packet) noexcept {
     default: return asks_for_echo(packet);
   }
 }
-
-net::Ipv4 address_of(const net::IpAddress& address, net::Ipv4) noexcept { return address.v4(); }
-net::Ipv6 address_of(const net::IpAddress& address, const net::Ipv6&) noexcept { return address.v6(); }
 
 nat::FlowTimer first_timer(const auto& key) noexcept {
   constexpr std::uint16_t kFirstUnreservedPort = 1024;
@@ -144,22 +136,29 @@ bool is_masquerade_port(const Snapshot& snapshot, const net::Packet& packet, con
 }
 
 /// A packet to a masquerade port that no flow brought here: to the endpoint that has the port, where that is allowed.
+/// Not to one that has moved to another worker: its answers would not come by here to be translated back.
 template <typename Line>
 Drop find_mapped(Turn& turn, bool is_allowed, Plan<Line>& plan) noexcept {
   const auto inside = turn.flows.ports(plan.key.destination).inside_of(plan.key.protocol, plan.key.destination_port);
   if (!is_allowed || !inside) return Drop::kNoFlow;
+  const net::PortId out = turn.snapshot.routes.lookup(inside->address);
+  if (out == net::kNoPort || owner(turn.snapshot, out) != turn.self) return Drop::kNoFlow;
   plan.to.destination = inside->address;
   plan.to.destination_port = inside->port;
   return Drop::kNone;
 }
 
-/// Takes a port for the source. kNone: plan.to says it.
+enum class PortOf : std::uint8_t { kEndpoint, kConnection };
+
+/// Takes a port for the source: the one of its endpoint, or one for this connection alone. kNone: plan.to says it.
 template <typename Line>
-Drop masquerade(Turn& turn, const net::Packet& packet, Plan<Line>& plan) noexcept {
+Drop masquerade(Turn& turn, const net::Packet& packet, PortOf whose, Plan<Line>& plan) noexcept {
   const auto address = turn.snapshot.nat.masquerade(plan.key.source);
   if (address.is_unspecified()) return (plan.flags & flag::kHairpin) != 0 ? Drop::kSameRoute : Drop::kNone;
   if (!has_ports(packet)) return Drop::kMasqueradeProtocol;
-  const auto port = turn.flows.ports(plan.key.source).take({plan.key.source, plan.key.source_port, plan.key.protocol});
+  auto& ports = turn.flows.ports(plan.key.source);
+  const nat::InsideEndpoint<typename Line::Address> inside{plan.key.source, plan.key.source_port, plan.key.protocol};
+  const auto port = whose == PortOf::kEndpoint ? ports.take(inside) : ports.take_apart(inside);
   if (!port) return Drop::kSnatPortsExhausted;
   plan.to.source = address;
   plan.to.source_port = *port;
@@ -204,13 +203,19 @@ void release(Turn& turn, const Plan<Line>& plan) noexcept {
 }
 
 /// A connection of which one tuple is another's already: a client that reaches one backend directly and through a
-/// service from one port of its own. The later one is told apart by a port of the node's.
+/// service, or through two addresses of a service, from one port of its own. The later one is told apart by the port
+/// that the node has for the endpoint; where that is the other's, too, by one of its own. So RFC 4787 REQ-1 holds for
+/// all but those that could not be at all.
 template <typename Line>
 Drop insert_apart(Turn& turn, const net::Packet& packet, Plan<Line>& plan, Line*& line) noexcept {
-  const bool was_masqueraded = (plan.flags & flag::kMasquerade) != 0;
   Drop drop = insert(turn, packet, plan, line);
-  if (drop == Drop::kFlowTaken && !was_masqueraded) {
-    if (const Drop none = masquerade(turn, packet, plan); none != Drop::kNone) return drop;
+  if (drop == Drop::kFlowTaken && (plan.flags & flag::kMasquerade) == 0) {
+    if (masquerade(turn, packet, PortOf::kEndpoint, plan) != Drop::kNone) return drop;
+    drop = insert(turn, packet, plan, line);
+  }
+  if (drop == Drop::kFlowTaken && (plan.flags & flag::kMasquerade) != 0) {
+    release(turn, plan);
+    if (masquerade(turn, packet, PortOf::kConnection, plan) != Drop::kNone) return drop;
     drop = insert(turn, packet, plan, line);
   }
   if (drop != Drop::kNone) release(turn, plan);
@@ -277,32 +282,6 @@ Drop check_stray_policy(Turn& turn, const Plan<Line>& plan) noexcept {
 }
 
 template <typename Line>
-void foresee(Turn& turn, std::span<const net::Packet* const> packets,
-             std::span<const typename Line::Key> keys) noexcept {
-  const Snapshot& snapshot = turn.snapshot;
-  std::array<nat::ServiceQuestion<typename Line::Address>, kBurst> questions;
-  std::array<const nat::Backend*, kBurst> backends;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const auto& key = keys[i];
-    const nat::SourceKind from = source_kind(snapshot.ports[packets[i]->in_port], key.source, snapshot.nat);
-    questions[i] = {key.source, key.destination, key.symmetric_hash(), key.destination_port, key.protocol, from};
-    turn.flows.ports(key.source).prefetch({key.source, key.source_port, key.protocol});
-  }
-  snapshot.services->foresee(
-      std::span<const nat::ServiceQuestion<typename Line::Address>>(questions.data(), keys.size()),
-      {backends.data(), keys.size()});
-  const auto& table = turn.flows.table(static_cast<const Line*>(nullptr));
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    Plan<Line> plan = identity<Line>(keys[i]);
-    if (backends[i] != nullptr) {
-      plan.to.destination = address_of(backends[i]->address, plan.key.destination);
-      plan.to.destination_port = backends[i]->port;
-    }
-    table.prefetch(reply_key(plan.key, plan.to, plan.key.protocol));
-  }
-}
-
-template <typename Line>
 Drop begin(Turn& turn, const net::Packet& packet, const typename Line::Key& key, Line*& line) noexcept {
   const Snapshot& snapshot = turn.snapshot;
   const PortEntry& in = snapshot.ports[packet.in_port];
@@ -323,7 +302,7 @@ Drop begin(Turn& turn, const net::Packet& packet, const typename Line::Key& key,
   if (const Drop drop = check_way(turn, packet, plan); drop != Drop::kNone) return drop;
   if (const Drop drop = check_policy(turn, packet, plan); drop != Drop::kNone) return drop;
   if (plan.masquerade) {
-    if (const Drop drop = masquerade(turn, packet, plan); drop != Drop::kNone) return drop;
+    if (const Drop drop = masquerade(turn, packet, PortOf::kEndpoint, plan); drop != Drop::kNone) return drop;
   }
   return insert_apart(turn, packet, plan, line);
 }
@@ -355,14 +334,6 @@ Drop begin_after_forwarding(Turn& turn, const net::Packet& packet, const typenam
 
 }  // namespace
 
-void foresee_flows(Turn& turn, std::span<const net::Packet* const> packets,
-                   std::span<const net::FlowKeyV4> keys) noexcept {
-  foresee<nat::FlowLineV4>(turn, packets, keys);
-}
-void foresee_flows(Turn& turn, std::span<const net::Packet* const> packets,
-                   std::span<const net::FlowKeyV6> keys) noexcept {
-  foresee<nat::FlowLineV6>(turn, packets, keys);
-}
 Drop begin_flow(Turn& turn, const net::Packet& packet, const net::FlowKeyV4& key, nat::FlowLineV4*& line) noexcept {
   return begin(turn, packet, key, line);
 }

@@ -10,20 +10,12 @@
 /// Source:  RFC 4787, RFC 5382, RFC 5508; nat/service_table.h.
 #pragma once
 
-#include <span>
-
 #include "datapath/turn.h"
 #include "nat/flow_line.h"
 #include "net/drop.h"
 #include "net/packet.h"
 
 namespace millrace::datapath {
-
-/// Brings to the cache what begin_flow() will read for these packets, for all of them at once. At most kBurst.
-void foresee_flows(Turn& turn, std::span<const net::Packet* const> packets,
-                   std::span<const net::FlowKeyV4> keys) noexcept;
-void foresee_flows(Turn& turn, std::span<const net::Packet* const> packets,
-                   std::span<const net::FlowKeyV6> keys) noexcept;
 
 /// A flow for a packet of this worker's port, or one that was steered here. `line` is its original line.
 net::Drop begin_flow(Turn& turn, const net::Packet& packet, const net::FlowKeyV4& key, nat::FlowLineV4*& line) noexcept;

@@ -9,8 +9,6 @@ namespace {
 
 using net::Drop;
 
-net::Ipv4 as(const net::IpAddress& address, net::Ipv4) noexcept { return address.v4(); }
-net::Ipv6 as(const net::IpAddress& address, const net::Ipv6&) noexcept { return address.v6(); }
 bool is_link_local(net::Ipv4) noexcept { return false; }
 bool is_link_local(const net::Ipv6& address) noexcept { return address.is_link_local(); }
 
@@ -70,7 +68,7 @@ Drop explain_policy(const Snapshot& snapshot, const Key& key, Explanation& told)
   using Address = decltype(Key::source);
   const net::PortId in = pod_port(snapshot, told.in);
   const net::PortId out = pod_port(snapshot, told.out);
-  const Address destination = as(told.translated.destination, Address());
+  const Address destination = address_of(told.translated.destination, Address());
   told.source_identity = snapshot.identities->find(key.source);
   told.destination_identity = snapshot.identities->find(destination);
   told.is_to_itself = in != net::kNoPort && in == out;
@@ -90,7 +88,7 @@ Drop explain_key(const Snapshot& snapshot, const Key& key, Explanation& told) no
   // A masquerade port's flow is known to its worker alone.
   if (snapshot.nat.holds(key.destination, key.destination_port)) return Drop::kNoFlow;
   if (const Drop drop = explain_service(snapshot, key, told); drop != Drop::kNone) return drop;
-  const Address destination = as(told.translated.destination, Address());
+  const Address destination = address_of(told.translated.destination, Address());
   const bool is_translated = destination != key.destination;
   if (const Drop drop = explain_way(snapshot, key.source, destination, is_translated, told); drop != Drop::kNone) {
     return drop;

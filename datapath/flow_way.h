@@ -20,6 +20,15 @@ inline nat::SourceKind source_kind(const PortEntry& in, const auto& source, cons
   return rules.is_node(source) ? nat::SourceKind::kNode : nat::SourceKind::kExternal;
 }
 
+inline net::Ipv4 address_of(const net::IpAddress& address, net::Ipv4) noexcept { return address.v4(); }
+inline net::Ipv6 address_of(const net::IpAddress& address, const net::Ipv6&) noexcept { return address.v6(); }
+
+/// The tuple of answers to what leaves as `to`.
+template <typename Key>
+Key reply_key(const Key&, const nat::Translation<decltype(Key::source)>& to, std::uint8_t protocol) noexcept {
+  return {to.destination, to.source, to.destination_port, to.source_port, protocol};
+}
+
 /// The port itself if it is a pod's, else kNoPort.
 inline net::PortId pod_port(const Snapshot& snapshot, net::PortId id) noexcept {
   return id != net::kNoPort && snapshot.ports[id].kind == PortKind::kPod ? id : net::kNoPort;

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "datapath/begin_flow.h"
+#include "datapath/foresee_flow.h"
 #include "datapath/forward.h"
 #include "datapath/renew_flow.h"
 #include "nat/sctp_state.h"

@@ -37,6 +37,17 @@ std::uint32_t PortSpace<Address>::slot_of(const Address& address, std::uint16_t 
   return static_cast<std::uint32_t>(hash_of(words_of(address), seed_ ^ port)) & slot_mask_;
 }
 
+/// Precondition: one is free.
+template <typename Address>
+std::uint32_t PortSpace<Address>::next_free() noexcept {
+  const std::uint32_t index = free_[free_first_];
+  free_first_ = free_first_ + 1 == free_.size() ? 0 : free_first_ + 1;
+  --free_count_;
+  const std::uint32_t later = free_first_ + kBindingsAhead;
+  __builtin_prefetch(&bindings_[free_[later < free_.size() ? later : 0]], 1);
+  return index;
+}
+
 template <typename Address>
 std::optional<std::uint32_t> PortSpace<Address>::take(const Address& address, std::uint16_t port) noexcept {
   std::uint32_t slot = slot_of(address, port);
@@ -48,13 +59,17 @@ std::optional<std::uint32_t> PortSpace<Address>::take(const Address& address, st
     return index;
   }
   if (free_count_ == 0) return std::nullopt;
-  const std::uint32_t index = free_[free_first_];
-  free_first_ = free_first_ + 1 == free_.size() ? 0 : free_first_ + 1;
-  --free_count_;
-  const std::uint32_t later = free_first_ + kBindingsAhead;
-  __builtin_prefetch(&bindings_[free_[later < free_.size() ? later : 0]], 1);
-  bindings_[index] = {address, port, 1};
+  const std::uint32_t index = next_free();
+  bindings_[index] = {address, port, false, 1};
   slots_[slot] = index + 1;
+  return index;
+}
+
+template <typename Address>
+std::optional<std::uint32_t> PortSpace<Address>::take_apart(const Address& address, std::uint16_t port) noexcept {
+  if (free_count_ == 0) return std::nullopt;
+  const std::uint32_t index = next_free();
+  bindings_[index] = {address, port, true, 1};
   return index;
 }
 
@@ -62,9 +77,11 @@ template <typename Address>
 void PortSpace<Address>::release(std::uint32_t index) noexcept {
   Binding& bound = bindings_[index];
   if (bound.holds == 0 || --bound.holds != 0) return;
-  std::uint32_t slot = slot_of(bound.address, bound.port);
-  while (slots_[slot] != index + 1) slot = (slot + 1) & slot_mask_;
-  unlink(slot);
+  if (!bound.is_apart) {
+    std::uint32_t slot = slot_of(bound.address, bound.port);
+    while (slots_[slot] != index + 1) slot = (slot + 1) & slot_mask_;
+    unlink(slot);
+  }
   const auto size = static_cast<std::uint32_t>(free_.size());
   const std::uint32_t last = free_first_ + free_count_;
   free_[last >= size ? last - size : last] = static_cast<std::uint16_t>(index);
@@ -121,6 +138,15 @@ std::optional<std::uint16_t> PortPool<Address>::take(const InsideEndpoint<Addres
   auto* space = space_of(inside.protocol);
   if (space == nullptr) return std::nullopt;
   const auto index = space->take(inside.address, inside.port);
+  if (!index) return std::nullopt;
+  return static_cast<std::uint16_t>(range_.first + *index);
+}
+
+template <typename Address>
+std::optional<std::uint16_t> PortPool<Address>::take_apart(const InsideEndpoint<Address>& inside) noexcept {
+  auto* space = space_of(inside.protocol);
+  if (space == nullptr) return std::nullopt;
+  const auto index = space->take_apart(inside.address, inside.port);
   if (!index) return std::nullopt;
   return static_cast<std::uint16_t>(range_.first + *index);
 }

@@ -7,6 +7,8 @@
 ///          (datapath/steer.h). Ports are given in an order shuffled by the seed (RFC 6056 3.3: not to be guessed from
 ///          outside); one that was released is the last to be given again: late packets of the flow before meet nobody.
 ///          Port parity and well-known range are not kept (RFC 4787 REQ-4 is for those that overload ranges).
+///          Two connections of one endpoint to one destination need two outside ports (take_apart()): an endpoint sees
+///          them as two destinations when services stand before one. Such a port serves one connection alone.
 /// Size:    `count` mappings a protocol, fixed at construction: 22 to 30 bytes each for IPv4, 34 to 42 for IPv6.
 /// Hash:    keyed with the seed: who chooses inside endpoints cannot choose the slots.
 /// Thread:  the owning worker; construction: control. Never allocates afterwards.
@@ -48,6 +50,8 @@ class PortSpace {
 
   /// Index of the endpoint's port, held once more; nullopt: none is free.
   std::optional<std::uint32_t> take(const Address& address, std::uint16_t port) noexcept;
+  /// Index of a port that nobody has, held once; take() does not find it.
+  std::optional<std::uint32_t> take_apart(const Address& address, std::uint16_t port) noexcept;
   void release(std::uint32_t index) noexcept;
   void prefetch(const Address& address, std::uint16_t port) const noexcept {
     __builtin_prefetch(&slots_[slot_of(address, port)], 1);
@@ -56,6 +60,7 @@ class PortSpace {
   struct Binding {
     Address address;
     std::uint16_t port = 0;
+    bool is_apart = false;    // no slot leads here
     std::uint32_t holds = 0;  // 0: free
   };
   const Binding& binding(std::uint32_t index) const noexcept { return bindings_[index]; }
@@ -66,6 +71,7 @@ class PortSpace {
 
  private:
   std::uint32_t slot_of(const Address& address, std::uint16_t port) const noexcept;
+  std::uint32_t next_free() noexcept;
   void unlink(std::uint32_t slot) noexcept;
 
   std::uint64_t seed_;
@@ -89,9 +95,12 @@ class PortPool {
   /// The endpoint's outside port, bound if it has none, held once more. nullopt: none is free
   /// (Drop::kSnatPortsExhausted), or the protocol has no ports; a live binding is never taken away.
   std::optional<std::uint16_t> take(const InsideEndpoint<Address>& inside) noexcept;
+  /// Another port than take()'s for one connection of the endpoint, whose own leads to the same destination already.
+  /// nullopt as take().
+  std::optional<std::uint16_t> take_apart(const InsideEndpoint<Address>& inside) noexcept;
   /// Brings to the cache what take() will read for the endpoint first.
   void prefetch(const InsideEndpoint<Address>& inside) const noexcept;
-  /// Gives back one hold of take(). Precondition: it was taken.
+  /// Gives back one hold of take() or take_apart(). Precondition: it was taken.
   void release(std::uint8_t protocol, std::uint16_t outside_port) noexcept;
   /// Who has the outside port.
   std::optional<InsideEndpoint<Address>> inside_of(std::uint8_t protocol, std::uint16_t outside_port) const noexcept;

@@ -30,6 +30,9 @@ class IdentityTable {
   /// kNoIdentity: no endpoint has the address.
   Identity find(net::Ipv4 address) const noexcept { return v4_.find(net::table_key(address)); }
   Identity find(const net::Ipv6& address) const noexcept { return v6_.find(net::table_key(address)); }
+  /// Fetches what find() will read.
+  void prefetch(net::Ipv4 address) const noexcept { v4_.prefetch(net::table_key(address)); }
+  void prefetch(const net::Ipv6& address) const noexcept { v6_.prefetch(net::table_key(address)); }
   std::size_t size() const noexcept { return v4_.size() + v6_.size(); }
   std::size_t memory_bytes() const noexcept { return v4_.memory_bytes() + v6_.memory_bytes(); }
 

@@ -346,16 +346,29 @@ TEST_P(Nat, AnIcmpErrorComesBackInTheTermsOfItsFlow) {
   EXPECT_EQ(ip.destination.to_string(), kClusterIp);
 }
 
-TEST_P(Nat, TwoConnectionsToOneBackendAreToldApart) {
+TEST_P(Nat, ConnectionsOfOnePortToOneBackendAreToldApart) {
   EXPECT_EQ(one(kClient, from_pod(3).ipv4(pod_v4(3), pod_v4(4)).tcp(40000, 8080, kSyn).bytes()),
             "2: tcp 10.244.0.3:40000 > 10.244.0.4:8080");
-  const std::string there = one(kClient, from_pod(3).ipv4(pod_v4(3), kClusterIp).tcp(40000, 80, kSyn).bytes());
-  const std::uint16_t port = last_source_port();
-  EXPECT_EQ(there, fmt::format("2: tcp 192.0.2.1:{} > 10.244.0.4:8080", port));
-  EXPECT_EQ(one(kServer, from_pod(4).ipv4(pod_v4(4), kNodeV4).tcp(8080, port, kSynAck).bytes()),
-            "1: tcp 10.96.0.10:80 > 10.244.0.3:40000");
+  // By two addresses of services: the first has the endpoint's port, the second one of its own.
+  struct Way {
+    std::string address;
+    std::uint16_t port;
+    std::uint16_t outside;
+  };
+  Way ways[] = {{kClusterIp, 80, 0}, {std::string(kNodeV4), 30500, 0}};
+  for (Way& way : ways) {
+    const std::string there = one(kClient, from_pod(3).ipv4(pod_v4(3), way.address).tcp(40000, way.port, kSyn).bytes());
+    way.outside = last_source_port();
+    EXPECT_EQ(there, fmt::format("2: tcp 192.0.2.1:{} > 10.244.0.4:8080", way.outside));
+  }
+  EXPECT_NE(ways[0].outside, ways[1].outside);
+  for (const Way& way : ways) {
+    EXPECT_EQ(one(kServer, from_pod(4).ipv4(pod_v4(4), kNodeV4).tcp(8080, way.outside, kSynAck).bytes()),
+              fmt::format("1: tcp {}:{} > 10.244.0.3:40000", way.address, way.port));
+  }
   EXPECT_EQ(one(kServer, from_pod(4).ipv4(pod_v4(4), pod_v4(3)).tcp(8080, 40000, kSynAck).bytes()),
             "1: tcp 10.244.0.4:8080 > 10.244.0.3:40000");
+  EXPECT_EQ(world_.drops(Drop::kFlowTaken), 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Workers, Nat, testing::Values(1u, 2u, 4u));

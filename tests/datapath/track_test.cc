@@ -97,6 +97,23 @@ TEST_F(Track, AnErrorAboutAMasqueradeThatIsOverIsDropped) {
   EXPECT_EQ(world_.drop_text(), "no_flow=1");
 }
 
+// The outside port of a pod that has moved to another worker is still held for its flows of before: who asks it there
+// would be answered from the pod's own address.
+TEST_F(Track, AnOutsidePortOfAPodThatHasMovedIsNobodys) {
+  std::uint16_t port = 0;
+  pass(world_, kClient, eth(pod_mac(3), kGatewayMac).ipv4(pod_v4(3), "198.51.100.1").udp(40000, 53).bytes(), &port);
+  const Bytes asks = eth(pod_mac(4), kGatewayMac).ipv4(pod_v4(4), kNodeV4).udp(5000, port).bytes();
+  std::uint16_t asker = 0;
+  const std::string there = pass(world_, kServer, asks, &asker);
+  EXPECT_EQ(there, fmt::format("1: udp 192.0.2.1:{} > 10.244.0.3:40000", asker));
+  world_.remove(kClient);
+  world_.add_pod(kMoved, 3, 1).masquerade = true;  // now on the asker's worker
+  world_.publish();
+  EXPECT_EQ(pass(world_, kServer, asks), "dropped");
+  const Bytes answer = eth(pod_mac(3), kGatewayMac).ipv4(pod_v4(3), kNodeV4).udp(40000, asker).bytes();
+  EXPECT_EQ(pass(world_, kMoved, answer), "dropped");
+}
+
 /// The two fragments of a UDP packet of 48 bytes.
 std::vector<Bytes> fragments_of(std::string_view destination, std::uint16_t id) {
   const Bytes whole = eth().ipv4(pod_v4(3), destination).udp(40000, 53).payload(40).bytes();

@@ -36,6 +36,22 @@ TEST(PortPool, AnEndpointHasOnePortForAllItsFlows) {
   EXPECT_EQ(pool.used(kTcp), 0u);
 }
 
+TEST(PortPool, AConnectionApartHasAPortOfItsOwn) {
+  PortPool<Ipv4> pool({30000, 3}, 1);
+  const auto port = pool.take(tcp(4000));
+  const auto apart = pool.take_apart(tcp(4000));
+  ASSERT_TRUE(port && apart);
+  EXPECT_NE(port, apart);
+  EXPECT_EQ(pool.inside_of(kTcp, *apart), tcp(4000));
+  EXPECT_EQ(pool.take(tcp(4000)), port) << "the endpoint's own stays what it is";
+  EXPECT_TRUE(pool.take_apart(tcp(4000)));
+  EXPECT_EQ(pool.take_apart(tcp(4000)), std::nullopt) << "none is left";
+  pool.release(kTcp, *apart);
+  EXPECT_EQ(pool.inside_of(kTcp, *apart), std::nullopt);
+  EXPECT_EQ(pool.take(tcp(4000)), port);
+  EXPECT_EQ(pool.take(tcp(4001)), apart) << "as any other, when it is given back";
+}
+
 TEST(PortPool, EveryPortIsGivenOnceAndThenNone) {
   PortPool<Ipv4> pool({65436, 100}, 2);
   std::set<std::uint16_t> given;
@@ -110,9 +126,9 @@ class Model {
  public:
   explicit Model(std::uint32_t count) : free_(count) {}
 
-  void expect_take(const InsideEndpoint<Address>& inside, std::optional<std::uint16_t> got) {
+  void expect_take(const InsideEndpoint<Address>& inside, bool apart, std::optional<std::uint16_t> got) {
     const auto key = std::tuple(inside.protocol, inside.address, inside.port);
-    if (const auto found = by_inside_.find(key); found != by_inside_.end()) {
+    if (const auto found = by_inside_.find(key); found != by_inside_.end() && !apart) {
       ASSERT_EQ(got, found->second);
       ++holds_[{inside.protocol, *got}].second;
       return;
@@ -131,14 +147,15 @@ class Model {
       ASSERT_EQ(*got, released.front());
       released.pop_front();
     }
-    by_inside_[key] = *got;
+    if (!apart) by_inside_[key] = *got;
     holds_[{inside.protocol, *got}] = {inside, 1u};
   }
 
   void release(std::uint8_t protocol, std::uint16_t outside) {
     auto& [inside, holds] = holds_.at({protocol, outside});
     if (--holds > 0) return;
-    by_inside_.erase(std::tuple(inside.protocol, inside.address, inside.port));
+    const auto found = by_inside_.find(std::tuple(inside.protocol, inside.address, inside.port));
+    if (found != by_inside_.end() && found->second == outside) by_inside_.erase(found);
     holds_.erase({protocol, outside});
     released_[protocol].push_back(outside);
   }
@@ -190,7 +207,8 @@ void expect_like_model(std::uint32_t count, std::uint32_t seed) {
     if (random() % 2 == 0) {
       const InsideEndpoint<Address> inside{pod<Address>(static_cast<unsigned>(random() % 4)),
                                            static_cast<std::uint16_t>(random() % (count / 2)), protocol};
-      model.expect_take(inside, pool.take(inside));
+      const bool apart = random() % 4 == 0;
+      model.expect_take(inside, apart, apart ? pool.take_apart(inside) : pool.take(inside));
       ASSERT_FALSE(testing::Test::HasFatalFailure()) << "step " << step;
     } else if (!model.held().empty()) {
       auto bound = model.held().lower_bound({protocol, static_cast<std::uint16_t>(kFirst + random() % count)});

@@ -21,9 +21,10 @@ enum class Phase : std::uint8_t { kAsking, kData, kClosing, kDone };
 
 struct Conversation {
   std::uint32_t id = 0;
-  unsigned client = 0;  // incarnation (Actor)
-  Tuple asked;          // as the client sends it
-  int frontend = -1;    // of the simulation; -1: the address asked is the server's own
+  unsigned client = 0;        // incarnation (Actor)
+  Tuple asked;                // as the client sends it
+  int frontend = -1;          // of the simulation; -1: the address asked is the server's own
+  std::optional<End> mapped;  // asked: the outside port of a pod
   nat::SourceKind kind = nat::SourceKind::kPod;
   bool client_masquerades = false;
   bool is_probe = false;      // sent to a port that may be anybody's: nothing is expected

@@ -15,17 +15,18 @@ namespace ip_protocol = net::ip_protocol;
 
 constexpr std::size_t kLogLines = 40;
 constexpr std::uint16_t kFirstClientPort = 20'000;
-constexpr std::uint16_t kWorldEchoes = 5'000;
+constexpr int kMostRounds = 64;
 constexpr std::uint16_t kServerPort = 8'080;  // of servers that are asked directly
 constexpr unsigned kLossPercent = 3, kDoublePercent = 3, kLatePercent = 5;
 
 SwitchShape shape_of(Weather weather, unsigned workers, std::uint64_t seed, nat::PortRange ports) {
   const bool is_storm = weather == Weather::kStorm;
+  const bool is_short = is_storm && seed % 5 != 0;  // of buffers
   SwitchShape shape;
   shape.workers = workers;
   shape.port_limit = kPortLimit;
-  shape.packets = is_storm ? 400 + seed % 7 * 100 : 4096;
-  shape.ring_size = is_storm ? 16 + seed % 5 * 16 : 1024;
+  shape.packets = is_short ? 400 + seed % 7 * 100 : 4096;
+  shape.ring_size = is_storm ? 16 + seed % 5 * 16 : weather == Weather::kSqueeze ? 64 : 1024;
   shape.flows = {.limit = is_storm ? nat::kMinFlowLimit : 8192, .seed = seed, .pick_up_tcp = seed % 3 != 0};
   shape.masquerade_ports = ports;
   return shape;
@@ -43,11 +44,14 @@ FlowSim::FlowSim(std::uint64_t seed, Weather weather)
       weather_(weather),
       workers_(1 + static_cast<unsigned>(seed % 4)),
       masquerade_ports_(ports_of(weather, workers_, seed)),
-      world_(shape_of(weather, workers_, seed, masquerade_ports_)) {
+      world_(shape_of(weather, workers_, seed, masquerade_ports_)),
+      has_uplink_(seed / 4 % 2 == 1) {
   Actor& world = actors_[kHost];
   world = {.port = kHost, .is_pod = false, .addresses = {}, .server = {}, .reassembly = {}};
   for (const char* const address : kWorldAddresses) world.addresses.push_back(address_of(address));
-  world_.add_host(kHost, static_cast<datapath::WorkerId>(below(workers_)));
+  world.worker = static_cast<datapath::WorkerId>(below(workers_));
+  world_.add_host(kHost, world.worker);
+  if (has_uplink_) world_.add_uplink(kUplink, static_cast<datapath::WorkerId>(below(workers_)));
   world_.nat.masquerade_v4 = v4(kNodeV4);
   world_.nat.masquerade_v6 = v6(kNodeV6);
   for (const char* const prefix : {"10.244.0.0/16", "192.0.2.1/32", "fd00:10:244::/64", "2001:db8::1/128"})
@@ -83,6 +87,7 @@ void FlowSim::act() {
     world_.reclaim();
     return;
   }
+  if (!is_calm() && choice < 897) return squeeze();
   if (!is_storm()) return;
   if (choice < 910) return remove_pod();
   if (choice < 918) return rebind_pod();
@@ -106,37 +111,69 @@ void FlowSim::begin_conversation() {
   asked.source = own[below(own.size())];
   asked.source_port = static_cast<std::uint16_t>(kFirstClientPort + below(is_storm() ? 40 : 150));
   conversation.kind = kind_of(client, asked.source);
-  if (below(3) != 0) {
-    const std::size_t index = below(frontends_.size());
-    const Frontend& frontend = frontends_[index];
-    if (frontend.address.is_v4() != is_v4) return;
-    conversation.frontend = static_cast<int>(index);
-    asked.protocol = frontend.protocol;
-    asked.destination = frontend.address;
-    asked.destination_port = frontend.port;
-  } else {
-    const Actor& server = any_actor();
-    if (server.incarnation == client.incarnation) return;
-    const bool is_echo = below(3) == 0;
-    asked.protocol = is_echo         ? is_v4 ? ip_protocol::kIcmp : ip_protocol::kIcmpv6
-                     : below(2) == 0 ? ip_protocol::kTcp
-                                     : ip_protocol::kUdp;
-    do asked.destination = server.addresses[below(server.addresses.size())];
-    while (asked.destination.is_v4() != is_v4);
-    // Who asks each other with one identifier shares a flow, whoever of them it began with: not here.
-    if (is_echo && !client.is_pod) asked.source_port = static_cast<std::uint16_t>(asked.source_port + kWorldEchoes);
-    asked.destination_port = is_echo ? asked.source_port : kServerPort;
-  }
+  const std::uint64_t choice = below(12);
+  const bool is_chosen = choice == 0  ? choose_mapped(conversation, client, is_v4)
+                         : choice < 8 ? choose_frontend(conversation, is_v4)
+                                      : choose_server(conversation, client, is_v4);
+  if (!is_chosen) return;
   for (const std::uint32_t id : open_) {
     const Tuple& other = conversations_[id].asked;
     if (source_of(other) == source_of(asked)) return;  // a port has one conversation at a time
   }
-  conversation.may_be_apart = !used_ports_.insert(source_of(asked)).second;
+  conversation.may_be_apart =
+      !used_ports_.insert(source_of(asked)).second || sent_.contains(asked.reversed());  // pings both ways
   conversations_.push_back(conversation);
   open_.push_back(conversation.id);
   ++totals_.asked;
   note(fmt::format("{} asks {}", conversation.id, asked.text()));
   send(client, says(conversation));
+}
+
+bool FlowSim::choose_frontend(Conversation& conversation, bool is_v4) {
+  const std::size_t index = below(frontends_.size());
+  const Frontend& frontend = frontends_[index];
+  if (frontend.address.is_v4() != is_v4) return false;
+  conversation.frontend = static_cast<int>(index);
+  conversation.asked.protocol = frontend.protocol;
+  conversation.asked.destination = frontend.address;
+  conversation.asked.destination_port = frontend.port;
+  return true;
+}
+
+bool FlowSim::choose_server(Conversation& conversation, const Actor& client, bool is_v4) {
+  const Actor& server = any_actor();
+  if (server.incarnation == client.incarnation) return false;
+  Tuple& asked = conversation.asked;
+  const bool is_echo = below(3) == 0;
+  asked.protocol = is_echo         ? is_v4 ? ip_protocol::kIcmp : ip_protocol::kIcmpv6
+                   : below(2) == 0 ? ip_protocol::kTcp
+                                   : ip_protocol::kUdp;
+  do asked.destination = server.addresses[below(server.addresses.size())];
+  while (asked.destination.is_v4() != is_v4);
+  // An identifier is its sender's choice: it may be one that masquerade gives.
+  if (is_echo && client.is_pod && below(4) == 0) {
+    asked.source_port = static_cast<std::uint16_t>(masquerade_ports_.first + below(masquerade_ports_.count));
+  }
+  asked.destination_port = is_echo ? asked.source_port : kServerPort;
+  return true;
+}
+
+/// A pod asks another by the port of the node's that its packets leave with (RFC 4787 REQ-9).
+bool FlowSim::choose_mapped(Conversation& conversation, const Actor& client, bool is_v4) {
+  if (!client.is_pod) return false;
+  check_ports(false);
+  std::vector<End> ports;
+  for (const auto& [outside, inside] : mappings_) {
+    const bool has_ports = outside.protocol == ip_protocol::kTcp || outside.protocol == ip_protocol::kUdp;
+    if (has_ports && outside.address.is_v4() == is_v4 && is_pods(inside.address)) ports.push_back(outside);
+  }
+  if (ports.empty()) return false;
+  conversation.mapped = ports[below(ports.size())];
+  conversation.asked.protocol = conversation.mapped->protocol;
+  conversation.asked.destination = conversation.mapped->address;
+  conversation.asked.destination_port = conversation.mapped->port;
+  ++totals_.mapped;
+  return true;
 }
 
 /// To ports that may belong to anybody or nobody, many at once: what fills tables.
@@ -208,31 +245,33 @@ void FlowSim::send(Actor& actor, const std::vector<Message>& messages) {
     auto frames = write(message, own_mac, kGatewayMac, is_cut ? next_fragment_++ : std::uint16_t{0});
     if (frames.size() > 1) ++totals_.fragmented;
     if (is_storm() && below(4) == 0) std::reverse(frames.begin(), frames.end());
+    const bool by_uplink = comes_by_uplink(actor, message);
     for (const Bytes& frame : frames) {
       if (is_storm() && chance(kLossPercent)) continue;
       if (is_storm() && chance(kLatePercent)) {
-        late_.push_back({actor.incarnation, true, frame});
+        late_.push_back({actor.incarnation, true, by_uplink, frame});
         continue;
       }
-      put(actor, frame);
-      if (is_storm() && chance(kDoublePercent)) put(actor, frame);
+      put(actor, by_uplink, frame);
+      if (is_storm() && chance(kDoublePercent)) put(actor, by_uplink, frame);
     }
   }
 }
 
-void FlowSim::put(const Actor& actor, const Bytes& frame) {
-  const bool was_taken = world_.send(actor.port, frame);
-  if (!is_storm()) { ASSERT_TRUE(was_taken); }
+void FlowSim::put(const Actor& actor, bool by_uplink, const Bytes& frame) {
+  const bool was_taken = world_.send(by_uplink ? kUplink : actor.port, frame);
+  if (is_calm()) { ASSERT_TRUE(was_taken); }
 }
 
 std::size_t FlowSim::deliver(net::PortId port) {
+  if (port == kUplink && has_uplink_) { EXPECT_EQ(world_.receive(kUplink).size(), 0u) << "nothing leaves by it"; }
   Actor* const actor = actor_at(port);
   if (actor == nullptr) return 0;
   const auto frames = world_.receive(port);
   for (const Bytes& frame : frames) {
     if (is_storm() && chance(kLossPercent)) continue;
     if (is_storm() && chance(kLatePercent)) {
-      late_.push_back({actor->incarnation, false, frame});
+      late_.push_back({actor->incarnation, false, false, frame});
       continue;
     }
     receive(*actor, frame);
@@ -248,21 +287,29 @@ void FlowSim::deliver_late() {
   for (const Late& each : late) {
     Actor* const actor = actor_of(each.incarnation);
     if (actor == nullptr) continue;
-    each.to_switch ? put(*actor, each.frame) : receive(*actor, each.frame);
+    each.to_switch ? put(*actor, each.by_uplink, each.frame) : receive(*actor, each.frame);
   }
 }
 
-/// Until nobody has anything to say. In calm weather every question is answered by then.
+/// Until nobody has anything to say. In calm weather every question is answered by then; in a squeeze, asked again.
 void FlowSim::settle() {
+  drain();
+  for (int round = 0; weather_ == Weather::kSqueeze && round < kMostRounds && !open_.empty(); ++round) {
+    ask_again();
+    drain();
+  }
+  world_.run();
+  world_.check_law();
+  check_ports(true);
+  if (!is_storm()) check_all_answered();
+}
+
+void FlowSim::drain() {
   for (std::size_t moved = 1; moved != 0 && !testing::Test::HasFailure();) {
     world_.run();
     moved = 0;
     for (net::PortId port = 0; port < kPortLimit; ++port) moved += deliver(port);
   }
-  world_.run();
-  world_.check_law();
-  if (!is_storm()) check_all_answered();
-  check_ports();
 }
 
 void FlowSim::finish() {
@@ -288,6 +335,8 @@ void FlowSim::finish() {
     for (std::size_t i = 0; i < datapath::kPortProtocols.size(); ++i)
       EXPECT_EQ(flows.ports_v4[i].get() + flows.ports_v6[i].get(), 0u) << "ports of worker " << id << " are held";
   }
+  totals_.handoff_ring_full = world_.drops(net::Drop::kHandoffRingFull);
+  totals_.tx_ring_full = world_.drops(net::Drop::kTxRingFull);
   for (const auto& [port, actor] : actors_) world_.receive(port);
   EXPECT_EQ(world_.rings().size(), 0u);
   EXPECT_EQ(world_.reclaim(), 1u) << "snapshots that nobody needs are still held";

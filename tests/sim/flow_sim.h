@@ -1,9 +1,12 @@
 /// FlowSim: production workers under everything that happens to a switch at once, every choice from one seed.
 ///
 /// Shape:   pods and a world behind the host port (endpoint.h) ask each other directly, through ClusterIPs and
-///          NodePorts, in both families, while pods come, go and move to other workers (ids and addresses used again),
-///          and backends change. In calm weather nothing is lost: then every question is answered and no connection is
-///          reset. In a storm frames are lost, doubled and late, rings and tables are tiny, the clock jumps.
+///          NodePorts, and pods each other by their outside ports, in both families, while pods come, go and move to
+///          other workers (ids and addresses used again), and backends change. Every second four seeds have an uplink:
+///          then what its filter takes of the world's packets comes by it, and nothing leaves by it.
+///          In calm weather nothing is lost: then every question is answered and no connection is reset. In a squeeze
+///          now and then a worker does not turn, or a port is not read, until a ring is full: who asks again is
+///          answered. In a storm frames are lost, doubled and late, rings and tables are tiny, the clock jumps.
 /// Laws:    after every action rx + created == tx + drops + queued. Of every frame that arrives:
 ///            - it was for this endpoint: its address, its MAC, its checksums;
 ///            - a question reaches a server that its frontend may choose, the source is the client's own or the node's
@@ -29,10 +32,11 @@
 
 namespace millrace::tests {
 
-enum class Weather : std::uint8_t { kCalm, kStorm };
+enum class Weather : std::uint8_t { kCalm, kSqueeze, kStorm };
 
 struct FlowSimTotals {
   std::uint64_t asked = 0, answered = 0, refused = 0, strays = 0, errors = 0;
+  std::uint64_t let_go = 0, mapped = 0, handoff_ring_full = 0, tx_ring_full = 0;
   std::uint64_t masqueraded = 0, fragmented = 0, rebound = 0, evicted = 0, tcp_done = 0;
 };
 
@@ -58,13 +62,14 @@ class FlowSim {
   };
   struct Late {
     unsigned incarnation;
-    bool to_switch;
+    bool to_switch, by_uplink;
     Bytes frame;
   };
 
   std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
   bool chance(unsigned percent) { return below(100) < percent; }
   bool is_storm() const { return weather_ == Weather::kStorm; }
+  bool is_calm() const { return weather_ == Weather::kCalm; }
   void note(std::string action);
 
   // What happens.
@@ -78,16 +83,25 @@ class FlowSim {
   void choose_backends(Frontend& frontend);
   void publish();
   void begin_conversation();
+  bool choose_frontend(Conversation& conversation, bool is_v4);
+  bool choose_server(Conversation& conversation, const Actor& client, bool is_v4);
+  bool choose_mapped(Conversation& conversation, const Actor& client, bool is_v4);
   void probe();
+  void squeeze();
+  void ask_again();
   void repeat_some();
   void move_clock();
   void step_one();
   void settle();
+  void drain();
   void finish();
 
   // Frames.
   void send(Actor& actor, const std::vector<Message>& messages);
-  void put(const Actor& actor, const Bytes& frame);
+  void put(const Actor& actor, bool by_uplink, const Bytes& frame);
+  bool is_outside(const End& end) const;
+  bool comes_by_uplink(const Actor& actor, const Message& message) const;
+  bool was_given_back(const Actor& actor, const Message& message) const;
   /// Returns how many frames there were.
   std::size_t deliver(net::PortId port);
   void deliver_late();
@@ -100,7 +114,8 @@ class FlowSim {
   void check_server(const Actor& actor, const Conversation& conversation, const Message& message);
   void check_source(const Actor& actor, Conversation& conversation, const Message& message);
   void check_backend(Conversation& conversation, const Message& message);
-  void check_ports();
+  void check_ports(bool is_quiet);
+  bool may_hold(const End& outside, const End& inside);
   bool may_have_been_given(const Conversation& conversation, const End& inside);
   void check_all_answered();
 
@@ -119,6 +134,8 @@ class FlowSim {
   std::vector<Conversation> conversations_;  // by id
   std::vector<std::uint32_t> open_;
   std::set<End> used_ports_;
+  const bool has_uplink_;
+  std::map<End, End> mappings_;           // of the node's ports, when they were last listed
   std::map<End, std::set<End>> holders_;  // of the node's ports: who was seen behind them, ever
   std::set<Tuple> sent_;
   std::deque<Late> late_;

@@ -88,7 +88,7 @@ void FlowSim::publish() {
 }
 
 void FlowSim::add_pod() {
-  const auto port = static_cast<net::PortId>(1 + below(kPortLimit - 1));
+  const auto port = static_cast<net::PortId>(1 + below(kPodPorts));
   const auto number = static_cast<unsigned>(1 + below(kPodNumbers));
   const bool is_taken = std::any_of(actors_.begin(), actors_.end(), [&](const auto& each) {
     return each.first == port || (each.second.is_pod && each.second.number == number);
@@ -119,7 +119,7 @@ void FlowSim::remove_pod() {
   }
   // Its address may soon be another's: what was agreed with it holds no more.
   for (Conversation& conversation : conversations_) {
-    if (conversation.backend && pod.has(conversation.backend->first)) conversation.unpin();
+    if (!conversation.backend || pod.has(conversation.backend->first)) conversation.unpin();
   }
   world_.remove(pod.port);
   actors_.erase(pod.port);
@@ -129,7 +129,7 @@ void FlowSim::remove_pod() {
 /// The same pod by another port, id and worker: its flows stay behind with the worker before.
 void FlowSim::rebind_pod() {
   Actor& pod = any_actor();
-  const auto port = static_cast<net::PortId>(1 + below(kPortLimit - 1));
+  const auto port = static_cast<net::PortId>(1 + below(kPodPorts));
   if (!pod.is_pod || actors_.contains(port)) return;
   world_.remove(pod.port);
   auto node = actors_.extract(pod.port);
@@ -139,9 +139,11 @@ void FlowSim::rebind_pod() {
   moved.worker = static_cast<datapath::WorkerId>(below(workers_));
   add_port(moved);
   for (Conversation& conversation : conversations_) {
-    if (conversation.client != moved.incarnation) continue;
-    conversation.may_be_apart = true;
-    conversation.unpin();  // the flow stays behind with the worker before: another one picks it up
+    if (conversation.client == moved.incarnation) conversation.may_be_apart = true;
+    // The client's flow stays behind with the worker before. And a port that is new is that of a new pod, whatever its
+    // address (renew_flow.cc): who was connected to it is served anew.
+    const bool may_be_its = !conversation.backend || moved.has(conversation.backend->first);
+    if (conversation.client == moved.incarnation || may_be_its) conversation.unpin();
   }
   ++totals_.rebound;
   note(fmt::format("pod {} moves to port {}, worker {}", moved.number, port, moved.worker));

@@ -11,7 +11,10 @@
 namespace millrace::tests {
 
 inline constexpr net::PortId kHost = 0;
-inline constexpr net::PortId kPortLimit = 8;
+/// Pods have the ports 1..kPodPorts.
+inline constexpr unsigned kPodPorts = 7;
+inline constexpr net::PortId kUplink = kPodPorts + 1;
+inline constexpr net::PortId kPortLimit = kUplink + 1;
 /// Pod numbers 1..kPodNumbers are used again and again.
 inline constexpr unsigned kPodNumbers = 6;
 inline constexpr const char* kWorldAddresses[] = {"198.51.100.1",  "2001:db8:1::1", "198.51.100.2",

@@ -121,6 +121,22 @@ def test_without_an_endpoint_here_local_is_silence(node, places, place, way, pol
         assert ask(places["pod"], *way_to(other_way, family, cluster_ips), protocol).name == "elsewhere"
 
 
+@FAMILIES
+@PROTOCOLS
+def test_one_port_of_a_client_reaches_one_backend_by_three_addresses(node, places, protocol, family):
+    """Three connections to the client, and three to the backend: each has an outside port of its own."""
+    with policy_service(node, "", lambda of_family: [endpoint(node, "elsewhere", of_family)]) as cluster_ips, \
+            contextlib.ExitStack() as stack:
+        port = next(_source_ports)
+        seen = []
+        for way in ("ClusterIP", "LoadBalancer", "NodePort"):
+            made = stack.enter_context(witness.connected(
+                places["pod"], *way_to(way, family, cluster_ips), protocol, source_port=port))
+            seen.append(witness.answer_of(made, protocol))
+    assert {(answer.name, answer.peer) for answer in seen} == {("elsewhere", NODE[family])}
+    assert len({answer.peer_port for answer in seen}) == 3
+
+
 ENDING = {"ready": False, "serving": True, "terminating": True}
 OVER = {"ready": False, "serving": False, "terminating": True}
 

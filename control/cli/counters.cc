@@ -21,6 +21,7 @@ void add_to(api::PortTotals& sum, const api::PortTotals& totals) {
   sum.set_tx_bytes(sum.tx_bytes() + totals.tx_bytes());
   sum.set_answered(sum.answered() + totals.answered());
   sum.set_created(sum.created() + totals.created());
+  sum.set_denied(sum.denied() + totals.denied());
   for (const auto& [reason, count] : totals.drops()) (*sum.mutable_drops())[reason] += count;
 }
 
@@ -44,11 +45,13 @@ std::string port_table(const std::vector<std::pair<std::string, api::PortTotals>
                {"TX-BYTES", right},
                {"ANSWERED", right},
                {"CREATED", right},
+               {"DENIED", right},
                {"DROPPED", right}});
   for (const auto& [name, totals] : rows) {
     table.add({name, std::to_string(totals.rx_packets()), std::to_string(totals.rx_bytes()),
                std::to_string(totals.tx_packets()), std::to_string(totals.tx_bytes()),
-               std::to_string(totals.answered()), std::to_string(totals.created()), std::to_string(drops_of(totals))});
+               std::to_string(totals.answered()), std::to_string(totals.created()), std::to_string(totals.denied()),
+               std::to_string(drops_of(totals))});
   }
   return table.to_string();
 }

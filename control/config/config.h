@@ -60,6 +60,7 @@ struct Config {
   } memory;
 
   std::uint32_t port_limit = 0;  // portLimit: ports the switch can have, 256
+  std::uint32_t rule_limit = 0;  // policy.ruleLimit: rules of policies the switch can have, 65536
 
   std::string host_port;        // hostPort: name of the node's interface, millrace0
   bool host_forwarding = true;  // hostForwarding: the agent switches IP forwarding on, so that pods reach the world

@@ -26,6 +26,7 @@ constexpr Range kWorkerCount{0, kWorkerLimit};
 constexpr Range kCpu{0, 1023};
 constexpr Range kPackets{4096, 1048576};
 constexpr Range kPorts{2, 4096};
+constexpr Range kRules{1024, 1048576};
 constexpr Range kMtu{576, kMtuLimit};
 constexpr Range kPool4{8, 30};
 constexpr Range kBlock4{16, 30};
@@ -102,6 +103,9 @@ std::vector<Key> resource_keys() {
           [](std::size_t index, Config& config) { config.memory.hugepages = static_cast<Hugepages>(index); }),
       integer("portLimit", "256", kPorts, "Ports that the switch can have: one a pod, and the host port.",
               [](std::uint32_t value, Config& config) { config.port_limit = value; }),
+      integer("policy.ruleLimit", "65536", kRules,
+              "Rules of network policies that the switch can have, each counted by itself: 16 bytes a worker.",
+              [](std::uint32_t value, Config& config) { config.rule_limit = value; }),
   };
 }
 

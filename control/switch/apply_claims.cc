@@ -28,6 +28,22 @@ ApplyClaims::Claim ApplyClaims::take(ClaimKeys keys) {
   return {*this, mine};
 }
 
+void ApplyClaims::Claim::wait_for_policy_turn() const {
+  std::unique_lock lock(owner_.mutex_);
+  if (!at_->policy) return;
+  owner_.ended_.wait(lock, [this] {
+    return std::none_of(owner_.claims_.begin(), at_, [](const ClaimKeys& earlier) { return earlier.policy; });
+  });
+}
+
+void ApplyClaims::Claim::end_policy_turn() const {
+  {
+    const std::lock_guard lock(owner_.mutex_);
+    at_->policy = false;
+  }
+  owner_.ended_.notify_all();
+}
+
 std::size_t ApplyClaims::count() const {
   const std::lock_guard lock(mutex_);
   return claims_.size();

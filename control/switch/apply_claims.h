@@ -2,8 +2,9 @@
 ///
 /// Theory:  requests that have nothing in common run at the same time, because opening a device takes milliseconds.
 ///          Those that name the same port, interface or service run one after the other, in the order in which they
-///          came; one that claims everything runs alone. A request waits only for earlier ones, so none waits forever
-///          and no two wait for each other.
+///          came; one that claims everything runs alone. Those about policy open their devices at the same time and
+///          then take turns, again in the order in which they came: each is made of what the one before left. A request
+///          waits only for earlier ones, so none waits forever and no two wait for each other.
 /// Thread:  any.
 #pragma once
 
@@ -20,6 +21,7 @@ struct ClaimKeys {
   std::set<std::string> ports;
   std::set<std::string> interfaces;
   std::set<std::string> services;
+  bool policy = false;  // waits for its turn
 };
 
 class ApplyClaims {
@@ -30,6 +32,10 @@ class ApplyClaims {
     ~Claim();
     Claim(const Claim&) = delete;
     Claim& operator=(const Claim&) = delete;
+    /// Returns when no earlier claim is about policy.
+    void wait_for_policy_turn() const;
+    /// Lets the next one have its turn before this claim ends.
+    void end_policy_turn() const;
 
    private:
     friend class ApplyClaims;

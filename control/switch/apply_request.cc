@@ -105,6 +105,9 @@ net::Result<void> check_kind(const std::string& field, const PortConfig& port) {
   if (port.dhcp && port.kind != datapath::PortKind::kPod) {
     return net::invalid_argument(fmt::format("{}.dhcp: true; allowed: for PORT_KIND_POD alone", field));
   }
+  if (port.await_policy && port.kind != datapath::PortKind::kPod) {
+    return net::invalid_argument(fmt::format("{}.await_policy: true; allowed: for PORT_KIND_POD alone", field));
+  }
   if (port.kind == datapath::PortKind::kUplink && !(port.addresses.empty() && port.prefixes.empty())) {
     return net::invalid_argument(fmt::format("{}.{}: allowed: none for PORT_KIND_UPLINK", field,
                                              port.addresses.empty() ? "prefixes" : "addresses"));
@@ -136,6 +139,7 @@ net::Result<PortConfig> parse_port(const std::string& field, const api::PortSpec
   port.description = wire.description();
   port.masquerade = wire.masquerade();
   port.dhcp = wire.dhcp();
+  port.await_policy = wire.await_policy();
   if (auto fits = check_kind(field, port); !fits) return fits.error();
   if (auto mtu = check_mtu(field + ".mtu", port, limits); !mtu) return mtu.error();
   return port;
@@ -143,7 +147,8 @@ net::Result<PortConfig> parse_port(const std::string& field, const api::PortSpec
 
 }  // namespace
 
-net::Result<Change> parse_apply(const api::ApplyRequest& request, const Limits& limits, const LiveServices& services) {
+net::Result<Change> parse_apply(const api::ApplyRequest& request, const Limits& limits, const LiveServices& services,
+                                const PolicyState& policy) {
   if (static_cast<std::size_t>(request.upsert_ports_size()) > limits.port_limit) {
     return net::resource_exhausted(fmt::format("upsert_ports: {} ports; portLimit of the switch is {}",
                                                request.upsert_ports_size(), limits.port_limit));
@@ -183,6 +188,9 @@ net::Result<Change> parse_apply(const api::ApplyRequest& request, const Limits& 
   auto services_change = parse_services(request, services);
   if (!services_change) return services_change.error();
   change.services = std::move(services_change).value();
+  auto policy_change = parse_policy(request, policy);
+  if (!policy_change) return policy_change.error();
+  change.policy = std::move(policy_change).value();
   return change;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control/api/switch.pb.h"
+#include "control/switch/policy_request.h"
 #include "control/switch/port_config.h"
 #include "control/switch/service_request.h"
 #include "datapath/snapshot_builder.h"
@@ -24,9 +25,11 @@ struct Change {
   std::vector<std::string> removals;
   std::optional<datapath::NatSpec> nat;
   ServiceChange services;
+  PolicyChange policy;
 };
 
-/// `services`: those in force, which need not be built again.
-net::Result<Change> parse_apply(const api::ApplyRequest& request, const Limits& limits, const LiveServices& services);
+/// `services`, `policy`: those in force, which need not be built again.
+net::Result<Change> parse_apply(const api::ApplyRequest& request, const Limits& limits, const LiveServices& services,
+                                const PolicyState& policy);
 
 }  // namespace millrace::control::switchd

@@ -109,10 +109,10 @@ net::Result<void> run_with_memory(const config::Config& config, api::SocketClaim
   AfXdpOpener opener(packets);
   const auto flows = flow_settings(config, static_cast<unsigned>(placement.worker_cpus.size()));
   if (!flows) return flows.error();
-  WorkerSet workers(placement.worker_cpus, *flows, config.port_limit, packets);
+  const Limits limits{config.port_limit, frame_mtu, nat_ports(config), config.rule_limit};
+  WorkerSet workers(placement.worker_cpus, *flows, limits, packets);
   const datapath::Gateway gateway{config.gateway.mac, config.gateway.ipv4, config.gateway.ipv6, {}, {}};
-  auto state =
-      SwitchState::create({config.port_limit, frame_mtu, nat_ports(config)}, gateway, opener, workers.access());
+  auto state = SwitchState::create(limits, gateway, opener, workers.access());
   if (!state) return state.error();
 
   InstanceInfo info;

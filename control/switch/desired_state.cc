@@ -129,6 +129,8 @@ net::Result<DesiredState> merge(const DesiredState& before, const Change& change
   auto services = merge_services(before.services, change);
   if (!services) return services.error();
   after.services = std::move(services).value();
+  after.policy = before.policy;
+  after.port_policies = merge_port_policies(before.port_policies, change.policy, change.replace_all);
   return after;
 }
 

@@ -1,7 +1,7 @@
 /// DesiredState: the whole of what the agent wants, and how a change makes the next one of it.
 ///
 /// Shape:   ports by name; no two ports share an interface, an address or a prefix, and none has the gateway's.
-///          Services by name; no two share a frontend.
+///          Services by name; no two share a frontend. Policy: policy_state.h.
 /// Errors:  of `merge`: kInvalidArgument names the field of the request and the port it collides with;
 ///          kResourceExhausted names portLimit, or the limit of the services.
 /// Thread:  pure functions over plain values, any thread.
@@ -12,6 +12,7 @@
 #include <string>
 
 #include "control/switch/apply_request.h"
+#include "control/switch/policy_state.h"
 #include "control/switch/port_config.h"
 #include "datapath/snapshot.h"
 #include "net/result.h"
@@ -28,11 +29,13 @@ struct ServiceState {
 struct DesiredState {
   datapath::Gateway gateway;
   datapath::NatSpec nat;
-  std::shared_ptr<const ServiceState> services;  // never nullptr
+  std::shared_ptr<const ServiceState> services;       // never nullptr
+  std::shared_ptr<const PolicyState> policy;          // never nullptr
+  std::shared_ptr<const PortPolicies> port_policies;  // never nullptr
   std::map<std::string, PortConfig> ports;
 };
 
-/// `before` with `change`: all of it or an error.
+/// `before` with `change`, but for its policy (next_policy): all of it or an error.
 net::Result<DesiredState> merge(const DesiredState& before, const Change& change, const Limits& limits);
 
 }  // namespace millrace::control::switchd

@@ -34,6 +34,7 @@ struct LivePort {
   PortConfig config;
   net::PortId id = net::kNoPort;
   std::shared_ptr<Device> device;
+  PortRules rules = {};
 };
 using LivePorts = std::map<std::string, LivePort>;
 

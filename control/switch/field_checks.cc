@@ -96,7 +96,7 @@ net::Result<std::string> check_interface(const std::string& field, const std::st
   return text;
 }
 
-net::Result<std::string> check_description(const std::string& field, const std::string& text) {
+net::Result<void> check_text(const std::string& field, const std::string& text, std::size_t limit) {
   std::size_t characters = 0;
   for (std::size_t at = 0; at < text.size(); ++characters) {
     const auto code = decode(text, at);
@@ -106,10 +106,26 @@ net::Result<std::string> check_description(const std::string& field, const std::
     }
     at += code->bytes;
   }
-  if (characters > kDescriptionLimit) {
-    return net::invalid_argument(
-        fmt::format("{}: {} characters; allowed: at most {}", field, characters, kDescriptionLimit));
+  if (characters > limit) {
+    return net::invalid_argument(fmt::format("{}: {} characters; allowed: at most {}", field, characters, limit));
   }
+  return {};
+}
+
+net::Result<void> check_label(const std::string& field, const std::string& text, std::size_t limit) {
+  if (text.empty()) return net::invalid_argument(fmt::format("{}: empty; allowed: 1..{} characters", field, limit));
+  return check_text(field, text, limit);
+}
+
+std::string quoted(const std::string& text) {
+  constexpr std::size_t kShownBytes = 120;
+  std::string shown = text.substr(0, kShownBytes);
+  for (char& c : shown) c = c >= 0x20 && c < 0x7f ? c : '?';
+  return fmt::format("\"{}{}\"", shown, text.size() > kShownBytes ? "..." : "");
+}
+
+net::Result<std::string> check_description(const std::string& field, const std::string& text) {
+  if (auto checked = check_text(field, text, kDescriptionLimit); !checked) return checked.error();
   return text;
 }
 

@@ -18,6 +18,12 @@ namespace millrace::control::switchd {
 net::Result<std::string> check_name(const std::string& field, const std::string& text);
 /// What the kernel takes as an interface name: 1..15 printable characters without '/', ':' and space; not "." or "..".
 net::Result<std::string> check_interface(const std::string& field, const std::string& text);
+/// At most `limit` characters of valid UTF-8 without control characters: it is shown on terminals.
+net::Result<void> check_text(const std::string& field, const std::string& text, std::size_t limit);
+/// The same, and at least one.
+net::Result<void> check_label(const std::string& field, const std::string& text, std::size_t limit);
+/// `text` in quotes for an error: what is not ASCII as '?', and cut where it gets long.
+std::string quoted(const std::string& text);
 /// At most 253 characters of valid UTF-8 without control characters: it is shown on terminals.
 net::Result<std::string> check_description(const std::string& field, const std::string& text);
 /// 6 bytes, neither multicast nor zero.

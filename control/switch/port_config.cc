@@ -34,6 +34,7 @@ api::PortSpec to_proto(const PortConfig& port) {
   spec.set_description(port.description);
   spec.set_masquerade(port.masquerade);
   spec.set_dhcp(port.dhcp);
+  spec.set_await_policy(port.await_policy);
   return spec;
 }
 

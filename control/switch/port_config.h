@@ -26,6 +26,7 @@ struct PortConfig {
   std::string description;
   bool masquerade = false;
   bool dhcp = false;
+  bool await_policy = false;
 
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
@@ -35,6 +36,7 @@ struct Limits {
   std::uint32_t port_limit = 0;     // config portLimit
   std::uint32_t max_mtu_bytes = 0;  // what a frame of the packet pool can hold
   nat::PortRange nat_ports = {};    // config nat.portRange
+  std::uint32_t rule_limit = 0;     // config policy.ruleLimit
 };
 
 inline constexpr std::size_t kNameLimit = 63;

@@ -11,6 +11,7 @@ void PortSums::add(const datapath::PortCounters& row) noexcept {
   tx_bytes += row.tx_bytes.get();
   answered += row.answered.get();
   created += row.created.get();
+  denied += row.denied.get();
   for (std::size_t i = 0; i < drops.size(); ++i) drops[i] += row.drops[i].get();
 }
 
@@ -21,6 +22,7 @@ void PortSums::add(const PortSums& other) noexcept {
   tx_bytes += other.tx_bytes;
   answered += other.answered;
   created += other.created;
+  denied += other.denied;
   for (std::size_t i = 0; i < drops.size(); ++i) drops[i] += other.drops[i];
 }
 
@@ -32,6 +34,7 @@ api::PortTotals to_proto(const PortSums& sums) {
   totals.set_tx_bytes(sums.tx_bytes);
   totals.set_answered(sums.answered);
   totals.set_created(sums.created);
+  totals.set_denied(sums.denied);
   for (std::size_t i = 1; i < sums.drops.size(); ++i) {
     if (sums.drops[i] == 0) continue;
     (*totals.mutable_drops())[std::string(net::drop_name(static_cast<net::Drop>(i)))] = sums.drops[i];

@@ -14,7 +14,7 @@ namespace millrace::control::switchd {
 struct PortSums {
   std::uint64_t rx_packets = 0, rx_bytes = 0;
   std::uint64_t tx_packets = 0, tx_bytes = 0;
-  std::uint64_t answered = 0, created = 0;
+  std::uint64_t answered = 0, created = 0, denied = 0;
   std::array<std::uint64_t, net::kDropCount> drops{};
 
   void add(const datapath::PortCounters& row) noexcept;

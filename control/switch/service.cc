@@ -26,6 +26,12 @@ grpc::Status SwitchService::Apply(grpc::ServerContext*, const api::ApplyRequest*
   for (const api::PortFailure& failure : reply->failures()) {
     spdlog::warn("port {} is not there: {}", failure.name(), failure.message());
   }
+  for (const api::PolicyFailure& failure : reply->policy_failures()) {
+    spdlog::warn("{} of {} ports is closed: {}",
+                 failure.direction() == api::POLICY_DIRECTION_INGRESS ? "ingress" : "egress", failure.ports_size(),
+                 failure.message());
+  }
+  if (request->dry_run()) return grpc::Status::OK;
   spdlog::info(
       "generation {}: {} ports ({} in the request, {} to remove{}), {} services ({} in the request, {} to "
       "remove)",
@@ -66,6 +72,20 @@ grpc::Status SwitchService::GetCounters(grpc::ServerContext*, const api::GetCoun
 
 grpc::Status SwitchService::GetTopology(grpc::ServerContext*, const api::GetTopologyRequest*, api::Topology* reply) {
   *reply = info_.topology;
+  return grpc::Status::OK;
+}
+
+grpc::Status SwitchService::GetPolicy(grpc::ServerContext*, const api::GetPolicyRequest* request,
+                                      api::PortPolicyStatus* reply) {
+  auto status = state_.port_policy(request->port());
+  if (!status) return api::to_status(status.error());
+  *reply = std::move(status).value();
+  return grpc::Status::OK;
+}
+
+grpc::Status SwitchService::ListRuleCounters(grpc::ServerContext*, const api::ListRuleCountersRequest*,
+                                             api::ListRuleCountersReply* reply) {
+  *reply = state_.rule_counters();
   return grpc::Status::OK;
 }
 

@@ -37,6 +37,10 @@ class SwitchService final : public SwitchServiceBase {
   grpc::Status ListPorts(grpc::ServerContext*, const api::ListPortsRequest*, api::ListPortsReply* reply) override;
   grpc::Status GetCounters(grpc::ServerContext*, const api::GetCountersRequest*, api::GetCountersReply* reply) override;
   grpc::Status GetTopology(grpc::ServerContext*, const api::GetTopologyRequest*, api::Topology* reply) override;
+  grpc::Status GetPolicy(grpc::ServerContext*, const api::GetPolicyRequest* request,
+                         api::PortPolicyStatus* reply) override;
+  grpc::Status ListRuleCounters(grpc::ServerContext*, const api::ListRuleCountersRequest*,
+                                api::ListRuleCountersReply* reply) override;
   grpc::Status ListFlows(grpc::ServerContext* context, const api::ListFlowsRequest* request,
                          grpc::ServerWriter<api::FlowBatch>* writer) override;
   using SwitchServiceBase::Watch;  // the base has a second one, for the API that holds a thread

@@ -1,4 +1,8 @@
 // What SwitchState tells: ports, counters, interfaces that went away.
+#include <fmt/core.h>
+
+#include "control/switch/field_checks.h"
+#include "control/switch/policy_reports.h"
 #include "control/switch/switch_state.h"
 #include "control/switch/table_reports.h"
 
@@ -19,7 +23,33 @@ std::shared_ptr<const ServiceState> SwitchState::services() const {
   return rules_.services;
 }
 
-std::vector<api::TableStatus> SwitchState::tables() const { return table_status(workers_.counters, *services()); }
+std::shared_ptr<const PolicyState> SwitchState::policy() const {
+  const std::lock_guard lock(state_mutex_);
+  return rules_.policy;
+}
+
+std::vector<api::TableStatus> SwitchState::tables() const {
+  std::vector<api::TableStatus> rows = table_status(workers_.counters, *services());
+  add_policy_tables(*policy(), limits_.rule_limit, rows);
+  return rows;
+}
+
+net::Result<api::PortPolicyStatus> SwitchState::port_policy(const std::string& port) const {
+  api::PortPolicyStatus status;
+  PortRules rules;
+  {
+    const std::lock_guard lock(state_mutex_);
+    const auto found = ports_.find(port);
+    if (found == ports_.end()) return net::not_found(fmt::format("port: there is no port {}", quoted(port)));
+    rules = found->second.rules;
+    status.set_generation(generation_);
+  }
+  status.set_port(port);
+  fill(rules, rule_slots_, status);
+  return status;
+}
+
+api::ListRuleCountersReply SwitchState::rule_counters() const { return list_rule_counters(*policy(), rule_slots_); }
 
 std::vector<std::string> SwitchState::port_names() const {
   std::vector<std::string> names(limits_.port_limit);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "control/switch/ack_wait.h"
+#include "control/switch/policy_reports.h"
 #include "control/switch/uplink_rules.h"
 #include "datapath/snapshot_builder.h"
 
@@ -26,6 +27,10 @@ datapath::PortSpec to_snapshot(const LivePort& port) {
   spec.prefixes = port.config.prefixes;
   spec.masquerade = port.config.masquerade;
   spec.dhcp = port.config.dhcp;
+  spec.awaits_policy = port.rules.awaits_policy;
+  const auto& [ingress, egress] = port.rules.sets;
+  spec.ingress = ingress == nullptr ? nullptr : ingress->rules;
+  spec.egress = egress == nullptr ? nullptr : egress->rules;
   return spec;
 }
 
@@ -40,9 +45,10 @@ bool same_nat(const datapath::NatSpec& a, const datapath::NatSpec& b) {
          a.node_addresses == b.node_addresses;  // the ports never change
 }
 
-/// All but the ports. Services that are the same stay the same object (desired_state.h).
+/// All but the ports. Services and policy that are the same stay the same object (desired_state.h).
 bool same_rules(const DesiredState& a, const DesiredState& b) {
-  return same_gateway(a.gateway, b.gateway) && same_nat(a.nat, b.nat) && a.services == b.services;
+  return same_gateway(a.gateway, b.gateway) && same_nat(a.nat, b.nat) && a.services == b.services &&
+         a.policy == b.policy && *a.port_policies == *b.port_policies;
 }
 
 /// The port's field in the request, for the message; the port itself when the request does not name it.
@@ -66,13 +72,23 @@ bool is_unchanged(const LivePorts& live, const DesiredState& desired, const Devi
 }  // namespace
 
 SwitchState::SwitchState(const Limits& limits, PortOpener& opener, WorkerAccess workers)
-    : limits_(limits), opener_(opener), workers_(std::move(workers)), slots_(limits.port_limit) {}
+    : limits_(limits),
+      opener_(opener),
+      workers_(std::move(workers)),
+      slots_(limits.port_limit),
+      rule_slots_(limits.rule_limit, workers_.counters) {}
 
 net::Result<std::unique_ptr<SwitchState>> SwitchState::create(const Limits& limits, const datapath::Gateway& gateway,
                                                               PortOpener& opener, WorkerAccess workers) {
   std::unique_ptr<SwitchState> state(new SwitchState(limits, opener, std::move(workers)));
-  DesiredState rules{gateway, {}, std::make_shared<const ServiceState>(), {}};
+  DesiredState rules{gateway,
+                     {},
+                     std::make_shared<const ServiceState>(),
+                     std::make_shared<const PolicyState>(),
+                     std::make_shared<const PortPolicies>(),
+                     {}};
   rules.nat.ports = limits.nat_ports;
+  state->rules_ = rules;
   if (auto published = state->publish(rules, {}); !published) return published.error();
   return state;
 }
@@ -80,15 +96,23 @@ net::Result<std::unique_ptr<SwitchState>> SwitchState::create(const Limits& limi
 SwitchState::~SwitchState() = default;
 
 net::Result<api::ApplyReply> SwitchState::apply(const api::ApplyRequest& request) {
-  auto change = parse_apply(request, limits_, services()->by_name);
+  auto change = parse_apply(request, limits_, services()->by_name, *policy());
   if (!change) return change.error();
   const ApplyClaims::Claim claim = claims_.take(keys_of(*change));
+  if (request.dry_run()) {
+    claim.wait_for_policy_turn();
+    return try_out(*change);
+  }
   close_abandoned();
   auto opened = open_for(*change);
   if (!opened) return opened.error();
+  claim.wait_for_policy_turn();
+  auto planned = plan_policy(*change);
 
   api::ApplyReply reply;
-  const auto published = change_state(request, *change, *opened, reply);
+  const auto published = planned ? change_state(request, *change, std::move(planned).value(), *opened, reply)
+                                 : net::Result<Published>(planned.error());
+  claim.end_policy_turn();
   Devices unused;
   for (auto& [interface, device] : *opened) {
     if (device) unused.push_back(std::move(device).value());
@@ -104,6 +128,9 @@ net::Result<api::ApplyReply> SwitchState::apply(const api::ApplyRequest& request
 ClaimKeys SwitchState::keys_of(const Change& change) const {
   ClaimKeys keys;
   keys.everything = change.replace_all;
+  keys.policy = !change.policy.empty();
+  for (const auto& [port, lists] : change.policy.port_policies) keys.ports.insert(port);
+  keys.ports.insert(change.policy.port_policy_removals.begin(), change.policy.port_policy_removals.end());
   keys.ports.insert(change.removals.begin(), change.removals.end());
   keys.services.insert(change.services.removals.begin(), change.services.removals.end());
   for (const auto& [name, service] : change.services.upserts) keys.services.insert(name);
@@ -143,7 +170,45 @@ net::Result<OpenedDevices> SwitchState::open_for(const Change& change) {
   return open_devices(missing_interfaces(*desired, alive), opener_, stopping_);
 }
 
+net::Result<std::shared_ptr<const PolicyState>> SwitchState::plan_policy(const Change& change) {
+  if (change.policy.empty() && !change.replace_all) return policy();
+  PolicyBase base;
+  {
+    const std::lock_guard lock(state_mutex_);
+    base.policy = rules_.policy;
+    base.port_policies = rules_.port_policies;
+    for (const auto& [name, port] : ports_) {
+      if (!change.replace_all) base.ports.emplace(name, port.config.kind);
+    }
+  }
+  for (const std::string& name : change.removals) base.ports.erase(name);
+  for (const PortConfig& port : change.upserts) base.ports.insert_or_assign(port.name, port.kind);
+  return next_policy(base, change.policy, change.replace_all, rule_slots_);
+}
+
+net::Result<api::ApplyReply> SwitchState::try_out(const Change& change) {
+  DesiredState before;
+  {
+    const std::lock_guard lock(state_mutex_);
+    before = rules_;
+    for (const auto& [name, port] : alive_ports()) before.ports.emplace(name, port.config);
+  }
+  auto desired = merge(before, change, limits_);
+  if (!desired) return desired.error();
+  const auto policy = plan_policy(change);
+  if (!policy) return policy.error();
+  api::ApplyReply reply;
+  reply.set_generation(generation());
+  LivePorts ports;
+  for (const auto& [name, config] : desired->ports) {
+    ports[name].rules = rules_of_port(**policy, *desired->port_policies, name, config.await_policy);
+  }
+  add_failures(ports, reply);
+  return reply;
+}
+
 net::Result<SwitchState::Published> SwitchState::change_state(const api::ApplyRequest& request, const Change& change,
+                                                              std::shared_ptr<const PolicyState> policy,
                                                               OpenedDevices& opened, api::ApplyReply& reply) {
   const std::lock_guard apply_lock(apply_mutex_);
   if (stopping_) return net::unavailable("the switch is shutting down");
@@ -152,8 +217,10 @@ net::Result<SwitchState::Published> SwitchState::change_state(const api::ApplyRe
   const LivePorts alive = alive_ports();
   DesiredState before = rules_;
   for (const auto& [name, port] : alive) before.ports.emplace(name, port.config);
-  const auto desired = merge(before, change, limits_);
+  auto desired = merge(before, change, limits_);
   if (!desired) return desired.error();
+  // Of a request that is not about policy: another may have changed it since.
+  if (change.replace_all || !change.policy.empty()) desired->policy = std::move(policy);
 
   const DevicePlan plan = plan_devices(*desired, alive, opened, opener_, workers_.publisher->worker_count());
   for (const auto& [name, error] : plan.failures) {
@@ -163,12 +230,16 @@ net::Result<SwitchState::Published> SwitchState::change_state(const api::ApplyRe
     failure->set_name(name);
     failure->set_message(message);
   }
-  return commit(*desired, plan);
+  auto published = commit(std::move(desired).value(), plan);
+  if (published && (change.replace_all || !change.policy.empty())) add_failures(ports_, reply);
+  return published;
 }
 
 net::Result<void> SwitchState::close() {
   stopping_ = true;
-  const ApplyClaims::Claim claim = claims_.take({.everything = true, .ports = {}, .interfaces = {}, .services = {}});
+  ClaimKeys all;
+  all.everything = true;
+  const ApplyClaims::Claim claim = claims_.take(std::move(all));
   net::Result<Published> published = Published{};
   {
     const std::lock_guard apply_lock(apply_mutex_);
@@ -178,8 +249,10 @@ net::Result<void> SwitchState::close() {
   return settle(*published);
 }
 
-net::Result<SwitchState::Published> SwitchState::commit(const DesiredState& desired, const DevicePlan& plan) {
+net::Result<SwitchState::Published> SwitchState::commit(DesiredState desired, const DevicePlan& plan) {
   const std::uint64_t first = generation_ + 1;
+  desired.port_policies = restrict_port_policies(desired.port_policies,
+                                                 [&](const std::string& name) { return plan.devices.contains(name); });
   if (same_rules(rules_, desired) && is_unchanged(ports_, desired, plan)) { return Published{first, generation_}; }
   LivePorts kept;
   for (const auto& [name, port] : ports_) {
@@ -201,7 +274,7 @@ net::Result<SwitchState::Published> SwitchState::commit(const DesiredState& desi
     const auto found = kept.find(name);
     net::PortId id = found == kept.end() ? net::kNoPort : found->second.id;
     if (id == net::kNoPort) taken.push_back(id = *slots_.take());
-    next.emplace(name, LivePort{desired.ports.at(name), id, device});
+    next.emplace(name, LivePort{desired.ports.at(name), id, device, {}});
   }
   if (auto published = publish(desired, std::move(next)); !published) {
     for (auto id = taken.rbegin(); id != taken.rend(); ++id) slots_.undo_take(*id);
@@ -219,9 +292,16 @@ net::Result<void> SwitchState::publish(const DesiredState& rules, LivePorts port
   spec.gateway = rules.gateway;
   spec.nat = rules.nat;
   spec.services = rules.services->table;
+  spec.identities = rules.policy->endpoints->table;
   std::set<net::PortId> ids;
   std::set<const Device*> devices;
-  for (const auto& [name, port] : ports) {
+  for (auto& [name, port] : ports) {
+    port.rules = rules_of_port(*rules.policy, *rules.port_policies, name, port.config.await_policy);
+    const auto before = ports_.find(name);
+    for (unsigned i = 0; i < kDirections; ++i) {
+      const bool goes_on = before != ports_.end() && before->second.rules.sets[i] == port.rules.sets[i];
+      port.rules.since_generation[i] = goes_on ? before->second.rules.since_generation[i] : spec.generation;
+    }
     spec.ports.push_back(to_snapshot(port));
     ids.insert(port.id);
     devices.insert(port.device.get());
@@ -236,6 +316,10 @@ net::Result<void> SwitchState::publish(const DesiredState& rules, LivePorts port
   rules_.gateway = rules.gateway;
   rules_.nat = rules.nat;
   rules_.services = rules.services;
+  if (rules_.policy != rules.policy)
+    retired_policy_.emplace_back(generation_, std::exchange(rules_.policy, rules.policy));
+  rules_.port_policies =
+      restrict_port_policies(rules.port_policies, [&](const std::string& name) { return ports.contains(name); });
   for (auto& [name, port] : ports_) {
     const bool id_goes_on = ids.contains(port.id);
     const bool device_goes_on = devices.contains(port.device.get());
@@ -278,6 +362,7 @@ net::Result<void> SwitchState::settle(const Published& published) {
 }
 
 void SwitchState::free_ids() {
+  std::vector<std::shared_ptr<const PolicyState>> passed;  // ends with no lock of the reports held
   {
     const std::lock_guard lock(state_mutex_);
     for (Retired& entry : retired_) {
@@ -286,6 +371,11 @@ void SwitchState::free_ids() {
       for (datapath::WorkerCounters* counters : workers_.counters) counters->port(entry.id).reset();
       slots_.give_back(std::exchange(entry.id, net::kNoPort));
     }
+    std::erase_if(retired_policy_, [&](auto& entry) {
+      if (!workers_.publisher->seen_by_all(entry.first)) return false;
+      passed.push_back(std::move(entry.second));
+      return true;
+    });
   }
   workers_.publisher->reclaim();
 }

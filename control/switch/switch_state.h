@@ -1,11 +1,12 @@
 /// SwitchState: the ports in force, and Apply as one transaction over them.
 ///
 /// Way of a change: checked by itself (apply_request.h) -> its names claimed (apply_claims.h) -> merged with what is
-/// there (desired_state.h), to see that it can be -> devices opened (device_plan.h) -> merged with what is there now,
-/// snapshot built, published -> every worker has passed to it -> devices of removed ports closed, their counters added
-/// to the removed ports', their ids free again. Up to "published" any error leaves all as it was.
-/// Only from the second merge to "published" is one Apply alone; opening, the wait for the workers, and closing are
-/// done by all at once, so that a generation may be published before all have passed to the one before it.
+/// there (desired_state.h), to see that it can be -> devices opened (device_plan.h) -> its turn, and the next state of
+/// policy made (policy_state.h) -> merged with what is there now, snapshot built, published -> every worker has passed
+/// to it -> devices of removed ports closed, their counters added to the removed ports', their ids free again. Up to
+/// "published" any error leaves all as it was. Only from the second merge to "published" is one Apply alone; opening,
+/// the wait for the workers, and closing are done by all at once, so that a generation may be published before all have
+/// passed to the one before it.
 ///
 /// Errors:  those of the steps. kUnavailable when the switch stops. kDeadlineExceeded when a worker does not pass to
 /// the
@@ -28,6 +29,7 @@
 #include "control/switch/port_opener.h"
 #include "control/switch/port_slots.h"
 #include "control/switch/port_sums.h"
+#include "control/switch/rule_slots.h"
 #include "control/switch/worker_access.h"
 #include "net/result.h"
 
@@ -52,10 +54,14 @@ class SwitchState {
   std::size_t running_applies() const { return claims_.count(); }
   std::uint32_t port_limit() const noexcept { return limits_.port_limit; }
   std::shared_ptr<const ServiceState> services() const;
+  std::shared_ptr<const PolicyState> policy() const;
   /// Every table that can fill up.
   std::vector<api::TableStatus> tables() const;
   /// By id; "" where no port is.
   std::vector<std::string> port_names() const;
+  /// Error: kNotFound when there is no such port.
+  net::Result<api::PortPolicyStatus> port_policy(const std::string& port) const;
+  api::ListRuleCountersReply rule_counters() const;
   api::ListPortsReply list_ports() const;
   api::GetCountersReply counters() const;
   /// Ports whose interface went away since the last call: each is told once.
@@ -80,12 +86,17 @@ class SwitchState {
   ClaimKeys keys_of(const Change& change) const;
   /// Ports whose interface is there still. The caller holds apply_mutex_ or state_mutex_.
   LivePorts alive_ports() const;
+  /// The next state of policy, in this request's turn.
+  net::Result<std::shared_ptr<const PolicyState>> plan_policy(const Change& change);
+  /// All checks, and nothing else.
+  net::Result<api::ApplyReply> try_out(const Change& change);
   net::Result<OpenedDevices> open_for(const Change& change);
   /// Merge, plan and publish, alone. `reply` gets the failures.
-  net::Result<Published> change_state(const api::ApplyRequest& request, const Change& change, OpenedDevices& opened,
+  net::Result<Published> change_state(const api::ApplyRequest& request, const Change& change,
+                                      std::shared_ptr<const PolicyState> policy, OpenedDevices& opened,
                                       api::ApplyReply& reply);
   // Under apply_mutex_:
-  net::Result<Published> commit(const DesiredState& desired, const DevicePlan& plan);
+  net::Result<Published> commit(DesiredState desired, const DevicePlan& plan);
   /// Publishes `rules` (but for their ports) and `ports` in place of those in force and retires what is no longer among
   /// them.
   net::Result<void> publish(const DesiredState& rules, LivePorts ports);
@@ -118,9 +129,12 @@ class SwitchState {
 
   mutable std::mutex state_mutex_;  // guards the rest; writers hold apply_mutex_ too
   std::uint64_t generation_ = 0;
-  DesiredState rules_;  // without its ports: those are in ports_
+  RuleSlots rule_slots_;  // guards itself; outlives the policies that have slots
+  DesiredState rules_;    // without its ports: those are in ports_
   LivePorts ports_;
   std::vector<Retired> retired_;
+  /// Not in force any more, kept until all workers have passed the generation that put another in their place.
+  std::vector<std::pair<std::uint64_t, std::shared_ptr<const PolicyState>>> retired_policy_;
   PortSums removed_;
 };
 

@@ -16,6 +16,7 @@ namespace millrace::control::switchd {
 /// "flows_ipv4", "snat_ports_ipv4_tcp", ..., "services", "frontends", "backends".
 std::vector<api::TableStatus> table_status(const std::vector<datapath::WorkerCounters*>& workers,
                                            const ServiceState& services);
+api::TableStatus table_row(std::string name, std::uint64_t used, std::uint64_t limit);
 void fill(const datapath::FlowCounters& counters, api::FlowTotals& totals);
 
 }  // namespace millrace::control::switchd

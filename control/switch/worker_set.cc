@@ -2,19 +2,22 @@
 
 #include <utility>
 
+#include "control/switch/rule_slots.h"
+
 namespace millrace::control::switchd {
 
 using datapath::WorkerId;
 
 WorkerSet::WorkerSet(std::vector<std::uint32_t> cpus, const std::vector<datapath::FlowSettings>& flows,
-                     std::uint32_t port_limit, datapath::PacketPool& pool)
+                     const Limits& limits, datapath::PacketPool& pool)
     : cpus_(std::move(cpus)),
       publisher_(static_cast<unsigned>(cpus_.size())),
       rings_(datapath::make_handoff_rings(
           static_cast<unsigned>(cpus_.size()),
           [](void* context, WorkerId consumer) noexcept { static_cast<WorkerSet*>(context)->wake(consumer); }, this)) {
   for (std::size_t i = 0; i < cpus_.size(); ++i) {
-    counters_.push_back(std::make_unique<datapath::WorkerCounters>(port_limit));
+    counters_.push_back(
+        std::make_unique<datapath::WorkerCounters>(limits.port_limit, rule_slot_count(limits.rule_limit)));
     workers_.push_back(std::make_unique<datapath::Worker>(static_cast<WorkerId>(i), flows[i], publisher_, pool, *rings_,
                                                           *counters_.back()));
   }

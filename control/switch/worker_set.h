@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "control/switch/port_config.h"
 #include "control/switch/worker_access.h"
 #include "datapath/io/worker_thread.h"
 #include "datapath/worker.h"
@@ -20,8 +21,8 @@ namespace millrace::control::switchd {
 
 class WorkerSet {
  public:
-  /// One worker a CPU, with the settings of the same index. `pool` must outlive the set.
-  WorkerSet(std::vector<std::uint32_t> cpus, const std::vector<datapath::FlowSettings>& flows, std::uint32_t port_limit,
+  /// One worker a CPU, with the settings of the same index. `pool` must outlive the set. Counters for `limits`.
+  WorkerSet(std::vector<std::uint32_t> cpus, const std::vector<datapath::FlowSettings>& flows, const Limits& limits,
             datapath::PacketPool& pool);
   ~WorkerSet();
   WorkerSet(const WorkerSet&) = delete;

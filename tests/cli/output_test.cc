@@ -55,7 +55,7 @@ TEST(MessageJson, HasEveryFieldOfTheProtoWithNumbersAsNumbers) {
   const auto json = to_json(port);
   EXPECT_EQ(json["spec"].dump(),
             R"({"name":"p","kind":"pod","interface":"","mac":"02:00:00:00:00:07","addresses":["10.0.0.1","fd00::1"],)"
-            R"("prefixes":[],"mtu":0,"description":"","masquerade":false,"dhcp":false})");
+            R"("prefixes":[],"mtu":0,"description":"","masquerade":false,"dhcp":false,"await_policy":false})");
   EXPECT_EQ(json["totals"]["rx_packets"].dump(), "18446744073709551615");
   EXPECT_EQ(json["totals"]["tx_packets"].dump(), "0");
   EXPECT_EQ(json["totals"]["drops"].dump(), R"({"arp_bad":1,"no_route":2})");
@@ -79,14 +79,15 @@ TEST(Counters, SumsAPortOverItsWorkersAndExplainsDrops) {
     api::PortCounters& port = *worker.add_ports();
     port.set_port("p1");
     port.mutable_totals()->set_rx_packets(10);
+    port.mutable_totals()->set_denied(2);
     (*port.mutable_totals()->mutable_drops())["no_route"] = 3;
   }
   counters.mutable_removed_ports()->set_tx_packets(5);
   (*counters.mutable_drop_texts())["no_route"] = "no route to the destination";
   EXPECT_EQ(counters_text(counters),
-            "PORT       RX-PACKETS  RX-BYTES  TX-PACKETS  TX-BYTES  ANSWERED  CREATED  DROPPED\n"
-            "p1                 20         0           0         0         0        0        6\n"
-            "(removed)           0         0           5         0         0        0        0\n"
+            "PORT       RX-PACKETS  RX-BYTES  TX-PACKETS  TX-BYTES  ANSWERED  CREATED  DENIED  DROPPED\n"
+            "p1                 20         0           0         0         0        0       4        6\n"
+            "(removed)           0         0           5         0         0        0       0        0\n"
             "\n"
             "PORT  DROP      PACKETS  WHY\n"
             "p1    no_route        6  no route to the destination\n"

@@ -123,7 +123,8 @@ TestSwitch::TestSwitch(const TestSwitchOptions& options)
   access.post = [this](datapath::WorkerId worker, datapath::FlowScan& scan) { workers_[worker]->post(scan); };
   access.ack_timeout = options.ack_timeout;
   for (unsigned i = 0; i < options.worker_count; ++i) {
-    counters_.push_back(std::make_unique<datapath::WorkerCounters>(options.port_limit));
+    counters_.push_back(
+        std::make_unique<datapath::WorkerCounters>(options.port_limit, rule_slot_count(options.rule_limit)));
     const auto id = static_cast<datapath::WorkerId>(i);
     datapath::FlowSettings flows;
     flows.limit = nat::kMinFlowLimit;
@@ -136,8 +137,8 @@ TestSwitch::TestSwitch(const TestSwitchOptions& options)
   gateway.mac = kGatewayMac;
   gateway.ipv4 = net::Ipv4::parse("169.254.1.1").value();
   gateway.ipv6 = net::Ipv6::parse("fe80::1").value();
-  auto created =
-      SwitchState::create({options.port_limit, options.max_mtu_bytes, options.nat_ports}, gateway, opener, access);
+  auto created = SwitchState::create({options.port_limit, options.max_mtu_bytes, options.nat_ports, options.rule_limit},
+                                     gateway, opener, access);
   if (!created) throw std::runtime_error(created.error().message);
   state = std::move(created).value();
   for (unsigned i = 0; options.threads && i < options.worker_count; ++i) {
@@ -149,7 +150,10 @@ TestSwitch::TestSwitch(const TestSwitchOptions& options)
   }
 }
 
-TestSwitch::~TestSwitch() { threads_.clear(); }
+TestSwitch::~TestSwitch() {
+  threads_.clear();
+  state.reset();  // what WorkerAccess points to outlives it
+}
 
 std::string TestSwitch::ports() const {
   api::ListPortsReply list = state->list_ports();

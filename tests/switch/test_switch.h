@@ -69,6 +69,7 @@ struct TestSwitchOptions {
   std::uint32_t max_mtu_bytes = 1500;
   nat::PortRange nat_ports{40960, 24576};
   std::chrono::milliseconds ack_timeout{20};
+  std::uint32_t rule_limit = 64;
   bool threads = false;
   std::size_t packets = 512;
 };

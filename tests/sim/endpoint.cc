@@ -45,6 +45,7 @@ Message reply(const Message& question, std::uint8_t flags, std::uint32_t sent, s
 }  // namespace
 
 std::vector<Message> says(const Conversation& conversation) {
+  if (conversation.asked.protocol == net::ip_protocol::kSctp) return says_sctp(conversation);
   if (conversation.asked.protocol != net::ip_protocol::kTcp) {
     return {{.tuple = conversation.asked,
              .speaker = Speaker::kClient,
@@ -57,12 +58,14 @@ std::vector<Message> says(const Conversation& conversation) {
     case Phase::kAsking: return {segment(conversation, TcpHeader::kSyn, 0, 0)};
     case Phase::kData: return {segment(conversation, TcpHeader::kAck | TcpHeader::kPsh, 1, 1, kTcpQuestionBytes)};
     case Phase::kClosing: return {segment(conversation, TcpHeader::kAck | TcpHeader::kFin, kClientData, kServerData)};
+    case Phase::kCookie:
     case Phase::kDone: break;
   }
   return {segment(conversation, TcpHeader::kAck, kClientData + 1, kServerData + 1)};
 }
 
 std::vector<Message> hears(Conversation& conversation, const Message& answer) {
+  if (conversation.asked.protocol == net::ip_protocol::kSctp) return hears_sctp(conversation, answer);
   if (conversation.asked.protocol != net::ip_protocol::kTcp) {
     conversation.is_answered = true;
     conversation.phase = Phase::kDone;
@@ -94,6 +97,7 @@ std::vector<Message> hears(Conversation& conversation, const Message& answer) {
 }
 
 std::vector<Message> Server::hears(const Message& question) {
+  if (question.tuple.protocol == net::ip_protocol::kSctp) return hears_sctp(question);
   if (question.tuple.protocol != net::ip_protocol::kTcp) {
     Message answer = reply(question, 0, 0, 0, question.payload_bytes);
     return {answer};

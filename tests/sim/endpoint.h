@@ -1,13 +1,14 @@
-/// Endpoints of the simulation: clients and servers that speak UDP, echo and a small TCP, whoever they are.
+/// Endpoints of the simulation: clients and servers that speak UDP, echo and a small TCP and SCTP, whoever they are.
 ///
 /// Shape:   a conversation is one question and its answer. A client sends what its phase asks for, and the same again
 ///          when its time is up; a server keeps only the TCP connections it has accepted, and refuses segments of
 ///          others with a reset, as a real one does. Nobody here knows of services or translation: what is right is
 ///          judged by flow_sim.cc.
-/// Source:  RFC 9293 3.5, as far as three segments a side go.
+/// Source:  RFC 9293 3.5, RFC 9260 5.1, 8.4, 9.2, as far as a question and an answer go.
 /// Thread:  one.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <vector>
@@ -17,7 +18,7 @@
 
 namespace millrace::tests {
 
-enum class Phase : std::uint8_t { kAsking, kData, kClosing, kDone };
+enum class Phase : std::uint8_t { kAsking, kCookie, kData, kClosing, kDone };  // kCookie: of SCTP
 
 struct Conversation {
   std::uint32_t id = 0;
@@ -47,13 +48,20 @@ struct Conversation {
 std::vector<Message> says(const Conversation& conversation);
 /// What the client sends because of an answer that is its own.
 std::vector<Message> hears(Conversation& conversation, const Message& answer);
+/// The same of SCTP (endpoint_sctp.cc).
+std::vector<Message> says_sctp(const Conversation& conversation);
+std::vector<Message> hears_sctp(Conversation& conversation, const Message& answer);
 
 class Server {
  public:
   std::vector<Message> hears(const Message& question);
 
  private:
-  std::set<Tuple> accepted_;
+  std::vector<Message> hears_sctp(const Message& question);
+
+  std::set<Tuple> accepted_;                           // of TCP
+  std::set<std::pair<Tuple, std::uint32_t>> cookies_;  // of SCTP: given with an INIT ACK
+  std::map<Tuple, std::uint32_t> associations_;        // of SCTP, by conversation
 };
 
 /// A pod, or all of the world behind the host port.

@@ -145,9 +145,11 @@ bool FlowSim::choose_server(Conversation& conversation, const Actor& client, boo
   if (server.incarnation == client.incarnation) return false;
   Tuple& asked = conversation.asked;
   const bool is_echo = below(3) == 0;
-  asked.protocol = is_echo         ? is_v4 ? ip_protocol::kIcmp : ip_protocol::kIcmpv6
-                   : below(2) == 0 ? ip_protocol::kTcp
-                                   : ip_protocol::kUdp;
+  constexpr std::uint8_t kWithPorts[] = {ip_protocol::kTcp, ip_protocol::kTcp, ip_protocol::kUdp, ip_protocol::kUdp,
+                                         ip_protocol::kSctp};
+  asked.protocol = !is_echo ? kWithPorts[below(std::size(kWithPorts))]
+                   : is_v4  ? ip_protocol::kIcmp
+                            : ip_protocol::kIcmpv6;
   do asked.destination = server.addresses[below(server.addresses.size())];
   while (asked.destination.is_v4() != is_v4);
   // An identifier is its sender's choice: it may be one that masquerade gives.
@@ -164,8 +166,8 @@ bool FlowSim::choose_mapped(Conversation& conversation, const Actor& client, boo
   check_ports(false);
   std::vector<End> ports;
   for (const auto& [outside, inside] : mappings_) {
-    const bool has_ports = outside.protocol == ip_protocol::kTcp || outside.protocol == ip_protocol::kUdp;
-    if (has_ports && outside.address.is_v4() == is_v4 && is_pods(inside.address)) ports.push_back(outside);
+    if (!tests::is_echo(outside.protocol) && outside.address.is_v4() == is_v4 && is_pods(inside.address))
+      ports.push_back(outside);
   }
   if (ports.empty()) return false;
   conversation.mapped = ports[below(ports.size())];
@@ -240,7 +242,9 @@ void FlowSim::step_one() {
 void FlowSim::send(Actor& actor, const std::vector<Message>& messages) {
   for (const Message& message : messages) {
     sent_.insert(message.tuple);
-    const bool is_cut = message.tuple.protocol != ip_protocol::kTcp && !message.quoted && below(8) == 0;
+    // Fragments of SCTP cannot be translated (nat/translate.h).
+    const bool may_be_cut = message.tuple.protocol != ip_protocol::kTcp && message.tuple.protocol != ip_protocol::kSctp;
+    const bool is_cut = may_be_cut && !message.quoted && below(8) == 0;
     const std::string own_mac = pod_mac(actor.is_pod ? actor.number : 0xff);
     auto frames = write(message, own_mac, kGatewayMac, is_cut ? next_fragment_++ : std::uint16_t{0});
     if (frames.size() > 1) ++totals_.fragmented;

@@ -37,7 +37,7 @@ enum class Weather : std::uint8_t { kCalm, kSqueeze, kStorm };
 struct FlowSimTotals {
   std::uint64_t asked = 0, answered = 0, refused = 0, strays = 0, errors = 0;
   std::uint64_t let_go = 0, mapped = 0, handoff_ring_full = 0, tx_ring_full = 0;
-  std::uint64_t masqueraded = 0, fragmented = 0, rebound = 0, evicted = 0, tcp_done = 0;
+  std::uint64_t masqueraded = 0, fragmented = 0, rebound = 0, evicted = 0, tcp_done = 0, sctp_done = 0;
 };
 
 class FlowSim {

@@ -12,7 +12,6 @@
 namespace millrace::tests {
 
 namespace ip_protocol = net::ip_protocol;
-using net::TcpHeader;
 
 void FlowSim::receive(Actor& actor, const Bytes& frame) {
   TestPacket packet(frame);
@@ -57,7 +56,7 @@ void FlowSim::take_question(Actor& actor, const Message& message, const Bytes& f
   conversation.may_be_apart |= is_storm();
   const auto answers = actor.server.hears(message);
   for (const Message& answer : answers) {
-    if ((answer.tcp_flags & TcpHeader::kRst) != 0) conversation.unpin();
+    if (refuses(answer)) conversation.unpin();
   }
   send(actor, answers);
 }
@@ -74,7 +73,7 @@ void FlowSim::check_server(const Actor& actor, const Conversation& conversation,
   if (conversation.frontend < 0) {
     ASSERT_EQ(server.address, conversation.asked.destination) << conversation.asked.text();
     // An echo that is masqueraded has another identifier.
-    if (conversation.asked.protocol == ip_protocol::kTcp || conversation.asked.protocol == ip_protocol::kUdp) {
+    if (!is_echo(conversation.asked.protocol)) {
       ASSERT_EQ(server.port, conversation.asked.destination_port) << conversation.asked.text();
     }
     return;
@@ -104,8 +103,7 @@ void FlowSim::check_source(const Actor& actor, Conversation& conversation, const
   }
   is_masqueraded |= conversation.mapped.has_value();
   // A ping back goes by the flow of the ping that came: its sender has asked the pod's own address.
-  const bool is_ping_back = seen.protocol != ip_protocol::kTcp && seen.protocol != ip_protocol::kUdp && is_own &&
-                            sent_.contains(asked.reversed());
+  const bool is_ping_back = is_echo(seen.protocol) && is_own && sent_.contains(asked.reversed());
   if (is_masqueraded && !is_ping_back) {
     ASSERT_TRUE(is_nodes) << asked.text() << " should be masqueraded, came as " << seen.text();
   } else if (!is_own) {
@@ -115,17 +113,17 @@ void FlowSim::check_source(const Actor& actor, Conversation& conversation, const
 }
 
 void FlowSim::check_backend(Conversation& conversation, const Message& message) {
-  if (message.tuple.protocol != ip_protocol::kTcp) return;
-  // A SYN that waited in a transmit ring, or on the wire, while its half-open flow ended (RFC 5382 REQ-5), comes to the
-  // backend of that flow when the SYN sent after it has long opened the connection to another.
-  if (is_storm() && message.tcp_flags == TcpHeader::kSyn) return;
+  if (message.tuple.protocol != ip_protocol::kTcp && message.tuple.protocol != ip_protocol::kSctp) return;
+  // A SYN or INIT that waited in a transmit ring, or on the wire, while its half-open flow ended (RFC 5382 REQ-5),
+  // comes to the backend of that flow when the SYN sent after it has long opened the connection to another.
+  if (is_storm() && opens(message)) return;
   const std::pair server(message.tuple.destination, message.tuple.destination_port);
   if (conversation.backend) {
     ASSERT_EQ(*conversation.backend, server) << "the connection has left its backend";
   } else if (message.payload_bytes > 0 && conversation.phase == Phase::kData && conversation.may_pin) {
     conversation.backend = server;
   }
-  if ((message.tcp_flags & (TcpHeader::kFin | TcpHeader::kRst)) != 0) conversation.unpin();
+  if (closes(message) || refuses(message)) conversation.unpin();
 }
 
 void FlowSim::take_answer(Actor& actor, const Message& message) {
@@ -149,6 +147,7 @@ void FlowSim::take_answer(Actor& actor, const Message& message) {
     std::erase(open_, conversation.id);
     ++(conversation.is_refused ? totals_.refused : totals_.answered);
     if (conversation.asked.protocol == ip_protocol::kTcp && conversation.is_answered) ++totals_.tcp_done;
+    if (conversation.asked.protocol == ip_protocol::kSctp && conversation.is_answered) ++totals_.sctp_done;
     if (!is_storm()) { ASSERT_FALSE(conversation.is_refused) << conversation.asked.text() << " was reset"; }
     if (conversation.was_masqueraded()) ++totals_.masqueraded;
   }

@@ -36,6 +36,7 @@ TEST_P(FlowSimulation, InCalmWeatherEveryQuestionIsAnswered) {
   EXPECT_EQ(totals.refused, 0u);
   EXPECT_GT(totals.mapped, totals.let_go);
   EXPECT_GT(totals.tcp_done, 50u);
+  EXPECT_GT(totals.sctp_done, 10u);
   EXPECT_GT(totals.masqueraded, 20u);
   EXPECT_GT(totals.fragmented, 5u);
   EXPECT_GT(totals.errors, 2u);

@@ -33,6 +33,31 @@ PacketBuilder ip(const Tuple& tuple, std::string_view source_mac, std::string_vi
   return tuple.source.is_v4() ? builder.ipv4(source, destination) : builder.ipv6(source, destination);
 }
 
+constexpr std::uint32_t kDataHeaderBytes = 16, kInitBytes = 20, kOtherChunkBytes = 8;
+
+/// One chunk, its tag where the sender's state says: INIT has none yet, and offers the client's.
+Bytes write_sctp(const Message& message, PacketBuilder builder) {
+  namespace type = net::sctp_chunk;
+  const bool is_init = message.chunk == type::kInit || message.chunk == type::kInitAck;
+  const bool is_data = message.chunk == type::kData;
+  Bytes chunk(is_init ? kInitBytes : is_data ? kDataHeaderBytes + message.payload_bytes : kOtherChunkBytes, 0);
+  auto& header = net::view<net::SctpChunk>(chunk.data());
+  header.type = message.chunk;
+  header.flags = message.is_tag_reflected ? net::SctpChunk::kTagReflected : std::uint8_t{0};
+  header.length = net::Be16(static_cast<std::uint16_t>(chunk.size()));
+  const bool asks = message.speaker == Speaker::kClient;
+  const std::uint32_t client = client_tag(message.conversation), server = server_tag(message.conversation);
+  if (is_init) net::view<net::SctpInitChunk>(chunk.data()).initiate_tag = net::Be32(asks ? client : server);
+  const std::size_t sctp_bytes = sizeof(net::SctpHeader) + chunk.size();
+  Bytes frame = builder.sctp(message.tuple.source_port, message.tuple.destination_port).payload(chunk).bytes();
+  const std::span sctp = std::span(frame).last(sctp_bytes);
+  auto& common = net::view<net::SctpHeader>(sctp.data());
+  const bool is_to_server = asks != message.is_tag_reflected;
+  common.verification_tag = net::Be32(message.chunk == type::kInit ? 0 : is_to_server ? server : client);
+  common.checksum = net::sctp_checksum(sctp);
+  return frame;
+}
+
 Bytes write_whole(const Message& message, std::string_view source_mac, std::string_view destination_mac) {
   const Tuple& tuple = message.tuple;
   PacketBuilder builder = ip(tuple, source_mac, destination_mac);
@@ -41,6 +66,7 @@ Bytes write_whole(const Message& message, std::string_view source_mac, std::stri
     is_v4 ? builder.icmp(3, 3) : builder.icmpv6(1, 4);
     return builder.payload(message.quoted_packet).bytes();
   }
+  if (tuple.protocol == ip_protocol::kSctp) return write_sctp(message, builder);
   const bool asks = message.speaker == Speaker::kClient;
   switch (tuple.protocol) {
     case ip_protocol::kTcp:
@@ -96,6 +122,25 @@ void read_tcp(const net::Packet& packet, Message& message) {
   message.conversation = (number & ~kTcpServer) >> kTcpShift;
 }
 
+/// Whose packet it is, by its tag; INIT by the tag it offers.
+std::uint32_t sctp_conversation(const std::uint8_t* l4) {
+  const std::uint32_t tag = net::view<net::SctpHeader>(l4).verification_tag.host();
+  const std::uint32_t offered = net::view<net::SctpInitChunk>(l4 + sizeof(net::SctpHeader)).initiate_tag.host();
+  return ((tag == 0 ? offered : tag) & ~kSctpServerTag) - 1;
+}
+
+void read_sctp(const net::Packet& packet, Message& message) {
+  const std::uint8_t* const l4 = static_cast<const std::uint8_t*>(packet.data) + packet.headers.l4_offset;
+  const auto& chunk = net::view<net::SctpChunk>(l4 + sizeof(net::SctpHeader));
+  message.chunk = chunk.type;
+  message.is_tag_reflected = (chunk.flags & net::SctpChunk::kTagReflected) != 0;
+  if (chunk.type == net::sctp_chunk::kData) message.payload_bytes = chunk.length.host() - kDataHeaderBytes;
+  const std::uint32_t tag = net::view<net::SctpHeader>(l4).verification_tag.host();
+  const bool is_to_server = tag == 0 || (tag & kSctpServerTag) != 0;
+  message.speaker = is_to_server != message.is_tag_reflected ? Speaker::kClient : Speaker::kServer;
+  message.conversation = sctp_conversation(l4);
+}
+
 /// Whose packet an error quotes, as far as the quote goes.
 std::uint32_t quoted_conversation(const net::Packet& packet, const net::Headers& quote) {
   const std::uint8_t* const l4 = static_cast<const std::uint8_t*>(packet.data) + quote.l4_offset;
@@ -103,6 +148,10 @@ std::uint32_t quoted_conversation(const net::Packet& packet, const net::Headers&
   if (quote.l4_protocol == ip_protocol::kTcp) {
     const std::uint32_t number = net::view<net::Be32>(l4 + offsetof(net::TcpHeader, sequence)).host();
     return (number & ~kTcpServer) >> kTcpShift;
+  }
+  if (quote.l4_protocol == ip_protocol::kSctp) {
+    const bool is_there = bytes >= sizeof(net::SctpHeader) + sizeof(net::SctpInitChunk);
+    return is_there ? sctp_conversation(l4) : kNoConversation;
   }
   constexpr std::size_t kHeaderBytes = 8;  // of UDP and echo
   if (bytes < kHeaderBytes + kBlockBytes) return kNoConversation;
@@ -112,9 +161,27 @@ std::uint32_t quoted_conversation(const net::Packet& packet, const net::Headers&
 }  // namespace
 
 std::string Tuple::text() const {
-  const char* const name = protocol == ip_protocol::kTcp ? "tcp" : protocol == ip_protocol::kUdp ? "udp" : "icmp";
+  const char* const name = protocol == ip_protocol::kTcp    ? "tcp"
+                           : protocol == ip_protocol::kUdp  ? "udp"
+                           : protocol == ip_protocol::kSctp ? "sctp"
+                                                            : "icmp";
   return fmt::format("{} {}:{} > {}:{}", name, source.to_string(), source_port, destination.to_string(),
                      destination_port);
+}
+
+bool opens(const Message& message) {
+  if (message.tuple.protocol == ip_protocol::kTcp) return message.tcp_flags == net::TcpHeader::kSyn;
+  return message.tuple.protocol == ip_protocol::kSctp && message.chunk == net::sctp_chunk::kInit;
+}
+
+bool refuses(const Message& message) {
+  if (message.tuple.protocol == ip_protocol::kTcp) return (message.tcp_flags & net::TcpHeader::kRst) != 0;
+  return message.tuple.protocol == ip_protocol::kSctp && message.chunk == net::sctp_chunk::kAbort;
+}
+
+bool closes(const Message& message) {
+  if (message.tuple.protocol == ip_protocol::kTcp) return (message.tcp_flags & net::TcpHeader::kFin) != 0;
+  return message.tuple.protocol == ip_protocol::kSctp && message.chunk == net::sctp_chunk::kShutdown;
 }
 
 std::vector<Bytes> write(const Message& message, std::string_view source_mac, std::string_view destination_mac,
@@ -168,6 +235,8 @@ std::optional<Message> Reassembly::read(const Bytes& frame) {
     message.conversation = quoted_conversation(*packet, *quote);
   } else if (headers.l4_protocol == ip_protocol::kTcp) {
     read_tcp(*packet, message);
+  } else if (headers.l4_protocol == ip_protocol::kSctp) {
+    read_sctp(*packet, message);
   } else {
     read_payload(frame, headers, message);
   }

@@ -9,12 +9,14 @@
 #include "control/agent/host_port.h"
 #include "control/agent/link_watch.h"
 #include "control/agent/netlink.h"
+#include "control/agent/node_follower.h"
 #include "control/agent/object_manager.h"
 #include "control/agent/pod_manager.h"
 #include "control/agent/policies/keeper.h"
 #include "control/agent/port_specs.h"
 #include "control/agent/reconcile.h"
 #include "control/agent/reserved_ports.h"
+#include "control/agent/service_routes.h"
 #include "control/agent/services/keeper.h"
 #include "control/agent/store.h"
 #include "control/agent/switch_client.h"
@@ -87,6 +89,7 @@ struct Agent::Parts {
   std::unique_ptr<ObjectManager> objects;
   std::unique_ptr<policies::Keeper> policies;
   std::unique_ptr<services::Keeper> keeper;
+  std::unique_ptr<NodeFollower> follower;
   std::unique_ptr<AgentService> service;
   std::unique_ptr<api::UnixServer> server;
   std::unique_ptr<LinkWatch> watch;
@@ -132,7 +135,8 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
   std::vector<api::PortSpec> ports = {host_port(config, *blocks, *host_mac)};
   for (const Attachment& attachment : *kept) { ports.push_back(pod_port(attachment, node->masquerades())); }
   if (node->uplink) {
-    // The kernel would tell itself, not the pod, that a masqueraded packet is too large for the uplink: the switch does.
+    // The kernel would tell itself, not the pod, that a masqueraded packet is too large for the uplink: the switch
+    // does.
     ports.front().set_mtu(std::min(config.mtu, node->uplink->mtu));
     ports.push_back(uplink_port(config, *node->uplink));
   }
@@ -142,9 +146,10 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
   parts->pods = std::make_unique<PodManager>(*parts->store, *parts->the_switch, host, node->masquerades());
   parts->policies = std::make_unique<policies::Keeper>(*parts->objects, *parts->the_switch);
   parts->policies->start();
-  parts->keeper = std::make_unique<services::Keeper>(*parts->objects, *parts->the_switch,
+  parts->keeper = std::make_unique<services::Keeper>(*parts->objects, *parts->the_switch, ServiceRoutes(host),
                                                      services::Node{config.node_name, "", node->addresses});
   parts->keeper->start();  // the zone is what the node's own object says
+  parts->follower = std::make_unique<NodeFollower>(config, *node, *blocks, *parts->the_switch, *parts->keeper);
   parts->service = std::make_unique<AgentService>(config.node_name, *parts->store, *parts->the_switch, *parts->pods,
                                                   *parts->objects, *blocks, pod_dns_of(config));
   auto server = api::UnixServer::listen(config.agent_socket(), *parts->service);
@@ -154,7 +159,8 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
   if (!parts->the_switch->wait_for(true, kFirstSync)) {
     spdlog::warn("{}; pods can be added when it is there", parts->the_switch->status().message);
   }
-  auto watch = LinkWatch::start([pods = parts->pods.get()](const auto& name) { pods->note_gone(name); });
+  auto watch = LinkWatch::start([pods = parts->pods.get()](const auto& name) { pods->note_gone(name); },
+                                [follower = parts->follower.get()] { follower->check(); });
   if (!watch) return watch.error();
   parts->watch = *std::move(watch);
   spdlog::info("ready: node {}, {} pods, socket {}", config.node_name, kept->size(), config.agent_socket());
@@ -164,6 +170,7 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
 net::Result<void> clean_up(const config::Config& config, bool with_pods) {
   auto store = Store::open(config.state_dir);
   if (!store) return store.error();
+  if (auto removed = remove_service_routes(config.host_port); !removed) return removed;
   if (!with_pods) return remove_host_port(config.host_port);
   auto attachments = (*store)->list();
   if (!attachments) return attachments.error();

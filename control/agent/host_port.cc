@@ -13,20 +13,6 @@ namespace {
 
 net::Prefix host_prefix(const net::IpAddress& address) { return {address, static_cast<std::uint8_t>(address.bits())}; }
 
-/// By way of the gateway, so that one neighbour entry serves all pods; on-link, so that two instances on one node may
-/// have the same gateway address.
-LinkRoute route_to(const HostPort& port, const net::Prefix& destination) {
-  const std::uint8_t family = destination.address.family;
-  LinkRoute route;
-  route.destination = destination;
-  route.gateway = family == 4 ? net::IpAddress::from(port.gateway_ipv4) : net::IpAddress::from(port.gateway_ipv6);
-  route.gateway_on_link = true;
-  for (const AddressBlock& block : port.blocks) {
-    if (block.family() == family) route.source = block.host();
-  }
-  return route;
-}
-
 net::Result<LinkInfo> find_or_make(Netlink& netlink, const HostPort& port) {
   auto found = netlink.link(port.name);
   if (!found && found.error().code == net::ErrorCode::kNotFound) {
@@ -99,12 +85,26 @@ net::Result<void> set_routes(Netlink& netlink, int index, const HostPort& port) 
     }
   }
   for (const net::Prefix& prefix : wanted) {
-    if (auto set = netlink.set_route(index, route_to(port, prefix)); !set) return set;
+    if (auto set = netlink.set_route(index, route_by_host_port(port, prefix)); !set) return set;
   }
   return {};
 }
 
 }  // namespace
+
+/// By way of the gateway, so that one neighbour entry serves all pods; on-link, so that two instances on one node may
+/// have the same gateway address.
+LinkRoute route_by_host_port(const HostPort& port, const net::Prefix& destination) {
+  const std::uint8_t family = destination.address.family;
+  LinkRoute route;
+  route.destination = destination;
+  route.gateway = family == 4 ? net::IpAddress::from(port.gateway_ipv4) : net::IpAddress::from(port.gateway_ipv6);
+  route.gateway_on_link = true;
+  for (const AddressBlock& block : port.blocks) {
+    if (block.family() == family) route.source = block.host();
+  }
+  return route;
+}
 
 net::Result<net::Mac> ensure_host_port(const HostPort& port) {
   auto netlink = Netlink::open();
@@ -132,7 +132,7 @@ net::Result<void> add_pod_route(const HostPort& port, const net::IpAddress& pod)
   if (!netlink) return netlink.error();
   auto info = netlink->link(port.name);
   if (!info) return info.error();
-  return netlink->set_route(info->index, route_to(port, host_prefix(pod)));
+  return netlink->set_route(info->index, route_by_host_port(port, host_prefix(pod)));
 }
 
 net::Result<void> remove_pod_route(const HostPort& port, const net::IpAddress& pod) {
@@ -140,7 +140,7 @@ net::Result<void> remove_pod_route(const HostPort& port, const net::IpAddress& p
   if (!netlink) return netlink.error();
   auto info = netlink->link(port.name);
   if (!info) return info.error().code == net::ErrorCode::kNotFound ? net::Result<void>() : info.error();
-  auto removed = netlink->remove_route(info->index, route_to(port, host_prefix(pod)));
+  auto removed = netlink->remove_route(info->index, route_by_host_port(port, host_prefix(pod)));
   if (!removed && removed.error().code == net::ErrorCode::kNotFound) return {};
   return removed;
 }

@@ -38,7 +38,7 @@ struct VethEnd {
 /// What the kernel makes of priority 0 of an IPv6 route (IP6_RT_PRIO_USER); read back as 0.
 inline constexpr std::uint32_t kKernelPriorityIpv6 = 1024;
 
-/// A route out of one link, in the main table.
+/// A route out of one link.
 struct LinkRoute {
   net::Prefix destination;
   std::optional<net::IpAddress> gateway;  // none: the destination is on the link
@@ -47,8 +47,23 @@ struct LinkRoute {
   std::uint32_t mtu_bytes = 0;            // RTAX_MTU; 0: the link's
   std::uint32_t advmss_bytes = 0;         // RTAX_ADVMSS; 0: what follows from the MTU
   std::uint32_t priority = 0;             // 0: the kernel's, of IPv6 kKernelPriorityIpv6
+  std::uint32_t table = 0;                // 0: main
   friend bool operator==(const LinkRoute&, const LinkRoute&) = default;
 };
+
+/// "What this node itself sends to this address, protocol and port is routed by a table of its own": a rule of
+/// ip-rule(8) with `iif lo to ADDRESS ipproto PROTOCOL dport PORT`.
+struct PortRule {
+  net::IpAddress destination;
+  std::uint8_t protocol = 0;
+  std::uint16_t port = 0;
+  friend auto operator<=>(const PortRule&, const PortRule&) = default;
+};
+
+/// Author of rules and of routes in tables of their own (RTA_PROTOCOL, FRA_PROTOCOL), a number nobody else has.
+inline constexpr std::uint8_t kRouteProtocol = 77;
+/// Place of rules: behind the kernel's own addresses (0), before the main table (32766).
+inline constexpr std::uint32_t kRulePriority = 1077;
 
 class Netlink {
  public:
@@ -75,6 +90,12 @@ class Netlink {
   net::Result<void> remove_route(int index, const LinkRoute& route);
   /// Unicast routes of the main table with `index` as their only link. `source` is left out.
   net::Result<std::vector<LinkRoute>> routes(int index, std::uint8_t family);
+  /// Success when it is there already.
+  net::Result<void> add_port_rule(const PortRule& rule, std::uint32_t table);
+  /// Success when it is not there.
+  net::Result<void> remove_port_rule(const PortRule& rule, std::uint32_t table);
+  /// Rules of kRouteProtocol that lead to the table.
+  net::Result<std::vector<PortRule>> port_rules(std::uint32_t table);
   /// Name of the link of the default route with the lowest metric; "" when there is none.
   net::Result<std::string> default_route_link(std::uint8_t family);
 

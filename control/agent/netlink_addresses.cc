@@ -40,8 +40,8 @@ net::Result<NlPtr<rtnl_route>> make_route(int index, const LinkRoute& route) {
     if (route.gateway_on_link) rtnl_route_nh_set_flags(hop, RTNH_F_ONLINK);
   }
   rtnl_route_set_dst(made.get(), destination.get());
-  rtnl_route_set_table(made.get(), RT_TABLE_MAIN);
-  rtnl_route_set_protocol(made.get(), RTPROT_STATIC);
+  rtnl_route_set_table(made.get(), route.table == 0 ? RT_TABLE_MAIN : route.table);
+  rtnl_route_set_protocol(made.get(), route.table == 0 ? RTPROT_STATIC : kRouteProtocol);
   rtnl_route_set_scope(made.get(), route.gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
   if (route.source) {
     const auto source = to_nl(*route.source);

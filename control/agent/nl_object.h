@@ -8,6 +8,7 @@
 #include <netlink/route/link.h>
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
+#include <netlink/route/rule.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@ namespace millrace::control::agent {
 
 struct PutNl {
   void operator()(rtnl_link* link) const { rtnl_link_put(link); }
+  void operator()(rtnl_rule* rule) const { rtnl_rule_put(rule); }
   void operator()(rtnl_addr* address) const { rtnl_addr_put(address); }
   void operator()(rtnl_route* route) const { rtnl_route_put(route); }
   void operator()(nl_addr* address) const { nl_addr_put(address); }

@@ -109,6 +109,20 @@ bool SwitchClient::follow(grpc::ClientContext& context) {
   return was_in_sync;
 }
 
+net::Result<std::uint64_t> SwitchClient::update_nat(api::Nat nat) {
+  const std::shared_lock order(apply_order_);  // without a time limit, as update_services
+  api::ApplyRequest request;
+  *request.mutable_nat() = nat;
+  {
+    const std::lock_guard guard(mutex_);
+    nat_ = std::move(nat);
+  }
+  if (auto in_sync = check_in_sync(); !in_sync) return in_sync.error();
+  auto reply = apply(request, kLongApply);
+  if (!reply) return reply.error();
+  return reply->generation();
+}
+
 net::Result<void> SwitchClient::resync() {
   std::vector<std::string> failed;
   std::string message;

@@ -61,6 +61,9 @@ class SwitchClient {
   bool has_port(const std::string& name) const;
   /// What is translated besides services. Before start().
   void set_nat(api::Nat nat) { nat_ = std::move(nat); }
+  /// The same after start(). It is part of the desired state at once, also with the switch away (kUnavailable: its
+  /// return brings it). Returns the generation.
+  net::Result<std::uint64_t> update_nat(api::Nat nat);
   /// Adds or replaces services, and removes those named, as one change. They are part of the desired state at once,
   /// also with the switch away (kUnavailable: its return brings them). Services that the switch refuses are taken out
   /// of the desired state, the others are in force; the error is the first refusal. Returns the generation.

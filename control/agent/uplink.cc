@@ -29,12 +29,22 @@ const net::IpAddress* first_of(const std::vector<net::IpAddress>& addresses, std
   return found == addresses.end() ? nullptr : &*found;
 }
 
-net::Result<std::vector<net::IpAddress>> local_addresses(Netlink& netlink) {
+/// Without those of the host port, which are the agent's doing and lie in the pods' ranges.
+net::Result<std::vector<net::IpAddress>> local_addresses(Netlink& netlink, const std::string& host_port) {
   auto all = netlink.addresses(0);
   if (!all) return all.error();
-  std::erase_if(*all, [](const net::IpAddress& it) { return it.is_v4() ? it.v4().is_loopback() : it.v6().is_loopback(); });
+  std::vector<net::IpAddress> own;
+  if (auto link = netlink.link(host_port)) {
+    auto addresses = netlink.addresses(link->index);
+    if (!addresses) return addresses.error();
+    own = std::move(*addresses);
+  }
+  std::erase_if(*all, [&](const net::IpAddress& it) {
+    return std::ranges::find(own, it) != own.end() || (it.is_v4() ? it.v4().is_loopback() : it.v6().is_loopback());
+  });
   if (all->size() > kLocalAddressLimit) {
-    spdlog::warn("uplink: this node has {} addresses; pods reach the first {} of them", all->size(), kLocalAddressLimit);
+    spdlog::warn("uplink: this node has {} addresses; pods reach the first {} of them", all->size(),
+                 kLocalAddressLimit);
     all->resize(kLocalAddressLimit);
   }
   return all;
@@ -62,7 +72,7 @@ net::Result<NodeNetwork> find_node_network(const config::Config& config) {
   auto link = netlink->link(name);
   if (!link) { return net::Error{link.error().code, "uplink: " + link.error().message}; }
   node.uplink = Uplink{.interface = name, .mac = link->mac, .mtu = link->mtu};
-  auto local = local_addresses(*netlink);
+  auto local = local_addresses(*netlink, config.host_port);
   if (!local) return local.error();
   node.local = std::move(*local);
   if (!node.addresses.empty()) return node;
@@ -103,7 +113,8 @@ api::Nat nat_of(const config::Config& config, const NodeNetwork& node, const std
   }
   std::vector<net::Prefix> excluded = config.nat.excluded;
   for (const std::vector<net::IpAddress>* addresses : {&node.addresses, &node.local}) {
-    for (const net::IpAddress& address : *addresses) excluded.push_back(net::Prefix::of(address, address.is_v4() ? 32 : 128));
+    for (const net::IpAddress& address : *addresses)
+      excluded.push_back(net::Prefix::of(address, address.is_v4() ? 32 : 128));
   }
   for (auto it = excluded.begin(); it != excluded.end(); ++it) {
     if (std::find(excluded.begin(), it, *it) == it) add_prefix(*it, *nat.add_not_masqueraded());

@@ -22,7 +22,8 @@
 
 namespace millrace::control::agent {
 
-/// Addresses of the node's interfaces that are told to the switch; the rest of api::Nat.not_masqueraded is the config's.
+/// Addresses of the node's interfaces that are told to the switch; the rest of api::Nat.not_masqueraded is the
+/// config's.
 inline constexpr std::size_t kLocalAddressLimit = 200;
 
 /// Name of the uplink's port in the switch.

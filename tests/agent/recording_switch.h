@@ -100,6 +100,12 @@ class RecordingSwitch final : public api::Switch::Service {
     for (const auto& [name, service] : services_) names.push_back(name);
     return names;
   }
+  /// Empty when there is none of this name.
+  api::Service service(const std::string& name) const {
+    const std::lock_guard guard(mutex_);
+    const auto found = services_.find(name);
+    return found == services_.end() ? api::Service() : found->second;
+  }
   api::Nat nat() const {
     const std::lock_guard guard(mutex_);
     return nat_;
@@ -140,6 +146,20 @@ class RecordingSwitch final : public api::Switch::Service {
   bool wait_until(const std::function<bool(const std::map<std::string, api::PortSpec>&)>& is_so) {
     std::unique_lock guard(mutex_);
     return changed_.wait_for(guard, std::chrono::seconds(5), [&] { return is_so(ports_); });
+  }
+  /// The same, where `is_so` asks this switch's other questions: once for each Apply.
+  bool wait_unlocked_until(const std::function<bool()>& is_so) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (true) {
+      std::uint64_t seen = 0;
+      {
+        const std::lock_guard guard(mutex_);
+        seen = generation_;
+      }
+      if (is_so()) return true;
+      std::unique_lock guard(mutex_);
+      if (!changed_.wait_until(guard, end, [&] { return generation_ != seen; })) return false;
+    }
   }
   /// Somebody else takes a port away.
   void lose(const std::string& name) {

@@ -74,6 +74,11 @@ ROWS = [
     ("pod", "load balancer of status", LOCAL, False),
     ("world", "loadBalancerIP", "", True),
     ("world", "loadBalancerIP", LOCAL, False),
+    ("node", "externalIP", "", True),
+    ("node", "externalIP", LOCAL, True),
+    ("node", "load balancer of status", "", True),
+    ("node", "load balancer of status", LOCAL, True),
+    ("node", "loadBalancerIP", "", True),
 ]
 
 
@@ -104,6 +109,45 @@ def test_what_the_server_sees(node, places, place, way, policy, is_masqueraded, 
                 assert answer.peer in node_addresses(family)
             else:
                 assert answer.peer == own_address(node, source, family)
+
+
+@FAMILIES
+def test_the_node_is_led_to_the_ports_of_a_service_and_no_further(node, places, family):
+    address = EXTERNAL_IP[family]
+
+    def way(port, *more):
+        route = node.netns.ip("-j", "route", "get", address, "ipproto", "tcp", "dport", port, *more).stdout
+        return json.loads(route)[0]["dev"]
+
+    def rules():
+        return [rule for rule in json.loads(node.netns.ip("-j", f"-{family}", "rule").stdout) if rule.get("dst") == address]
+
+    with service(node, "web", "NodePort", more=f"externalIPs: [{address}]", node_port=30500):
+        assert way("80") == "millrace0" and way("81") == "uplink0"
+        assert way("80", "from", WORLD[family], "iif", "uplink0") == "uplink0", "what the node forwards"
+        assert len(rules()) == 2, "TCP and UDP"
+        assert not [rule for rule in json.loads(node.netns.ip("-j", f"-{family}", "rule").stdout)
+                    if rule.get("dst") == NODE[family]], "node ports need none"
+    assert way("80") == "uplink0" and not rules()
+
+
+def answers(place, address, port, protocol):
+    try:
+        return ask(place, address, port, protocol, timeout_s=0.3).name in ("web-0", "web-1")
+    except OSError:
+        return False
+
+
+@PROTOCOLS
+def test_node_ports_follow_the_nodes_addresses(node, places, protocol):
+    later = NODE[4].rsplit(".", 1)[0] + ".77"
+    with service(node, "web", "NodePort", node_port=30500):
+        node.netns.ip("addr", "add", f"{later}/24", "dev", "uplink0")
+        try:
+            wait_until(lambda: answers(node.world, later, 30500, protocol), "the new address has the node port")
+            assert answers(node.world, NODE[4], 30500, protocol), "and the old one"
+        finally:
+            node.netns.ip("addr", "del", f"{later}/24", "dev", "uplink0")
 
 
 @FAMILIES

@@ -1,12 +1,17 @@
-/// Follows the store of objects and keeps the switch's services and the health checks in step with it.
+/// Follows the store of objects and keeps the switch's services, the health checks and the node's own routes to
+/// services in step with it.
 ///
 /// Shape:   a change is compiled and sent on the thread that made it, so that whoever asked for it is answered when all
 ///          workers forward by it. With the switch away the change is part of what its return brings.
 /// Errors:  none for the caller: what cannot be is in the log, and the rest is in force.
-/// Thread:  start() before the agent serves; then that of the store's listeners, one change after the other.
+/// Thread:  start() before the agent serves; then any, one change after the other.
 #pragma once
 
+#include <mutex>
+#include <vector>
+
 #include "control/agent/object_store.h"
+#include "control/agent/service_routes.h"
 #include "control/agent/services/compiler.h"
 #include "control/agent/services/health_server.h"
 #include "control/agent/switch_client.h"
@@ -15,18 +20,22 @@ namespace millrace::control::agent::services {
 
 class Keeper {
  public:
-  Keeper(ObjectStore& objects, SwitchClient& the_switch, Node node);
+  Keeper(ObjectStore& objects, SwitchClient& the_switch, ServiceRoutes routes, Node node);
 
   /// Reads what there is, and follows what changes. Before the switch client starts, so that the first resync has it
   /// all.
   void start();
+  /// Node ports are on these from now on.
+  void set_node_addresses(const std::vector<net::IpAddress>& addresses);
 
  private:
   void follow(const ObjectChanges& changes);
   void send();
 
+  std::mutex mutex_;  // one change after the other
   ObjectStore& objects_;
   SwitchClient& switch_;
+  ServiceRoutes routes_;
   Compiler compiler_;
   HealthServer health_;
 };

@@ -154,6 +154,7 @@ Result<NextPolicy::RulesPtr> NextPolicy::bind(const std::shared_ptr<const Direct
         fmt::format("with its rules there are more than policy.ruleLimit of the switch, {}", slots_.rule_limit());
     live = std::move(failed);
   }
+  if (is_known && !live->failure.empty() && before->failure == live->failure) live = before;
   if (live->failure.empty() || replace_all_ || (is_known && !before->failure.empty())) return live;
   return net::resource_exhausted(fmt::format("upsert_policies: policy {}: {}", quoted(spec->policy), live->failure));
 }

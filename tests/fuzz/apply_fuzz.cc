@@ -2,8 +2,10 @@
 ///
 /// Shape:   a serialized api::ApplyRequest, to a switch that has the ports "a" (10.0.0.1, fd00::1) and "node" (both
 ///          default routes). Interfaces whose name begins with "gone" cannot be opened.
-/// Must be: an error changes nothing and is one bounded, printable line; a success is in force as it was asked for,
-///          every worker has seen it, and asking for it again changes nothing.
+/// Must be: an error and a dry run change nothing, and an error is one bounded, printable line; a success is in force
+/// as
+///          it was asked for, every worker has seen it, and asking for it again changes nothing. A port is isolated
+///          where its policies say so, and closed while it awaits them.
 
 #include <algorithm>
 #include <cstdint>
@@ -18,6 +20,7 @@ namespace {
 
 using namespace millrace;                    // NOLINT(google-build-using-namespace): the subject of the whole file
 using namespace millrace::control::switchd;  // NOLINT(google-build-using-namespace)
+using net::PortId;
 
 constexpr std::size_t kMaxErrorBytes = 1024;
 
@@ -36,11 +39,12 @@ struct View {
   std::uint64_t generation = 0;
   std::size_t open = 0;
   const void* snapshot = nullptr;
+  const void* policy = nullptr;
   friend bool operator==(const View&, const View&) = default;
 };
 
 View view_of(const TestSwitch& sw) {
-  return {sw.ports(), sw.state->generation(), sw.opener.open_count(), sw.publisher.current()};
+  return {sw.ports(), sw.state->generation(), sw.opener.open_count(), sw.publisher.current(), sw.state->policy().get()};
 }
 
 std::map<std::string, api::PortSpec> specs_of(const TestSwitch& sw) {
@@ -56,6 +60,32 @@ void check_error(const TestSwitch& sw, const View& before, const net::Error& err
   const bool printable =
       std::all_of(error.message.begin(), error.message.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
   check_that(printable, "message is not printable", error.message);
+}
+
+bool is_isolated(const api::PolicyDirectionStatus& status, bool is_wanted, bool is_ingress, const PortId id,
+                 const TestSwitch& sw) {
+  const datapath::PortEntry& entry = sw.publisher.current()->ports[id];
+  return status.isolated() == is_wanted && ((is_ingress ? entry.ingress : entry.egress) != nullptr) == is_wanted;
+}
+
+/// What workers have of each port's policies is what the request said of them.
+void check_policies(const TestSwitch& sw, const api::ApplyRequest& request) {
+  const std::vector<std::string> names = sw.state->port_names();
+  for (PortId id = 0; id < names.size(); ++id) {
+    if (names[id].empty()) continue;
+    const api::PortPolicyStatus status = sw.state->port_policy(names[id]).value();
+    check_that(sw.publisher.current()->ports[id].awaits_policy == status.awaits_policy(), "awaits", names[id]);
+    for (const api::PortPolicy& wanted : request.upsert_port_policies()) {
+      if (wanted.port() != names[id]) continue;
+      check_that(!status.awaits_policy(), "named, and awaits still", names[id]);
+      check_that(is_isolated(status.ingress(), wanted.ingress_size() != 0, true, id, sw), "ingress", names[id]);
+      check_that(is_isolated(status.egress(), wanted.egress_size() != 0, false, id, sw), "egress", names[id]);
+    }
+    for (const std::string& removed : request.remove_port_policies()) {
+      if (removed != names[id]) continue;
+      check_that(!status.ingress().isolated() && !status.egress().isolated(), "policies not removed", removed);
+    }
+  }
 }
 
 void check_success(TestSwitch& sw, const api::ApplyRequest& request, const api::ApplyReply& reply) {
@@ -78,9 +108,16 @@ void check_success(TestSwitch& sw, const api::ApplyRequest& request, const api::
   }
   for (const std::string& name : request.remove_ports()) check_that(!in_force.contains(name), "not removed", name);
 
-  api::ApplyRequest again;
-  again.set_replace_all(true);
-  for (const auto& [name, spec] : specs_of(sw)) *again.add_upsert_ports() = spec;
+  check_policies(sw, request);
+  api::ApplyRequest again = request;
+  const bool is_about_ports = sw.state->services()->by_name.empty() && sw.state->policy()->policies->empty() &&
+                              sw.state->policy()->groups->empty() && request.upsert_endpoints_size() == 0 &&
+                              request.upsert_port_policies_size() == 0;
+  if (is_about_ports) {
+    again.Clear();
+    again.set_replace_all(true);
+    for (const auto& [name, spec] : specs_of(sw)) *again.add_upsert_ports() = spec;
+  }
   const View view = view_of(sw);
   const auto second = sw.apply(again);
   check_that(second.ok(), "what is in force is refused", second.ok() ? "" : second.error().message);
@@ -100,7 +137,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const View before = view_of(sw);
   const auto result = sw.apply(request);
-  if (result.ok()) {
+  if (result.ok() && request.dry_run()) {
+    check_that(view_of(sw) == before, "a dry run changed something", sw.ports());
+  } else if (result.ok()) {
     check_success(sw, request, *result);
   } else {
     check_error(sw, before, result.error());

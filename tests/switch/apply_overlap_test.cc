@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "control/switch/parallel.h"
+#include "tests/switch/test_policy.h"
 #include "tests/switch/test_switch.h"
 
 namespace millrace::control::switchd {
@@ -64,6 +65,47 @@ TEST(ApplyOverlap, TheSameNameTwiceIsDoneInTheOrderItCame) {
   EXPECT_EQ(two->generation(), 3u);
   EXPECT_EQ(opening.sw.opener.opened(), 1u) << "the second takes over the device of the first";
   EXPECT_EQ(opening.sw.state->list_ports().ports(0).spec().addresses(0), bytes_of("10.0.0.77"));
+}
+
+TEST(ApplyOverlap, PortsOfRequestsAboutPolicyAreOpenedAtOnceAndInForceInTurn) {
+  TestSwitch sw(kThreads);
+  sw.opener.hold();
+  std::vector<std::future<Reply>> all;
+  for (unsigned i = 0; i < 4; ++i) {
+    const std::string name(1, static_cast<char>('a' + i));
+    api::ApplyRequest request = upsert({pod(name, {fmt::format("10.0.0.{}", i + 1)})});
+    // Each makes the next state of the one before: a policy, and the ports' so far.
+    *request.add_upsert_policies() = policy_of(name, {rule(0, {}, {80})});
+    *request.add_upsert_port_policies() = port_policy(name, {name});
+    all.push_back(begin(sw, request));
+    sw.opener.wait_until_held(i + 1);
+  }
+  for (const char* name : {"d", "c", "b", "a"}) sw.opener.let_go(std::string("veth-").append(name));
+  std::uint64_t generation = 1;
+  for (std::future<Reply>& one : all) {
+    const Reply reply = one.get();
+    ASSERT_TRUE(reply.ok()) << reply.error().message;
+    EXPECT_EQ(reply->generation(), ++generation) << "in the order in which they came";
+  }
+  for (const char* from : {"a", "b", "c"}) {
+    EXPECT_EQ(verdict(sw, from, "d", 80), "");
+    EXPECT_EQ(verdict(sw, from, "d", 81), "policy_ingress");
+    EXPECT_EQ(verdict(sw, "d", from, 81), "policy_ingress");
+  }
+}
+
+TEST(ApplyOverlap, ThePoliciesOfAPortThatIsBeingOpenedComeAfterIt) {
+  OpeningA opening;
+  api::ApplyRequest later;
+  *later.add_upsert_policies() = policy_of("p", {});
+  *later.add_upsert_port_policies() = port_policy("a", {"p"});
+  auto second = begin(opening.sw, later);
+  wait_until_running(opening.sw, 2);
+  ASSERT_TRUE(opening.sw.apply(upsert({pod("b", {"10.0.0.2"})})).ok()) << "another port waits for neither";
+  ASSERT_TRUE(opening.finish().ok());
+  const Reply two = second.get();
+  ASSERT_TRUE(two.ok()) << two.error().message;
+  EXPECT_EQ(verdict(opening.sw, "b", "a", 80), "policy_ingress");
 }
 
 TEST(ApplyOverlap, RemovingAPortThatIsBeingOpenedRemovesIt) {

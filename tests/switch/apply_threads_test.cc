@@ -7,6 +7,7 @@
 #include <chrono>
 #include <thread>
 
+#include "tests/switch/test_policy.h"
 #include "tests/switch/test_switch.h"
 
 namespace millrace::control::switchd {
@@ -67,6 +68,62 @@ TEST(ApplyThreads, PortsThatStayLoseNothing) {
   EXPECT_EQ(counters.removed_ports().rx_packets(), offered);
   EXPECT_EQ(counters.removed_ports().drops().at("frame_too_short"), offered);
   EXPECT_EQ(sw.opener.open_count(), 0u);
+}
+
+/// A port of its own that awaits its policies, named with a policy of its own in a second request, and all of it gone.
+void churn_policy(TestSwitch& sw, unsigned client, std::atomic<unsigned>& applied) {
+  const std::string name = fmt::format("churn{}", client);
+  api::PortSpec port = pod(name, {fmt::format("10.1.{}.1", client)});
+  port.set_await_policy(true);
+  for (unsigned round = 0; round < kRounds; ++round) {
+    ASSERT_TRUE(sw.apply(upsert({port})).ok());
+    const auto pending = sw.state->port_policy(name);
+    EXPECT_TRUE(pending.ok() && pending->awaits_policy());
+    api::ApplyRequest named;
+    *named.add_upsert_groups() = group(name, {client + 1, round + 100});
+    *named.add_upsert_policies() = policy_of(name, {rule(round, {name}, {80})});
+    *named.add_upsert_port_policies() = port_policy(name, {name});
+    *named.add_upsert_endpoints() = endpoint("10.0.0.1", round + 100);  // others say so, too
+    const auto in_force = sw.apply(named);
+    ASSERT_TRUE(in_force.ok()) << in_force.error().message;
+    const auto status = sw.state->port_policy(name);
+    ASSERT_TRUE(status.ok() && !status->awaits_policy() && status->ingress().isolated());
+    EXPECT_EQ(status->ingress().since_generation(), in_force->generation());
+    EXPECT_EQ(status->ingress().policies(0).rules(0).index(), round);
+    api::ApplyRequest gone = remove({name});
+    gone.add_remove_policies(name);
+    gone.add_remove_groups(name);
+    const auto removed = sw.apply(gone);
+    ASSERT_TRUE(removed.ok()) << removed.error().message;
+    applied += 1;
+  }
+}
+
+TEST(ApplyThreads, PoliciesOfManyPortsComeAndGoAndTheirCountersAreFreeAgain) {
+  TestSwitch sw(
+      {.worker_count = 2, .ack_timeout = std::chrono::seconds(20), .rule_limit = 4 * kClients, .threads = true});
+  ASSERT_TRUE(sw.apply(upsert({pod("stay", {"10.0.0.1"})})).ok());
+  std::atomic<unsigned> applied{0};
+  {
+    std::vector<std::jthread> clients;
+    for (unsigned i = 0; i < kClients; ++i) clients.emplace_back([&, i] { churn_policy(sw, i, applied); });
+    while (applied < kClients * kRounds && !testing::Test::HasFailure()) {
+      static_cast<void>(sw.state->rule_counters());
+      static_cast<void>(sw.state->port_policy("stay"));
+      std::this_thread::yield();
+    }
+  }
+  EXPECT_EQ(applied, kClients * kRounds);
+  EXPECT_EQ(sw.state->policy()->rule_count, 0u);
+  EXPECT_TRUE(sw.state->policy()->rule_sets->empty());
+  for (std::uint32_t first : {0u, 4 * kClients}) {  // as many rules as there may be, and as many others for them
+    api::ApplyRequest all;
+    *all.add_upsert_policies() = policy_of("all", {});
+    for (std::uint32_t i = 0; i < 4 * kClients; ++i)
+      *all.mutable_upsert_policies(0)->add_egress() = rule(first + i, {});
+    const auto reply = sw.apply(all);
+    EXPECT_TRUE(reply.ok()) << reply.error().message;
+  }
 }
 
 TEST(ApplyThreads, TwoRequestsThatExcludeEachOtherDoNotBothSucceed) {

@@ -15,6 +15,7 @@ api::PortSpec pod_port(const Attachment& attachment, bool masquerade) {
   port.set_mtu(attachment.mtu);
   port.set_masquerade(masquerade);
   port.set_dhcp(attachment.dhcp);
+  port.set_await_policy(!attachment.pod_name.empty());  // a pod of Kubernetes, which policies may isolate
   const std::string what = attachment.pod_name.empty() ? "container " + attachment.key.container_id
                                                        : attachment.pod_namespace + "/" + attachment.pod_name;
   port.set_description(what.substr(0, kMaxDescription));

@@ -21,7 +21,11 @@ namespace millrace::control::agent {
 
 class RecordingSwitch final : public api::Switch::Service {
  public:
-  RecordingSwitch(const std::string& socket, std::string instance_id) : instance_id_(std::move(instance_id)) {
+  using Judge = std::function<grpc::Status(const api::ApplyRequest&, api::ApplyReply&)>;
+
+  /// `first_judge`: of the very first Apply on.
+  RecordingSwitch(const std::string& socket, std::string instance_id, Judge first_judge = nullptr)
+      : judge(std::move(first_judge)), instance_id_(std::move(instance_id)) {
     auto server = api::UnixServer::listen(socket, *this);
     EXPECT_TRUE(server.ok()) << (server.ok() ? "" : server.error().message);
     if (server) server_ = *std::move(server);
@@ -36,7 +40,7 @@ class RecordingSwitch final : public api::Switch::Service {
   }
 
   /// Decides about each Apply before it is done; the default agrees.
-  std::function<grpc::Status(const api::ApplyRequest&, api::ApplyReply&)> judge;
+  Judge judge;
 
   grpc::Status Apply(grpc::ServerContext*, const api::ApplyRequest* request, api::ApplyReply* reply) override {
     if (judge) {
@@ -128,11 +132,15 @@ class RecordingSwitch final : public api::Switch::Service {
     const std::lock_guard guard(mutex_);
     std::vector<std::string> names;
     for (const auto& [name, port] : ports_) {
-      if (port.kind() == api::PORT_KIND_POD && (!port.await_policy() || policy_.ports.contains(name))) {
-        names.push_back(name);
-      }
+      if (port.kind() == api::PORT_KIND_POD && is_open(port)) names.push_back(name);
     }
     return names;
+  }
+  /// False after five seconds.
+  bool wait_until_open(const std::string& port) {
+    std::unique_lock guard(mutex_);
+    return changed_.wait_for(guard, std::chrono::seconds(5),
+                             [&] { return ports_.contains(port) && is_open(ports_.at(port)); });
   }
   int dry_runs() const {
     const std::lock_guard guard(mutex_);
@@ -168,6 +176,8 @@ class RecordingSwitch final : public api::Switch::Service {
   }
 
  private:
+  bool is_open(const api::PortSpec& port) const { return !port.await_policy() || policy_.ports.contains(port.name()); }
+
   const std::string instance_id_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -144,6 +144,7 @@ net::Result<void> SwitchClient::resync() {
     if (nat_) *request.mutable_nat() = *nat_;
     auto reply = apply_everything(std::move(request));
     if (!reply) return reply.error();
+    note_policy_failures(*reply);
     for (const api::PortFailure& failure : reply->failures()) {
       spdlog::warn("switch: port {} could not be opened: {}", failure.name(), failure.message());
       failed.push_back(failure.name());

@@ -102,6 +102,8 @@ class SwitchClient {
   /// All but policy, so that the pods that await theirs are closed; then these one by one.
   net::Result<api::ApplyReply> apply_closed(api::ApplyRequest request, const net::Error& why);
   net::Result<std::uint64_t> close_refused(const api::ApplyRequest& delta, const net::Error& why);
+  /// What the switch says that it could not build: it has the policies, and the ports are closed.
+  void note_policy_failures(const api::ApplyReply& reply);
   /// Opens closed ports as far as the switch agrees. Error: it went away.
   net::Result<void> pay_policy_debt();
   /// Ports that could not be opened though their interface is there: tried again, for a while.
@@ -127,6 +129,7 @@ class SwitchClient {
   std::map<std::string, api::Service> services_;
   PolicyState policy_;
   PolicyDebt policy_debt_;
+  std::map<std::string, std::string> policy_failures_;  // by port; the switch's word of the last change of policy
   Status status_;
   std::string instance_id_;  // of the switch that was brought into the desired state
   bool stopping_ = false;

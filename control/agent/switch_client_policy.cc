@@ -12,6 +12,15 @@ bool is_refusal(const net::Error& error) {
   return error.code != net::ErrorCode::kUnavailable && error.code != net::ErrorCode::kDeadlineExceeded;
 }
 
+/// By port.
+std::map<std::string, std::string> failures_of(const api::ApplyReply& reply) {
+  std::map<std::string, std::string> failures;
+  for (const api::PolicyFailure& failure : reply.policy_failures()) {
+    for (const std::string& port : failure.ports()) failures[port] = failure.message();
+  }
+  return failures;
+}
+
 void copy_removes(const api::ApplyRequest& from, api::ApplyRequest& to) {
   *to.mutable_remove_endpoints() = from.remove_endpoints();
   *to.mutable_remove_groups() = from.remove_groups();
@@ -42,6 +51,7 @@ net::Result<std::uint64_t> SwitchClient::update_policy(const api::ApplyRequest& 
   if (is_without_policy(request)) return status().generation;
   auto reply = apply(request, kLongApply);
   if (reply) {
+    note_policy_failures(*reply);
     const std::lock_guard guard(mutex_);
     if (!policy_debt_.empty()) spdlog::info("policy: the switch has all of it again, no pod is closed");
     policy_debt_ = {};
@@ -120,6 +130,7 @@ net::Result<void> SwitchClient::pay_policy_debt() {
     }
     auto paid = apply(request, kLongApply);
     if (!paid && !is_refusal(paid.error())) return paid.error();
+    if (paid) note_policy_failures(*paid);
     const std::lock_guard guard(mutex_);
     if (paid) {
       policy_debt_.subtract(part);
@@ -159,10 +170,20 @@ net::Result<void> SwitchClient::check_policy(const api::ApplyRequest& delta) {
   return reply.error();
 }
 
+void SwitchClient::note_policy_failures(const api::ApplyReply& reply) {
+  auto failures = failures_of(reply);
+  const std::lock_guard guard(mutex_);
+  for (const auto& [port, message] : failures) {
+    if (!policy_failures_.contains(port)) spdlog::warn("policy: port {} is closed: {}", port, message);
+  }
+  policy_failures_ = std::move(failures);
+}
+
 std::optional<std::string> SwitchClient::closed_reason(const std::string& port) const {
   const std::lock_guard guard(mutex_);
-  if (!policy_debt_.ports.contains(port)) return std::nullopt;
-  return policy_debt_.reason;
+  if (policy_debt_.ports.contains(port)) return policy_debt_.reason;
+  if (const auto failure = policy_failures_.find(port); failure != policy_failures_.end()) return failure->second;
+  return std::nullopt;
 }
 
 }  // namespace millrace::control::agent

@@ -1,6 +1,7 @@
 // Ten thousand rules, five thousand identities in one group and fifty thousand endpoints over the socket, and one
 // change among them.
 #include <fmt/core.h>
+#include <grpc/grpc.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -66,6 +67,8 @@ api::ApplyRequest large() {
 
 class PolicyScale : public ServiceTest {
  protected:
+  /// The library stays initialised: its end waits for the poller that a large write leaves behind, up to 10 s.
+  static void SetUpTestSuite() { grpc_init(); }
   PolicyScale() : ServiceTest({.ack_timeout = std::chrono::milliseconds(5000), .rule_limit = kRules}) {}
 
   /// Sends it; prints and returns what it cost.

@@ -123,7 +123,8 @@ net::Result<void> run_with_memory(const config::Config& config, api::SocketClaim
   info.packets_limit = packets.count();
   info.topology = placement.topology;
   FlowLister flow_lister(**state, workers.access());
-  SwitchService service(**state, flow_lister, std::move(info),
+  EventHub events(**state, workers.access());
+  SwitchService service(**state, flow_lister, events, std::move(info),
                         [&packets] { return std::uint64_t{packets.free_count()}; });
   return serve(config, std::move(claim), **state, workers, service, signals);
 }

@@ -10,6 +10,7 @@
 
 #include "control/switch/ack_wait.h"
 #include "control/switch/field_checks.h"
+#include "control/switch/wire_fields.h"
 #include "nat/tcp_state.h"
 
 namespace millrace::control::switchd {
@@ -17,18 +18,6 @@ namespace {
 
 using datapath::FlowRecord;
 using datapath::FlowScan;
-
-std::string to_bytes(const net::IpAddress& address) {
-  const std::span<const std::uint8_t> raw = address.raw();
-  return {raw.begin(), raw.end()};
-}
-
-void fill(const datapath::FlowEnds& ends, api::FlowTuple& tuple) {
-  tuple.set_source(to_bytes(ends.source));
-  tuple.set_destination(to_bytes(ends.destination));
-  tuple.set_source_port(ends.source_port);
-  tuple.set_destination_port(ends.destination_port);
-}
 
 std::string upper(std::string text) {
   for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));

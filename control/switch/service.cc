@@ -8,12 +8,14 @@
 #include <utility>
 
 #include "control/api/grpc_status.h"
+#include "control/switch/packet_stream.h"
+#include "control/switch/trace.h"
 
 namespace millrace::control::switchd {
 
-SwitchService::SwitchService(SwitchState& state, FlowLister& flows, InstanceInfo info,
+SwitchService::SwitchService(SwitchState& state, FlowLister& flows, EventHub& events, InstanceInfo info,
                              std::function<std::uint64_t()> packets_free)
-    : state_(state), flows_(flows), info_(std::move(info)), packets_free_(std::move(packets_free)) {}
+    : state_(state), flows_(flows), events_(events), info_(std::move(info)), packets_free_(std::move(packets_free)) {}
 
 grpc::Status SwitchService::Apply(grpc::ServerContext*, const api::ApplyRequest* request, api::ApplyReply* reply) {
   auto applied = state_.apply(*request);
@@ -97,6 +99,21 @@ grpc::Status SwitchService::ListFlows(grpc::ServerContext* context, const api::L
   };
   if (auto listed = flows_.list(*request, send); !listed) return api::to_status(listed.error());
   return grpc::Status::OK;
+}
+
+grpc::Status SwitchService::Trace(grpc::ServerContext*, const api::TraceRequest* request, api::TraceReply* reply) {
+  const auto question = TraceQuestion::parse(*request);
+  if (!question) return api::to_status(question.error());
+  auto traced = state_.trace(*question);
+  if (!traced) return api::to_status(traced.error());
+  *reply = std::move(traced).value();
+  if (auto found = find_flow(flows_, *question, *reply); !found) return api::to_status(found.error());
+  return grpc::Status::OK;
+}
+
+grpc::ServerWriteReactor<api::PacketEvents>* SwitchService::WatchPackets(grpc::CallbackServerContext*,
+                                                                         const api::WatchPacketsRequest* request) {
+  return open_packet_stream(events_, *request);
 }
 
 grpc::ServerWriteReactor<api::WatchEvent>* SwitchService::Watch(grpc::CallbackServerContext*,

@@ -1,6 +1,8 @@
 /// SwitchService: the gRPC face of SwitchState (control/api/switch.proto).
 ///
-/// Shape:   requests that answer at once or after the workers' turn run on gRPC's threads; a Watch stream holds none.
+/// Shape:   requests that answer at once or after the workers' turn run on gRPC's threads; Watch and WatchPackets
+/// streams
+///          hold none.
 /// Thread:  gRPC's. `end_watches` from main.
 #pragma once
 
@@ -9,6 +11,7 @@
 #include <string>
 
 #include "control/api/switch.grpc.pb.h"
+#include "control/switch/event_hub.h"
 #include "control/switch/flow_list.h"
 #include "control/switch/switch_state.h"
 #include "control/switch/watchers.h"
@@ -25,12 +28,14 @@ struct InstanceInfo {
   api::Topology topology;
 };
 
-using SwitchServiceBase = api::Switch::WithCallbackMethod_Watch<api::Switch::Service>;
+using SwitchServiceBase =
+    api::Switch::WithCallbackMethod_Watch<api::Switch::WithCallbackMethod_WatchPackets<api::Switch::Service>>;
 
 class SwitchService final : public SwitchServiceBase {
  public:
-  /// `state` and `flows` must outlive the service; `packets_free` is asked from any thread.
-  SwitchService(SwitchState& state, FlowLister& flows, InstanceInfo info, std::function<std::uint64_t()> packets_free);
+  /// What it refers to must outlive the service; `packets_free` is asked from any thread.
+  SwitchService(SwitchState& state, FlowLister& flows, EventHub& events, InstanceInfo info,
+                std::function<std::uint64_t()> packets_free);
 
   grpc::Status Apply(grpc::ServerContext*, const api::ApplyRequest* request, api::ApplyReply* reply) override;
   grpc::Status GetStatus(grpc::ServerContext*, const api::SwitchStatusRequest*, api::SwitchStatus* reply) override;
@@ -43,15 +48,23 @@ class SwitchService final : public SwitchServiceBase {
                                 api::ListRuleCountersReply* reply) override;
   grpc::Status ListFlows(grpc::ServerContext* context, const api::ListFlowsRequest* request,
                          grpc::ServerWriter<api::FlowBatch>* writer) override;
+  grpc::Status Trace(grpc::ServerContext*, const api::TraceRequest* request, api::TraceReply* reply) override;
+  using SwitchServiceBase::WatchPackets;
+  grpc::ServerWriteReactor<api::PacketEvents>* WatchPackets(grpc::CallbackServerContext*,
+                                                            const api::WatchPacketsRequest* request) override;
   using SwitchServiceBase::Watch;  // the base has a second one, for the API that holds a thread
   grpc::ServerWriteReactor<api::WatchEvent>* Watch(grpc::CallbackServerContext*, const api::WatchRequest*) override;
 
-  /// Ends every Watch stream: they would keep the server from stopping.
-  void end_watches() { watchers_.finish_all(); }
+  /// Ends every Watch and WatchPackets stream: they would keep the server from stopping.
+  void end_watches() {
+    watchers_.finish_all();
+    events_.end_all();
+  }
 
  private:
   SwitchState& state_;
   FlowLister& flows_;
+  EventHub& events_;
   const InstanceInfo info_;
   const std::function<std::uint64_t()> packets_free_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();

@@ -5,6 +5,7 @@
 #include "control/switch/policy_reports.h"
 #include "control/switch/switch_state.h"
 #include "control/switch/table_reports.h"
+#include "control/switch/trace.h"
 
 namespace millrace::control::switchd {
 
@@ -50,6 +51,16 @@ net::Result<api::PortPolicyStatus> SwitchState::port_policy(const std::string& p
 }
 
 api::ListRuleCountersReply SwitchState::rule_counters() const { return list_rule_counters(*policy(), rule_slots_); }
+
+PortView SwitchState::port_view() const {
+  const std::lock_guard lock(state_mutex_);
+  return make_port_view(generation_, ports_, rules_.services);
+}
+
+net::Result<api::TraceReply> SwitchState::trace(const TraceQuestion& question) const {
+  const std::lock_guard apply_lock(apply_mutex_);
+  return switchd::trace(*workers_.publisher->current(), ports_, question);
+}
 
 std::vector<std::string> SwitchState::port_names() const {
   std::vector<std::string> names(limits_.port_limit);

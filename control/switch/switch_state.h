@@ -29,11 +29,14 @@
 #include "control/switch/port_opener.h"
 #include "control/switch/port_slots.h"
 #include "control/switch/port_sums.h"
+#include "control/switch/port_view.h"
 #include "control/switch/rule_slots.h"
 #include "control/switch/worker_access.h"
 #include "net/result.h"
 
 namespace millrace::control::switchd {
+
+struct TraceQuestion;
 
 class SwitchState {
  public:
@@ -57,6 +60,9 @@ class SwitchState {
   std::shared_ptr<const PolicyState> policy() const;
   /// Every table that can fill up.
   std::vector<api::TableStatus> tables() const;
+  PortView port_view() const;
+  /// What the snapshot in force says of a packet. Waits while a change is published.
+  net::Result<api::TraceReply> trace(const TraceQuestion& question) const;
   /// By id; "" where no port is.
   std::vector<std::string> port_names() const;
   /// Error: kNotFound when there is no such port.
@@ -121,8 +127,8 @@ class SwitchState {
   std::atomic<bool> stopping_{false};
   ApplyClaims claims_;
 
-  std::mutex apply_mutex_;  // held while the state is changed; taken before state_mutex_
-  PortSlots slots_;         // under apply_mutex_, as are the next three
+  mutable std::mutex apply_mutex_;  // held while the state is changed, and snapshots freed; taken before state_mutex_
+  PortSlots slots_;                 // under apply_mutex_, as are the next three
   bool has_uplink_ = false;
   datapath::UplinkRules uplink_rules_;  // of the generation published last
   bool is_uplink_wide_ = false;         // uplinks may take more than these

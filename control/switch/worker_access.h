@@ -2,7 +2,7 @@
 ///
 /// Thread:  publisher: the control thread that applies. counters: reading from any thread. wake, post: any thread, must
 /// not
-///          block.
+///          block. taps: one control thread at a time, the hub of events.
 #pragma once
 
 #include <chrono>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "datapath/counters.h"
+#include "datapath/event_tap.h"
 #include "datapath/flow_scan.h"
 #include "datapath/publisher.h"
 
@@ -18,6 +19,7 @@ namespace millrace::control::switchd {
 struct WorkerAccess {
   datapath::Publisher* publisher = nullptr;
   std::vector<datapath::WorkerCounters*> counters;  // by worker
+  std::vector<datapath::EventTap*> taps;            // by worker
   std::vector<std::uint32_t> cpus;                  // by worker: where it is pinned
   std::function<void()> wake;                       // makes every resting worker take a turn
   /// Has a worker fill in a scan: one at a time each (datapath/worker.h). It is to be woken.

@@ -50,6 +50,7 @@ WorkerAccess WorkerSet::access() {
   WorkerAccess access;
   access.publisher = &publisher_;
   for (const auto& counters : counters_) access.counters.push_back(counters.get());
+  for (const auto& worker : workers_) access.taps.push_back(&worker->tap());
   access.cpus = cpus_;
   access.wake = [this] { wake_all(); };
   access.post = [this](WorkerId worker, datapath::FlowScan& scan) { workers_[worker]->post(scan); };

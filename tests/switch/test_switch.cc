@@ -131,6 +131,7 @@ TestSwitch::TestSwitch(const TestSwitchOptions& options)
     flows.ports = datapath::ports_of_worker(options.nat_ports, options.worker_count, id);
     workers_.push_back(std::make_unique<datapath::Worker>(id, flows, publisher, pool, *rings_, *counters_.back()));
     access.counters.push_back(counters_.back().get());
+    access.taps.push_back(&workers_.back()->tap());
     access.cpus.push_back(i);
   }
   datapath::Gateway gateway;

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "control/api/agent.grpc.pb.h"
@@ -50,18 +51,22 @@ class Client {
     return reply;
   }
 
-  /// client.stream<Request, Message>(&Stub::ListFlows, request, take): `take` gets each message as it comes.
+  /// client.stream<Request, Message>(&Stub::ListFlows, request, take): `take` gets each message as it comes, and says
+  /// whether it wants more. No `timeout`: until the daemon ends it.
   template <typename Request, typename Message>
   net::Result<void> stream(std::unique_ptr<grpc::ClientReader<Message>> (Service::Stub::*method)(grpc::ClientContext*,
                                                                                                  const Request&),
-                           const Request& request, const std::function<void(const Message&)>& take) {
+                           const Request& request, const std::function<bool(const Message&)>& take,
+                           std::optional<std::chrono::seconds> timeout = kStreamTimeout) {
     if (auto there = probe_socket(program_, path_, up_command_); !there) return there.error();
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kStreamTimeout);
+    if (timeout) context.set_deadline(std::chrono::system_clock::now() + *timeout);
     const auto reader = (stub_.get()->*method)(&context, request);
-    for (Message message; reader->Read(&message);) take(message);
+    bool is_enough = false;
+    for (Message message; !is_enough && reader->Read(&message);) is_enough = !take(message);
+    if (is_enough) context.TryCancel();
     const grpc::Status status = reader->Finish();
-    if (status.ok()) return {};
+    if (status.ok() || is_enough) return {};
     if (auto there = probe_socket(program_, path_, up_command_); !there) return there.error();
     // Ours, or the daemon's word of a worker that is late.
     if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {

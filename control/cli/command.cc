@@ -57,6 +57,9 @@ std::unique_ptr<CLI::App> make_app(Context& context) {
   add_apply(*app, context);
   add_get(*app, context);
   add_delete(*app, context);
+  add_trace(*app, context);
+  add_drops(*app, context);
+  add_policy(*app, context);
   add_counters(*app, context);
   add_flows(*app, context);
   add_topology(*app, context);

@@ -10,6 +10,7 @@
 #include "control/cli/command.h"
 #include "control/cli/flow_text.h"
 #include "control/cli/message_json.h"
+#include "control/cli/pod_words.h"
 
 namespace millrace::control::cli {
 
@@ -25,26 +26,23 @@ struct FlowOptions {
   bool watch = false;
 };
 
-/// Narrows the request down to a pod's addresses. NAME alone is of the namespace "default".
-net::Result<void> narrow_to_pod(const config::Config& config, const std::string& pod, api::ListFlowsRequest& request) {
-  const std::size_t slash = pod.find('/');
-  const std::string space = slash == std::string::npos ? "default" : pod.substr(0, slash);
-  const std::string name = slash == std::string::npos ? pod : pod.substr(slash + 1);
-  const auto pods = agent_client(config).call(&api::Agent::Stub::ListPods, api::ListPodsRequest());
+/// Narrows the request down to a pod's addresses.
+net::Result<void> narrow_to_pod(const config::Config& config, const std::string& word, api::ListFlowsRequest& request) {
+  const auto pods = find_pod(config, NamespacedName::parse(word));
   if (!pods) return pods.error();
-  for (const api::Pod& found : pods->pods()) {
-    if (found.pod_namespace() != space || found.pod_name() != name) continue;
-    for (const std::string& address : found.addresses()) request.add_addresses(address);
+  for (const api::Pod& pod : *pods) {
+    for (const std::string& address : pod.addresses()) request.add_addresses(address);
   }
-  if (request.addresses_size() > 0) return {};
-  return net::not_found(fmt::format("no pod {}/{} with an address on this node; see: millrace pod list", space, name));
+  return {};
 }
 
 net::Result<std::vector<api::Flow>> list(SwitchClient& client, const api::ListFlowsRequest& request) {
   std::vector<api::Flow> flows;
   const auto listed = client.stream<api::ListFlowsRequest, api::FlowBatch>(
-      &api::Switch::Stub::ListFlows, request,
-      [&](const api::FlowBatch& batch) { flows.insert(flows.end(), batch.flows().begin(), batch.flows().end()); });
+      &api::Switch::Stub::ListFlows, request, [&](const api::FlowBatch& batch) {
+        flows.insert(flows.end(), batch.flows().begin(), batch.flows().end());
+        return true;
+      });
   if (!listed) return listed.error();
   return flows;
 }

@@ -64,7 +64,8 @@ std::string command_page(const CLI::App& app) {
   describe(app, "millrace", out);
   out +=
       ".SH EXIT STATUS\n0: done. 1: it failed, with a sentence on stderr; of\n.B status\n"
-      "also: a daemon is not well. 2: a mistake in the words. Of\n.B pod exec\nthe status of the command.\n";
+      "also: a daemon is not well; of\n.B trace\nalso: the packet would be dropped. 2: a mistake in the words. Of\n.B "
+      "pod exec\nthe status of the command.\n";
   out += ".SH ENVIRONMENT\n.TP\n.B MILLRACE_CONFIG\nThe configuration file when there is no\n.BR \\-\\-config .\n";
   out += fmt::format(".SH FILES\n.TP\n.I {}\nThe configuration file; it need not exist.\n", config::kDefaultPath);
   out += ".SH SEE ALSO\n.BR millrace.yaml (5)\n";

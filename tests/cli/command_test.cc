@@ -49,8 +49,8 @@ TEST_F(Command, MistakesInTheWordsAreStatusTwo) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> rows = {
       {{}, "A subcommand is required"},
       {{"statsu"},
-       "no command \"statsu\"; there are: up down status pod port apply get delete counters flows topology config "
-       "version"},
+       "no command \"statsu\"; there are: up down status pod port apply get delete trace drops policy "
+       "counters flows topology config version"},
       {{"pod", "lsit"}, "no command \"lsit\"; there are: add del list exec"},
       {{"status", "-o", "xml"}, "xml not in {table,json}"},
       {{"status", "--label"}, "not expected: --label"},
@@ -58,6 +58,9 @@ TEST_F(Command, MistakesInTheWordsAreStatusTwo) {
       {{"pod", "exec", "web"}, "COMMAND is required"},
       {{"pod", "del"}, "NAME is required"},
       {{"apply"}, "--filename is required"},
+      {{"policy", "show"}, "POD is required"},
+      {{"trace", "--live", "web", "--from", "db"}, "--from excludes --live"},
+      {{"trace", "--source-port", "65536"}, "--source-port: Value 65536 not in range 0 to 65535"},
       {{"get"}, "KIND is required"},
       {{"get", "svc", "-o", "name"}, "name not in {table,json,yaml,wide}"},
   };
@@ -74,10 +77,18 @@ TEST_F(Command, ThatNeedsADaemonSaysHowToStartIt) {
   const std::string the_switch = "millrace: millraced is not running at " + directory_ +
                                  "/run/switch.sock; start it with: millrace --config " + config_ + " up\n";
   const std::vector<std::pair<std::vector<std::string>, std::string>> rows = {
-      {{"pod", "list"}, agent},          {{"pod", "exec", "web", "--", "true"}, agent},
-      {{"port", "list"}, the_switch},    {{"counters"}, the_switch},
-      {{"topology"}, the_switch},        {{"get", "svc"}, agent},
+      {{"pod", "list"}, agent},
+      {{"pod", "exec", "web", "--", "true"}, agent},
+      {{"port", "list"}, the_switch},
+      {{"counters"}, the_switch},
+      {{"topology"}, the_switch},
+      {{"get", "svc"}, agent},
       {{"delete", "svc", "web"}, agent},
+      {{"trace", "--live", "web"}, agent},
+      {{"drops"}, the_switch},
+      {{"drops", "--watch"}, the_switch},
+      {{"policy", "show", "web"}, agent},
+      {{"trace", "--from", "10.0.0.1", "--to", "10.0.0.2", "--port", "80"}, the_switch},
   };
   for (auto [words, text] : rows) {
     words.insert(words.begin(), {"--config", config_});

@@ -43,10 +43,10 @@ bool leads_to_masquerade(const Line& line) noexcept {
   return line.key.protocol != net::ip_protocol::kIcmp && line.key.protocol != net::ip_protocol::kIcmpv6;
 }
 
-/// Where packets of this direction leave, in this epoch. `self`: whose line it is.
+/// Where packets of this direction leave, in this epoch. `self`: whose line it is; `out`: the route of its
+/// translated destination.
 template <typename Line>
-net::Drop find_way(const Snapshot& snapshot, WorkerId self, Line& line) noexcept {
-  const net::PortId out = snapshot.routes.lookup(line.to.destination);
+net::Drop take_way(const Snapshot& snapshot, WorkerId self, Line& line, net::PortId out) noexcept {
   if (out == net::kNoPort) return net::Drop::kNoRoute;
   line.out_port = out;
   line.worker = owner_of_destination(snapshot, line.to.destination, line.to.destination_port, out);
@@ -56,6 +56,11 @@ net::Drop find_way(const Snapshot& snapshot, WorkerId self, Line& line) noexcept
     line.worker = self;
   line.epoch = snapshot.epoch;
   return net::Drop::kNone;
+}
+
+template <typename Line>
+net::Drop find_way(const Snapshot& snapshot, WorkerId self, Line& line) noexcept {
+  return take_way(snapshot, self, line, snapshot.routes.lookup(line.to.destination));
 }
 
 /// Notes whose policies said no, and counts what they keep away from the destination.

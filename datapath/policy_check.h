@@ -44,7 +44,27 @@ struct PolicyVerdict {
   bool is_source_pending = false;
 };
 
-template <typename Address>
+enum class PolicyAsk : std::uint8_t {
+  kRule,     // which rule allows, too
+  kVerdict,  // the rules of the verdict stay unset: half the steps
+};
+
+namespace internal {
+
+template <PolicyAsk kAsk, typename Address>
+bool is_allowed(const policy::RuleSet& rules, policy::Identity peer, const Address& address,
+                const PolicyQuestion<Address>& asked, policy::RuleIndex& rule) noexcept {
+  if constexpr (kAsk == PolicyAsk::kVerdict) {
+    return rules.allows(peer, address, asked.protocol, asked.destination_port);
+  } else {
+    rule = rules.decide(peer, address, asked.protocol, asked.destination_port);
+    return rule != policy::kNoRule;
+  }
+}
+
+}  // namespace internal
+
+template <PolicyAsk kAsk = PolicyAsk::kRule, typename Address>
 PolicyVerdict ask_policy(const Snapshot& snapshot, const PolicyQuestion<Address>& asked) noexcept {
   PolicyVerdict verdict;
   if (asked.in == asked.out) return verdict;
@@ -55,13 +75,11 @@ PolicyVerdict ask_policy(const Snapshot& snapshot, const PolicyQuestion<Address>
       verdict.is_source_pending = true;
       return verdict;
     }
-    if (from.egress != nullptr) {
-      verdict.egress_rule = from.egress->decide(snapshot.identities->find(asked.destination), asked.destination,
-                                                asked.protocol, asked.destination_port);
-      if (verdict.egress_rule == policy::kNoRule) {
-        verdict.drop = net::Drop::kPolicyEgress;
-        return verdict;
-      }
+    if (from.egress != nullptr &&
+        !internal::is_allowed<kAsk>(*from.egress, snapshot.identities->find(asked.destination), asked.destination,
+                                    asked, verdict.egress_rule)) {
+      verdict.drop = net::Drop::kPolicyEgress;
+      return verdict;
     }
   }
   if (asked.out != net::kNoPort) {
@@ -70,10 +88,10 @@ PolicyVerdict ask_policy(const Snapshot& snapshot, const PolicyQuestion<Address>
       verdict.drop = net::Drop::kPolicyPending;
       return verdict;
     }
-    if (to.ingress != nullptr && !snapshot.nat.is_node(asked.source)) {
-      verdict.ingress_rule = to.ingress->decide(snapshot.identities->find(asked.source), asked.source, asked.protocol,
-                                                asked.destination_port);
-      if (verdict.ingress_rule == policy::kNoRule) verdict.drop = net::Drop::kPolicyIngress;
+    if (to.ingress != nullptr && !snapshot.nat.is_node(asked.source) &&
+        !internal::is_allowed<kAsk>(*to.ingress, snapshot.identities->find(asked.source), asked.source, asked,
+                                    verdict.ingress_rule)) {
+      verdict.drop = net::Drop::kPolicyIngress;
     }
   }
   return verdict;

@@ -36,7 +36,7 @@ Drop ask_again(Turn& turn, const Line& line, net::PortId from, net::PortId to) n
     const bool is_mapped = snapshot.nat.holds(original.key.destination, original.key.destination_port);
     return is_mapped ? check_mapped_policy(turn, original.to.destination) : Drop::kNone;
   }
-  const PolicyVerdict verdict = ask_policy(
+  const PolicyVerdict verdict = ask_policy<PolicyAsk::kVerdict>(
       snapshot, PolicyQuestion<typename Line::Address>{from, to, original.key.source, original.to.destination,
                                                        original.to.destination_port, original.key.protocol});
   if (verdict.drop == Drop::kNone) return Drop::kNone;
@@ -51,13 +51,14 @@ Drop renew(Turn& turn, Line& line) noexcept {
   const Line& original = line.original();
   const net::PortId in = snapshot.routes.lookup(original.key.source);
   const net::PortId from = pod_port(snapshot, in);
-  const net::PortId to = pod_port(snapshot, snapshot.routes.lookup(original.to.destination));
+  const net::PortId out = snapshot.routes.lookup(original.to.destination);
+  const net::PortId to = pod_port(snapshot, out);
   if (is_later(snapshot, from, line.epoch) || is_later(snapshot, to, line.epoch)) return Drop::kPortGone;
   if (has_lost_backend(snapshot, line, in)) return Drop::kPortGone;
   if (snapshot.has_policies) {
     if (const Drop drop = ask_again(turn, line, from, to); drop != Drop::kNone) return drop;
   }
-  return find_way(snapshot, turn.self, line);
+  return take_way(snapshot, turn.self, line, line.is_reply() ? in : out);  // a reply leaves for the one who asked
 }
 
 }  // namespace

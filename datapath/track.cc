@@ -85,6 +85,9 @@ class Tracker {
     for (unsigned i = 0; i < lookup.count; ++i) {
       if (lookup.lines[i] != nullptr) [[likely]] {
         table_.touch(*lookup.lines[i], now);
+        // To be renewed: that reads the original line, which may be the other of the pair.
+        if (lookup.lines[i]->epoch != turn_.snapshot.epoch) [[unlikely]]
+          __builtin_prefetch(&lookup.lines[i]->partner());
       } else {
         ++missing;
       }

@@ -41,6 +41,13 @@ class RuleSet {
   RuleIndex decide(Identity peer, const net::Ipv6& address, std::uint8_t protocol, std::uint16_t port) const noexcept {
     return decide_for(peer, address, protocol, port);
   }
+  /// Whether decide() finds a rule, in fewer steps.
+  template <typename Address>
+  bool allows(Identity peer, const Address& address, std::uint8_t protocol, std::uint16_t port) const noexcept {
+    if (peer != kNoIdentity && opens(peers_.find(peer), protocol, port)) [[likely]]
+      return true;
+    return opens(any_, protocol, port) || (prefixes_.size() != 0 && opens(prefixes_.find(address), protocol, port));
+  }
   /// Fetches what decide() will read first.
   void prefetch(Identity peer) const noexcept { peers_.prefetch(peer); }
   /// Precondition: an index that decide() said.
@@ -52,10 +59,14 @@ class RuleSet {
   std::size_t memory_bytes() const noexcept;
 
  private:
-  static constexpr std::uint32_t kNoSet = 0xffff'ffff;
+  static constexpr std::uint32_t kNoSet = PrefixRules::kNone;
   using Peers = net::ExactTable<std::uint32_t, std::uint32_t, 7, kNoSet>;
 
   explicit RuleSet(std::size_t peer_count) : peers_(peer_count) {}
+
+  bool opens(std::uint32_t set, std::uint8_t protocol, std::uint16_t port) const noexcept {
+    return set != kNoSet && ports_.find(set, protocol, port) != kNoRule;
+  }
 
   template <typename Address>
   RuleIndex decide_for(Identity peer, const Address& address, std::uint8_t protocol,

@@ -88,6 +88,11 @@ class FlowWorld {
   void establish();
   /// kTurnPackets packets of random flows, each in a random direction.
   std::span<const Send> draw();
+  /// A packet of every flow in each direction: no line is out of date.
+  void renew_all() {
+    send_to_all({});
+    send_to_all({.is_reply = true});
+  }
   /// Lets time pass until no flow is left.
   void end_all();
   /// Publishes the same configuration anew: the first packet of each flow finds its line out of date.

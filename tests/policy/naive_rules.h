@@ -44,6 +44,11 @@ inline RuleIndex decide(const RuleSet& set, const Asked& asked) {
                                : set.decide(asked.peer, asked.address.v6(), asked.protocol, asked.port);
 }
 
+inline bool allows(const RuleSet& set, const Asked& asked) {
+  return asked.address.is_v4() ? set.allows(asked.peer, asked.address.v4(), asked.protocol, asked.port)
+                               : set.allows(asked.peer, asked.address.v6(), asked.protocol, asked.port);
+}
+
 inline IdentityGroup group(std::vector<Identity> identities) {
   return std::make_shared<const std::vector<Identity>>(std::move(identities));
 }

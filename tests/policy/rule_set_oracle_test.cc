@@ -91,6 +91,7 @@ TEST(RuleSetOracle, EveryAnswerIsThatOfTheRulesReadOneByOne) {
           ASSERT_EQ(decide(**set, asked), naive)
               << fmt::format("round {}: identity {} at {}, protocol {} port {}", round, asked.peer,
                              asked.address.to_string(), protocol, port);
+          ASSERT_EQ(allows(**set, asked), naive != kNoRule);
           ++(naive == kNoRule ? denied : allowed);
           if (naive != kNoRule) {
             ASSERT_EQ((*set)->counter_of(naive), rules[naive].counter);

@@ -1,10 +1,10 @@
 /// Answers: what the switch itself says to its ports: ARP, neighbour discovery, echo, ICMP errors.
 ///
 /// Shape:   an answer is made in place of the packet that asks, complete with MACs and checksums; out_port is the port
-///          it came from (of errors about what an uplink brought: the port by which answers leave). Proxy ARP and ND answer with the gateway's MAC for the gateway and for every address that is
-///          routed to another port: pods may hold on-link prefixes (delegated IPAM), and the host asks for pods. Never
-///          for the port's own addresses and never to a probe or duplicate address detection, which would take the
-///          address away from the asker.
+///          it came from (of errors about what an uplink brought: the port by which answers leave). Proxy ARP and ND
+///          answer with the gateway's MAC for the gateway and for every address that is routed to another port: pods
+///          may hold on-link prefixes (delegated IPAM), and the host asks for pods. Never for the port's own addresses
+///          and never to a probe or duplicate address detection, which would take the address away from the asker.
 /// Thread:  functions on the packet's owner. Never allocate.
 /// Source:  RFC 1027, RFC 5227, RFC 4861 7.2, RFC 4389, RFC 792, RFC 4443, RFC 1812 4.3.
 #pragma once

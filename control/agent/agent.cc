@@ -72,6 +72,10 @@ ServiceRanges ranges_of(const config::Config& config) {
           .last_node_port = config.services.node_port_last};
 }
 
+services::NodePortTable node_ports_of(const config::Config& config, const HostPort& host) {
+  return {host.name, config.services.node_ports_from_node ? host.services : std::vector<net::Prefix>()};
+}
+
 kube::Node self_of(const config::Config& config, const std::vector<AddressBlock>& blocks) {
   kube::Node self;
   self.meta.name = config.node_name;
@@ -147,6 +151,7 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
   parts->policies = std::make_unique<policies::Keeper>(*parts->objects, *parts->the_switch);
   parts->policies->start();
   parts->keeper = std::make_unique<services::Keeper>(*parts->objects, *parts->the_switch, ServiceRoutes(host),
+                                                     node_ports_of(config, host),
                                                      services::Node{config.node_name, "", node->addresses});
   parts->keeper->start();  // the zone is what the node's own object says
   parts->follower = std::make_unique<NodeFollower>(config, *node, *blocks, *parts->the_switch, *parts->keeper);
@@ -171,6 +176,7 @@ net::Result<void> clean_up(const config::Config& config, bool with_pods) {
   auto store = Store::open(config.state_dir);
   if (!store) return store.error();
   if (auto removed = remove_service_routes(config.host_port); !removed) return removed;
+  if (auto removed = services::remove_node_port_tables(config.host_port); !removed) return removed;
   if (!with_pods) return remove_host_port(config.host_port);
   auto attachments = (*store)->list();
   if (!attachments) return attachments.error();

@@ -96,6 +96,7 @@ struct Config {
     std::optional<net::Prefix> ipv6;    // services.ipv6: fd00:10:96::/112
     std::uint16_t node_port_first = 0;  // services.nodePortRange: 30000-32767
     std::uint16_t node_port_last = 0;   // included
+    bool node_ports_from_node = true;   // services.nodePortsFromNode: by the kernel's nftables
   } services;
 
   struct Dns {

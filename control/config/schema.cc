@@ -223,6 +223,11 @@ std::vector<Key> service_keys() {
        [](const YAML::Node& node, Config& config) {
          return read_port_range(node, kNatPort, config.services.node_port_first, config.services.node_port_last);
        }},
+      {"services.nodePortsFromNode", "boolean", "true", "true | false",
+       "Whether the node itself reaches node ports at its own addresses, loopback and link-local ones apart. The agent "
+       "keeps a table of the kernel's nftables for it while there is a service with a node port, and the kernel then "
+       "tracks the node's connections.",
+       [](const YAML::Node& node, Config& config) { return read_boolean(node, config.services.node_ports_from_node); }},
       {"dns.servers", "list of addresses", "[]",
        fmt::format("a list of at most {} different unicast addresses", kDnsServerLimit),
        "Name servers of pods. Empty: the 10th address of `services.ipv4`, else of `services.ipv6`.",

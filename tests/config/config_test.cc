@@ -38,6 +38,7 @@ TEST(Config, DefaultsOfAnEmptyFile) {
     EXPECT_EQ(config.port_limit, 256u);
     EXPECT_EQ(config.host_port, "millrace0");
     EXPECT_TRUE(config.host_forwarding);
+    EXPECT_TRUE(config.services.node_ports_from_node);
     EXPECT_EQ(config.mtu, 1500u);
     EXPECT_EQ(config.gateway.ipv4.to_string(), "169.254.1.1");
     EXPECT_EQ(config.gateway.ipv6.to_string(), "fe80::1");
@@ -148,6 +149,7 @@ ipam:
   ipv4: {blockLength: 30, pool: 172.16.0.0/12}
   ipv6: {pool: 'fd11::/64', blockLength: 126}
   block: 65535
+services: {nodePortsFromNode: false}
 )");
   EXPECT_EQ(config.node_name, "node-7.example");
   EXPECT_EQ(config.runtime_dir, "/run/second");
@@ -171,6 +173,7 @@ ipam:
   EXPECT_EQ(config.ipam.ipv6->prefix.to_string(), "fd11::/64");
   EXPECT_EQ(config.ipam.ipv6->block_bits, 126);
   EXPECT_EQ(config.ipam.block_index, 65535u);
+  EXPECT_FALSE(config.services.node_ports_from_node);
 }
 
 TEST(Config, PoolNoneSwitchesAFamilyOff) {

@@ -9,6 +9,7 @@ import pytest
 from harness import traffic
 from harness.node import Node
 from harness.process import wait_until
+from harness.services import service
 
 
 @pytest.fixture
@@ -41,6 +42,27 @@ def test_down_takes_the_host_port_with_it_and_pods_come_back_with_up(fresh):
     assert a.run("ping", "-c", "1", "-W", "1", b.ipv4, check=False).returncode != 0
     fresh.instance.up()
     assert traffic.ping(a, b.ipv4).ok and traffic.ping(fresh.netns, b.ipv6).ok
+
+
+def test_down_takes_the_table_of_node_ports_with_it_and_a_start_mends_it(fresh):
+    def tables():
+        return set(fresh.netns.run("nft", "list", "tables").stdout.splitlines())
+
+    both = {"table ip millrace-millrace0", "table ip6 millrace-millrace0"}
+    fresh.instance.up()
+    with service(fresh, "web", "NodePort", node_port=30500):
+        assert tables() == both
+        fresh.instance.down()
+        assert not tables()
+        fresh.netns.run("nft", "add", "table", "ip", "millrace-millrace0")
+        fresh.instance.up()
+        assert tables() == both
+        rules = fresh.netns.run("nft", "list", "table", "ip", "millrace-millrace0").stdout
+        assert "udp . 30500 : " in rules and "hook output" in rules
+        fresh.instance.down()
+        fresh.instance.write_config(services={"nodePortsFromNode": False})
+        fresh.instance.up()
+        assert not tables(), "switched off"
 
 
 def test_the_sockets_are_for_root_and_its_group(node):

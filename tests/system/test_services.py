@@ -79,6 +79,8 @@ ROWS = [
     ("node", "load balancer of status", "", True),
     ("node", "load balancer of status", LOCAL, True),
     ("node", "loadBalancerIP", "", True),
+    ("node", "NodePort", "", True),
+    ("node", "NodePort", LOCAL, True),
 ]
 
 
@@ -131,6 +133,24 @@ def test_the_node_is_led_to_the_ports_of_a_service_and_no_further(node, places, 
     assert way("80") == "uplink0" and not rules()
 
 
+def tables(netns):
+    return set(netns.run("nft", "list", "tables").stdout.splitlines())
+
+
+def test_the_kernel_has_a_table_while_a_service_has_a_node_port(node, places):
+    own = {"table ip millrace-millrace0", "table ip6 millrace-millrace0"}
+    with service(node, "web"):
+        assert not tables(node.netns), "connection tracking for nothing"
+    with service(node, "web", "NodePort", node_port=30500):
+        with service(node, "more", "NodePort", node_port=30501):
+            assert ask(node.netns, NODE[4], 30501).name in ("web-0", "web-1")
+        with pytest.raises(ConnectionRefusedError):
+            ask(node.netns, NODE[4], 30501)
+        assert tables(node.netns) == own
+        assert ask(node.netns, NODE[6], 30500).name in ("web-0", "web-1")
+    assert not tables(node.netns)
+
+
 def answers(place, address, port, protocol):
     try:
         return ask(place, address, port, protocol, timeout_s=0.3).name in ("web-0", "web-1")
@@ -166,9 +186,9 @@ def test_a_pod_that_is_its_own_backend(node, family, protocol):
 def test_a_service_without_endpoints_refuses_at_once(node, places, place, protocol, family):
     with service(node, "empty", "NodePort", app="nobody", node_port=30501,
                  more=f"externalIPs: [{EXTERNAL_IP[family]}]") as cluster_ips:
-        ways = [(cluster_ips[family], 80)]
+        ways = [(cluster_ips[family], 80), (NODE[family], 30501)]
         if place != "node":
-            ways += [(NODE[family], 30501), (EXTERNAL_IP[family], 80)]
+            ways += [(EXTERNAL_IP[family], 80)]
         for address, port in ways:
             start = time.monotonic()
             with pytest.raises(ConnectionRefusedError):

@@ -13,15 +13,6 @@
 namespace millrace::control::agent::services {
 namespace {
 
-std::uint32_t number_of(kube::Protocol protocol) {
-  switch (protocol) {
-    case kube::Protocol::kTcp: return 6;  // IANA's numbers, as api::Frontend has them
-    case kube::Protocol::kUdp: return 17;
-    case kube::Protocol::kSctp: return 132;
-  }
-  return 0;
-}
-
 /// One port of a service in the making, one family at a time.
 class PortCompiler {
  public:
@@ -173,6 +164,15 @@ class PortCompiler {
 };
 
 }  // namespace
+
+std::uint8_t number_of(kube::Protocol protocol) {
+  switch (protocol) {
+    case kube::Protocol::kTcp: return 6;
+    case kube::Protocol::kUdp: return 17;
+    case kube::Protocol::kSctp: return 132;
+  }
+  return 0;
+}
 
 bool is_proxied(const kube::Service& service) {
   return service.type != kube::ServiceType::kExternalName && !service.headless &&

@@ -32,6 +32,9 @@ struct Compiled {
   std::size_t local_ready = 0;        // distinct addresses of ready endpoints on this node, for healthCheckNodePort
 };
 
+/// IANA's number, as api::Frontend has it.
+std::uint8_t number_of(kube::Protocol protocol);
+
 /// False for services of another proxy, headless ones and ExternalName.
 bool is_proxied(const kube::Service& service);
 

@@ -6,25 +6,34 @@
 
 namespace millrace::control::agent::services {
 
-Keeper::Keeper(ObjectStore& objects, SwitchClient& the_switch, ServiceRoutes routes, Node node)
-    : objects_(objects), switch_(the_switch), routes_(std::move(routes)), compiler_(node), health_([&the_switch] {
-        return the_switch.status().in_sync;
-      }) {
+Keeper::Keeper(ObjectStore& objects, SwitchClient& the_switch, ServiceRoutes routes, NodePortTable node_ports,
+               Node node)
+    : objects_(objects),
+      switch_(the_switch),
+      routes_(std::move(routes)),
+      node_ports_(std::move(node_ports)),
+      compiler_(node),
+      health_([&the_switch] { return the_switch.status().in_sync; }) {
   routes_.set_node_addresses(node.addresses);
 }
 
 void Keeper::start() {
   for (const kube::Kind kind : kube::kKinds) {
-    for (const ObjectRef& object : objects_.list(kind)) compiler_.note({kube::key_of(*object), nullptr, object});
+    for (const ObjectRef& object : objects_.list(kind)) note({kube::key_of(*object), nullptr, object});
   }
   routes_.start();
   send();
   objects_.on_change([this](const ObjectChanges& changes) { follow(changes); });
 }
 
+void Keeper::note(const ObjectChange& change) {
+  compiler_.note(change);
+  node_ports_.note(change);
+}
+
 void Keeper::follow(const ObjectChanges& changes) {
   const std::lock_guard guard(mutex_);
-  for (const ObjectChange& change : changes) compiler_.note(change);
+  for (const ObjectChange& change : changes) note(change);
   send();
 }
 
@@ -48,6 +57,7 @@ void Keeper::send() {
     }
   }
   routes_.update(changes.upserts, changes.removes);  // without changes, too: of addresses, or of the run before
+  node_ports_.settle();
 }
 
 }  // namespace millrace::control::agent::services

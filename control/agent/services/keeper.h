@@ -1,5 +1,5 @@
-/// Follows the store of objects and keeps the switch's services, the health checks and the node's own routes to
-/// services in step with it.
+/// Follows the store of objects and keeps the switch's services, the health checks and the node's own ways to
+/// services, routes and node ports, in step with it.
 ///
 /// Shape:   a change is compiled and sent on the thread that made it, so that whoever asked for it is answered when all
 ///          workers forward by it. With the switch away the change is part of what its return brings.
@@ -14,13 +14,14 @@
 #include "control/agent/service_routes.h"
 #include "control/agent/services/compiler.h"
 #include "control/agent/services/health_server.h"
+#include "control/agent/services/node_port_table.h"
 #include "control/agent/switch_client.h"
 
 namespace millrace::control::agent::services {
 
 class Keeper {
  public:
-  Keeper(ObjectStore& objects, SwitchClient& the_switch, ServiceRoutes routes, Node node);
+  Keeper(ObjectStore& objects, SwitchClient& the_switch, ServiceRoutes routes, NodePortTable node_ports, Node node);
 
   /// Reads what there is, and follows what changes. Before the switch client starts, so that the first resync has it
   /// all.
@@ -29,6 +30,7 @@ class Keeper {
   void set_node_addresses(const std::vector<net::IpAddress>& addresses);
 
  private:
+  void note(const ObjectChange& change);
   void follow(const ObjectChanges& changes);
   void send();
 
@@ -36,6 +38,7 @@ class Keeper {
   ObjectStore& objects_;
   SwitchClient& switch_;
   ServiceRoutes routes_;
+  NodePortTable node_ports_;
   Compiler compiler_;
   HealthServer health_;
 };

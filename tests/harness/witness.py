@@ -2,6 +2,7 @@
 did on the way is then in the answer."""
 
 import dataclasses
+import itertools
 import selectors
 import socket
 import threading
@@ -119,7 +120,13 @@ def answer_of(made, protocol):
     return Answer(name, peer, int(port))
 
 
+# No two questions have one port, as a kernel's own choice would now and then: the later of two connections with one
+# port to one backend, by different addresses of it, is masqueraded to tell them apart.
+_source_ports = itertools.cycle(range(10_000, 30_000))
+
+
 def ask(place, address, port, protocol="tcp", **options):
     """One question on a connection of its own."""
+    options.setdefault("source_port", next(_source_ports))
     with connected(place, address, port, protocol, **options) as made:
         return answer_of(made, protocol)

@@ -14,19 +14,11 @@
 
 #include "datapath/counters.h"
 #include "datapath/handoff.h"
+#include "datapath/packet_ends.h"
 #include "datapath/snapshot.h"
-#include "net/address.h"
 #include "net/packet.h"
 
 namespace millrace::datapath {
-
-/// Ends of a packet; ports host order, 0 where the protocol has none. ICMP echo has its identifier in both.
-struct PacketEnds {
-  net::IpAddress source;
-  net::IpAddress destination;
-  std::uint16_t source_port = 0;
-  std::uint16_t destination_port = 0;
-};
 
 struct PacketEvent {
   std::uint64_t time_ns = 0;  // the worker's clock (monotonic)

@@ -6,12 +6,12 @@ namespace millrace::datapath {
 namespace {
 
 template <typename Key>
-FlowEnds ends_of_key(const Key& key) noexcept {
+PacketEnds ends_of_key(const Key& key) noexcept {
   return {net::IpAddress::from(key.source), net::IpAddress::from(key.destination), key.source_port,
           key.destination_port};
 }
 
-bool has_end(const FlowEnds& ends, const net::IpAddress& address) noexcept {
+bool has_end(const PacketEnds& ends, const net::IpAddress& address) noexcept {
   return ends.source == address || ends.destination == address;
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "datapath/flow_state.h"
+#include "datapath/packet_ends.h"
 #include "nat/tcp_state.h"
 #include "net/address.h"
 
@@ -22,13 +23,6 @@ namespace millrace::datapath {
 /// Slots a worker looks at in one turn.
 inline constexpr unsigned kScanSlice = 512;
 
-struct FlowEnds {
-  net::IpAddress source;
-  net::IpAddress destination;
-  std::uint16_t source_port = 0;
-  std::uint16_t destination_port = 0;
-};
-
 struct FlowRecord {
   std::uint8_t protocol = 0;
   std::uint8_t flags = 0;  // nat::line_flag of the original line
@@ -36,8 +30,8 @@ struct FlowRecord {
   nat::TcpState tcp = nat::TcpState::kNone;
   bool replied = false;
   net::PortId out_port = net::kNoPort;  // of the original direction
-  FlowEnds original;
-  FlowEnds translated;
+  PacketEnds original;
+  PacketEnds translated;
   std::uint64_t packets = 0, bytes = 0, reply_packets = 0, reply_bytes = 0;
   nat::TickMs age_ms = 0;
   nat::TickMs idle_ms = 0;

@@ -162,4 +162,8 @@ net::Result<net::Prefix> check_prefix(const std::string& field, const std::strin
   return prefix;
 }
 
+net::Error within(const std::string& outer, const net::Error& error) {
+  return {error.code, fmt::format("{}.{}", outer, error.message)};
+}
+
 }  // namespace millrace::control::switchd

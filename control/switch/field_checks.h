@@ -14,6 +14,11 @@
 
 namespace millrace::control::switchd {
 
+inline constexpr std::uint32_t kPortLimit = 65535;
+
+/// An error of what lies in `outer`: errors name their field from the inside out, so that texts are made only when
+/// there is something to say.
+net::Error within(const std::string& outer, const net::Error& error);
 /// 1..63 characters of letters, digits and "_.:/-".
 net::Result<std::string> check_name(const std::string& field, const std::string& text);
 /// What the kernel takes as an interface name: 1..15 printable characters without '/', ':' and space; not "." or "..".

@@ -10,12 +10,6 @@ namespace {
 
 using net::Result;
 
-constexpr std::uint32_t kPortLimit = 65535;
-
-net::Error within(const std::string& outer, const net::Error& error) {
-  return {error.code, fmt::format("{}.{}", outer, error.message)};
-}
-
 Result<void> check_count(const char* field, int count, std::size_t limit) {
   if (static_cast<std::size_t>(count) <= limit) return {};
   return net::invalid_argument(fmt::format("{}: {} entries; allowed: at most {}", field, count, limit));

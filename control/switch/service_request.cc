@@ -14,13 +14,6 @@ namespace {
 
 using net::Result;
 
-constexpr std::uint32_t kPortLimit = 65535;
-
-/// Errors name their field from the inside out: texts are made only when there is something to say.
-net::Error within(const std::string& outer, const net::Error& error) {
-  return {error.code, fmt::format("{}.{}", outer, error.message)};
-}
-
 Result<std::uint16_t> parse_port(std::uint32_t port) {
   if (port >= 1 && port <= kPortLimit) return static_cast<std::uint16_t>(port);
   return net::invalid_argument(fmt::format("port: {}; allowed: 1..{}", port, kPortLimit));

@@ -16,7 +16,7 @@ inline std::string wire_bytes(const net::IpAddress& address) {
   return {raw.begin(), raw.end()};
 }
 
-/// `ends` has addresses and ports, as PacketEnds and FlowEnds do.
+/// `ends` has addresses and ports, as datapath::PacketEnds does.
 template <typename Ends>
 void fill(const Ends& ends, api::FlowTuple& tuple) {
   tuple.set_source(wire_bytes(ends.source));

@@ -4,25 +4,10 @@
 ///          addresses. A seed gives the same cluster everywhere: std::mt19937 is specified, distributions are not used.
 #pragma once
 
-#include <random>
-
+#include "tests/agent/chance.h"
 #include "tests/agent/cluster.h"
 
 namespace millrace::control::agent::services {
-
-class Chance {
- public:
-  explicit Chance(std::uint32_t seed) : engine_(seed) {}
-  std::uint32_t below(std::uint32_t count) { return static_cast<std::uint32_t>(engine_() % count); }
-  bool one_in(std::uint32_t count) { return below(count) == 0; }
-  template <typename T>
-  const T& of(const std::vector<T>& values) {
-    return values[below(static_cast<std::uint32_t>(values.size()))];
-  }
-
- private:
-  std::mt19937 engine_;
-};
 
 inline const std::vector<std::string> kNodes = {"here", "there", "far"};
 inline const std::vector<std::string> kZones = {"z1", "z2"};

@@ -5,27 +5,13 @@
 
 #include <fmt/format.h>
 
-#include <random>
 #include <string>
 #include <vector>
 
+#include "tests/agent/chance.h"
 #include "tests/agent/policies/policy_world.h"
 
 namespace millrace::control::agent::policies {
-
-class Chance {
- public:
-  explicit Chance(std::uint32_t seed) : engine_(seed) {}
-  std::uint32_t below(std::uint32_t count) { return static_cast<std::uint32_t>(engine_() % count); }
-  bool one_in(std::uint32_t count) { return below(count) == 0; }
-  template <typename T>
-  const T& of(const std::vector<T>& values) {
-    return values[below(static_cast<std::uint32_t>(values.size()))];
-  }
-
- private:
-  std::mt19937 engine_;
-};
 
 inline const std::vector<std::string> kNamespaces = {"a", "b", "c"};
 inline const std::vector<std::uint16_t> kPorts = {80, 81, 8080, 53};

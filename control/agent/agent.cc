@@ -8,7 +8,6 @@
 #include "control/agent/host_forwarding.h"
 #include "control/agent/host_port.h"
 #include "control/agent/link_watch.h"
-#include "control/agent/netlink.h"
 #include "control/agent/node_follower.h"
 #include "control/agent/object_manager.h"
 #include "control/agent/pod_manager.h"
@@ -23,6 +22,7 @@
 #include "control/agent/sysctl.h"
 #include "control/agent/uplink.h"
 #include "control/api/unix_socket.h"
+#include "control/netlink/netlink.h"
 
 namespace millrace::control::agent {
 namespace {
@@ -181,7 +181,7 @@ net::Result<void> clean_up(const config::Config& config, bool with_pods) {
   auto attachments = (*store)->list();
   if (!attachments) return attachments.error();
   for (const Attachment& attachment : *attachments) {
-    if (auto removed = remove_link_if_there(attachment.host_interface); !removed) return removed;
+    if (auto removed = netlink::remove_link_if_there(attachment.host_interface); !removed) return removed;
   }
   if (auto released = release_ports(**store); !released) return released;
   return remove_host_port(config.host_port);

@@ -33,7 +33,7 @@ grpc::Status AgentService::AddPod(grpc::ServerContext*, const api::AddPodRequest
   reply->set_mtu(attachment.mtu);
   for (const net::IpAddress& address : attachment.addresses) reply->add_addresses(to_bytes(address));
   for (const net::IpAddress& gateway : added->gateways) reply->add_gateways(to_bytes(gateway));
-  for (const LinkRoute& route : added->routes) {
+  for (const netlink::LinkRoute& route : added->routes) {
     api::PodRoute& said = *reply->add_routes();
     said.set_destination(to_bytes(route.destination.address));
     said.set_prefix_length(route.destination.length_bits);

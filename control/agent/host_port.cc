@@ -5,15 +5,15 @@
 #include <algorithm>
 
 #include "control/agent/interface_name.h"
-#include "control/agent/netlink.h"
 #include "control/agent/sysctl.h"
+#include "control/netlink/netlink.h"
 
 namespace millrace::control::agent {
 namespace {
 
 net::Prefix host_prefix(const net::IpAddress& address) { return {address, static_cast<std::uint8_t>(address.bits())}; }
 
-net::Result<LinkInfo> find_or_make(Netlink& netlink, const HostPort& port) {
+net::Result<netlink::LinkInfo> find_or_make(netlink::Netlink& netlink, const HostPort& port) {
   auto found = netlink.link(port.name);
   if (!found && found.error().code == net::ErrorCode::kNotFound) {
     const AttachmentKey key{"", "", port.name};
@@ -53,7 +53,7 @@ void set_sysctls(const HostPort& port) {
   }
 }
 
-net::Result<void> set_addresses(Netlink& netlink, int index, const HostPort& port) {
+net::Result<void> set_addresses(netlink::Netlink& netlink, int index, const HostPort& port) {
   auto present = netlink.addresses(index);
   if (!present) return present.error();
   std::vector<net::IpAddress> wanted;
@@ -69,7 +69,7 @@ net::Result<void> set_addresses(Netlink& netlink, int index, const HostPort& por
   return {};
 }
 
-net::Result<void> set_routes(Netlink& netlink, int index, const HostPort& port) {
+net::Result<void> set_routes(netlink::Netlink& netlink, int index, const HostPort& port) {
   std::vector<net::Prefix> wanted;
   for (const AddressBlock& block : port.blocks) wanted.push_back(block.block());
   for (const net::IpAddress& pod : port.extra_pods) wanted.push_back(host_prefix(pod));
@@ -78,7 +78,7 @@ net::Result<void> set_routes(Netlink& netlink, int index, const HostPort& port) 
     if (family == 6 && !has_ipv6()) continue;
     auto present = netlink.routes(index, family);
     if (!present) return present.error();
-    for (const LinkRoute& route : *present) {
+    for (const netlink::LinkRoute& route : *present) {
       // Those without a gateway are the kernel's own (fe80::/64, the port's addresses).
       if (!route.gateway || std::find(wanted.begin(), wanted.end(), route.destination) != wanted.end()) continue;
       if (auto removed = netlink.remove_route(index, route); !removed) return removed;
@@ -94,9 +94,9 @@ net::Result<void> set_routes(Netlink& netlink, int index, const HostPort& port) 
 
 /// By way of the gateway, so that one neighbour entry serves all pods; on-link, so that two instances on one node may
 /// have the same gateway address.
-LinkRoute route_by_host_port(const HostPort& port, const net::Prefix& destination) {
+netlink::LinkRoute route_by_host_port(const HostPort& port, const net::Prefix& destination) {
   const std::uint8_t family = destination.address.family;
-  LinkRoute route;
+  netlink::LinkRoute route;
   route.destination = destination;
   route.gateway = family == 4 ? net::IpAddress::from(port.gateway_ipv4) : net::IpAddress::from(port.gateway_ipv6);
   route.gateway_on_link = true;
@@ -107,14 +107,14 @@ LinkRoute route_by_host_port(const HostPort& port, const net::Prefix& destinatio
 }
 
 net::Result<net::Mac> ensure_host_port(const HostPort& port) {
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
   auto node_end = find_or_make(*netlink, port);
   if (!node_end) return node_end.error();
   auto switch_end = netlink->link(port.switch_end());
   if (!switch_end) return switch_end.error();
   set_sysctls(port);
-  for (const LinkInfo* end : {&switch_end.value(), &node_end.value()}) {
+  for (const netlink::LinkInfo* end : {&switch_end.value(), &node_end.value()}) {
     if (end->mtu != port.mtu) {
       if (auto set = netlink->set_mtu(end->index, port.mtu); !set) return set.error();
     }
@@ -125,10 +125,10 @@ net::Result<net::Mac> ensure_host_port(const HostPort& port) {
   return node_end->mac;
 }
 
-net::Result<void> remove_host_port(const std::string& name) { return remove_link_if_there(name); }
+net::Result<void> remove_host_port(const std::string& name) { return netlink::remove_link_if_there(name); }
 
 net::Result<void> add_pod_route(const HostPort& port, const net::IpAddress& pod) {
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
   auto info = netlink->link(port.name);
   if (!info) return info.error();
@@ -136,7 +136,7 @@ net::Result<void> add_pod_route(const HostPort& port, const net::IpAddress& pod)
 }
 
 net::Result<void> remove_pod_route(const HostPort& port, const net::IpAddress& pod) {
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
   auto info = netlink->link(port.name);
   if (!info) return info.error().code == net::ErrorCode::kNotFound ? net::Result<void>() : info.error();

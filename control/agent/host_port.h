@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "control/agent/address_block.h"
-#include "control/agent/netlink.h"
+#include "control/netlink/netlink.h"
 #include "net/address.h"
 #include "net/result.h"
 
@@ -39,7 +39,7 @@ net::Result<net::Mac> ensure_host_port(const HostPort& port);
 net::Result<void> remove_host_port(const std::string& name);
 
 /// To the switch, with the node's address in the pods' network as the source of what the node itself sends.
-LinkRoute route_by_host_port(const HostPort& port, const net::Prefix& destination);
+netlink::LinkRoute route_by_host_port(const HostPort& port, const net::Prefix& destination);
 
 /// The node's route to one pod in no block. Removing one that is not there is success.
 net::Result<void> add_pod_route(const HostPort& port, const net::IpAddress& pod);

@@ -13,7 +13,7 @@
 #include <cstring>
 #include <utility>
 
-#include "control/agent/nl_object.h"
+#include "control/netlink/nl_object.h"
 
 namespace millrace::control::agent {
 namespace {
@@ -45,20 +45,20 @@ net::Result<std::unique_ptr<LinkWatch>> LinkWatch::start(Gone gone, Readdressed 
   if (socket == nullptr || stop_fd < 0) {
     if (socket != nullptr) nl_socket_free(socket);
     if (stop_fd >= 0) close(stop_fd);
-    return nl_out_of_memory();
+    return netlink::nl_out_of_memory();
   }
   std::unique_ptr<LinkWatch> watch(new LinkWatch(socket, stop_fd, std::move(gone), std::move(readdressed)));
   nl_socket_disable_seq_check(socket);  // what nobody asked for has no number
   nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, on_message, watch.get());
-  if (const int code = nl_connect(socket, NETLINK_ROUTE); code < 0) return nl_error("link watch", code);
+  if (const int code = nl_connect(socket, NETLINK_ROUTE); code < 0) return netlink::nl_error("link watch", code);
   if (const int code = nl_socket_set_buffer_size(socket, kReceiveBufferBytes, 0); code < 0) {
-    return nl_error("link watch: buffer", code);
+    return netlink::nl_error("link watch: buffer", code);
   }
-  if (const int code = nl_socket_set_nonblocking(socket); code < 0) return nl_error("link watch", code);
+  if (const int code = nl_socket_set_nonblocking(socket); code < 0) return netlink::nl_error("link watch", code);
   if (const int code =
           nl_socket_add_memberships(socket, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_NONE);
       code < 0) {
-    return nl_error("link watch: groups", code);
+    return netlink::nl_error("link watch: groups", code);
   }
   watch->thread_ = std::thread([raw = watch.get()] { raw->run(); });
   return watch;

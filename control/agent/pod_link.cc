@@ -34,11 +34,11 @@ net::Result<void> set_pod_sysctls(const PodLink& link) {
 }
 
 /// Addresses, then the routes that need them.
-net::Result<void> add_addresses(Netlink& netlink, int index, const PodLink& link) {
+net::Result<void> add_addresses(netlink::Netlink& netlink, int index, const PodLink& link) {
   for (const net::IpAddress& address : link.addresses) {
     if (auto added = netlink.add_address(index, address); !added) return added;
   }
-  for (const LinkRoute& route : pod_routes(link)) {
+  for (const netlink::LinkRoute& route : pod_routes(link)) {
     if (auto set = netlink.set_route(index, route); !set) return set;
   }
   return {};
@@ -46,7 +46,7 @@ net::Result<void> add_addresses(Netlink& netlink, int index, const PodLink& link
 
 /// In the pod's namespace.
 net::Result<void> configure_pod_end(const PodLink& link) {
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
   auto info = netlink->link(link.pod.name);
   if (!info) return info.error();
@@ -56,7 +56,7 @@ net::Result<void> configure_pod_end(const PodLink& link) {
   return add_addresses(*netlink, info->index, link);
 }
 
-net::Result<void> configure_node_end(Netlink& netlink, const PodLink& link) {
+net::Result<void> configure_node_end(netlink::Netlink& netlink, const PodLink& link) {
   auto info = netlink.link(link.node.name);
   if (!info) return info.error();
   auto off = write_sysctl("ipv6/conf/" + link.node.name + "/disable_ipv6", "1");
@@ -68,7 +68,7 @@ net::Error differs(const std::string& what) { return net::failed_precondition("t
 
 /// In the pod's namespace.
 net::Result<void> check_pod_end(const PodLink& link) {
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
   auto info = netlink->link(link.pod.name);
   if (!info) return differs(info.error().message);
@@ -84,13 +84,13 @@ net::Result<void> check_pod_end(const PodLink& link) {
       return differs("address " + address.to_string() + " is missing");
     }
   }
-  std::vector<LinkRoute> present;
+  std::vector<netlink::LinkRoute> present;
   for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
     auto routes = netlink->routes(info->index, family);
     if (!routes) return routes.error();
     present.insert(present.end(), routes->begin(), routes->end());
   }
-  for (const LinkRoute& route : pod_routes(link)) {
+  for (const netlink::LinkRoute& route : pod_routes(link)) {
     if (std::find(present.begin(), present.end(), route) == present.end()) {
       return differs("route " + route.destination.to_string() + " is missing");
     }
@@ -100,8 +100,8 @@ net::Result<void> check_pod_end(const PodLink& link) {
 
 }  // namespace
 
-std::vector<LinkRoute> pod_routes(const PodLink& link) {
-  std::vector<LinkRoute> routes;
+std::vector<netlink::LinkRoute> pod_routes(const PodLink& link) {
+  std::vector<netlink::LinkRoute> routes;
   std::set<std::uint8_t> done;
   for (const net::IpAddress& address : link.addresses) {
     if (!done.insert(address.family).second) continue;
@@ -128,7 +128,7 @@ std::vector<LinkRoute> pod_routes(const PodLink& link) {
 }
 
 net::Result<void> create_pod_link(const Netns& netns, const PodLink& link) {
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
   if (auto made = netlink->add_veth(link.node, link.pod, netns.fd(), link.mtu); !made) return made;
   // The node's end first: the pod's end then has carrier as it comes up.
@@ -140,7 +140,7 @@ net::Result<void> create_pod_link(const Netns& netns, const PodLink& link) {
 
 net::Result<void> configure_pod_addresses(const Netns& netns, const PodLink& link) {
   return netns.run([&]() -> net::Result<void> {
-    auto netlink = Netlink::open();
+    auto netlink = netlink::Netlink::open();
     if (!netlink) return netlink.error();
     auto info = netlink->link(link.pod.name);
     if (!info) return info.error();
@@ -150,7 +150,7 @@ net::Result<void> configure_pod_addresses(const Netns& netns, const PodLink& lin
 }
 
 net::Result<void> check_pod_link(const Netns& netns, const PodLink& link) {
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
   auto node = netlink->link(link.node.name);
   if (!node) return differs(node.error().message);

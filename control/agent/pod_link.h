@@ -14,16 +14,16 @@
 #include <vector>
 
 #include "control/agent/model.h"
-#include "control/agent/netlink.h"
 #include "control/agent/netns.h"
+#include "control/netlink/netlink.h"
 #include "net/address.h"
 #include "net/result.h"
 
 namespace millrace::control::agent {
 
 struct PodLink {
-  VethEnd node;
-  VethEnd pod;
+  netlink::VethEnd node;
+  netlink::VethEnd pod;
   std::uint32_t mtu = 0;
   std::vector<net::IpAddress> addresses;
   std::vector<ExtraRoute> routes;
@@ -45,6 +45,6 @@ net::Result<void> check_pod_link(const Netns& netns, const PodLink& link);
 
 /// Routes of the pod's end: for each address, in order, the gateway's host route and the default route; then the
 /// others. One of these with the destination and priority of a default route stands for it.
-std::vector<LinkRoute> pod_routes(const PodLink& link);
+std::vector<netlink::LinkRoute> pod_routes(const PodLink& link);
 
 }  // namespace millrace::control::agent

@@ -159,7 +159,7 @@ net::Result<void> PodManager::tear_down(const Attachment& attachment, bool link_
                 removed.error().message);
   }
   if (link_made) {
-    if (auto removed = remove_link_if_there(attachment.host_interface); !removed) return removed;
+    if (auto removed = netlink::remove_link_if_there(attachment.host_interface); !removed) return removed;
   }
   for (const net::IpAddress& address : attachment.addresses) {
     if (!is_extra(address)) continue;
@@ -182,12 +182,12 @@ net::Result<void> PodManager::del(const AttachmentKey& key) {
 net::Result<void> PodManager::remove_leftover(const AttachmentKey& key) {
   // No row, so normally nothing. But a state directory can be lost, and the name follows from the key.
   const std::string name = host_interface_name(host_.name, key);
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
   if (auto link = netlink->link(name); !link) return {};
   spdlog::info("DEL {}: {} is there without a record and goes", key.to_string(), name);
   if (auto removed = switch_.remove_port(name); !removed) spdlog::debug("{}: {}", name, removed.error().message);
-  return remove_link_if_there(name);
+  return netlink::remove_link_if_there(name);
 }
 
 net::Result<void> PodManager::check(const AttachmentKey& key, const std::string& netns_path,

@@ -29,7 +29,7 @@ namespace millrace::control::agent {
 struct AddedPod {
   Attachment attachment;
   std::vector<net::IpAddress> gateways;  // one for each address
-  std::vector<LinkRoute> routes;
+  std::vector<netlink::LinkRoute> routes;
   std::uint64_t generation = 0;
 };
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "control/agent/netlink.h"
+#include "control/netlink/netlink.h"
 
 namespace millrace::control::agent {
 namespace {
@@ -18,7 +18,7 @@ const char* reason_to_remove(AttachmentState state) {
   return "its state is unknown";
 }
 
-net::Result<bool> is_there(Netlink& netlink, const std::string& interface) {
+net::Result<bool> is_there(netlink::Netlink& netlink, const std::string& interface) {
   auto link = netlink.link(interface);
   if (link) return true;
   if (link.error().code == net::ErrorCode::kNotFound) return false;
@@ -66,7 +66,7 @@ bool is_kept(AttachmentState state, bool host_interface_is_there) {
 net::Result<std::vector<Attachment>> reconcile(Store& store, const std::vector<AddressBlock>& blocks) {
   auto attachments = store.list();
   if (!attachments) return attachments.error();
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
   std::vector<Attachment> kept;
   for (const Attachment& attachment : *attachments) {
@@ -79,7 +79,7 @@ net::Result<std::vector<Attachment>> reconcile(Store& store, const std::vector<A
     }
     spdlog::info("{} is removed: {}", attachment.key.to_string(), reason_to_remove(attachment.state));
     if (*there) {
-      if (auto removed = remove_link_if_there(attachment.host_interface); !removed) return removed.error();
+      if (auto removed = netlink::remove_link_if_there(attachment.host_interface); !removed) return removed.error();
     }
     if (auto gone = store.finish_delete(attachment.id, blocks); !gone) return gone.error();
   }

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "control/agent/netlink.h"
 #include "control/agent/requests.h"
+#include "control/netlink/netlink.h"
 
 namespace millrace::control::agent {
 namespace {
@@ -42,7 +42,7 @@ net::Result<RouteRequest> to_route_request(const api::PodRoute& message, std::si
   }
   request.route.mtu_bytes = message.mtu();
   request.route.advmss_bytes = message.advmss();
-  const bool is_kernels = !address->is_v4() && message.priority() == kKernelPriorityIpv6;
+  const bool is_kernels = !address->is_v4() && message.priority() == netlink::kKernelPriorityIpv6;
   request.route.priority = is_kernels ? 0 : message.priority();
   return request;
 }

@@ -26,12 +26,12 @@ void warn(const net::Result<void>& result) {
 ServiceRoutes::ServiceRoutes(HostPort host) : host_(std::move(host)), table_(table_of(host_.name)) {}
 
 void ServiceRoutes::start() {
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   if (!netlink) return warn(netlink.error());
   auto link = netlink->link(host_.name);
   if (!link) return warn(link.error());
   for (const AddressBlock& block : host_.blocks) {
-    LinkRoute route = route_by_host_port(host_, net::Prefix::of(block.host(), 0));
+    netlink::LinkRoute route = route_by_host_port(host_, net::Prefix::of(block.host(), 0));
     route.table = table_;
     warn(netlink->set_route(link->index, route));
   }
@@ -61,7 +61,7 @@ ServiceRoutes::Rules ServiceRoutes::rules_of(const api::Service& service) const 
 void ServiceRoutes::withdraw(const std::string& name) {
   const auto found = of_service_.find(name);
   if (found == of_service_.end()) return;
-  for (const PortRule& rule : found->second) {
+  for (const netlink::PortRule& rule : found->second) {
     touched_.insert(rule);
     const auto count = wanted_.find(rule);
     if (--count->second == 0) wanted_.erase(count);
@@ -75,7 +75,7 @@ void ServiceRoutes::update(const std::vector<api::Service>& upserts, const std::
     Rules rules = rules_of(service);
     withdraw(service.name());
     if (rules.empty()) continue;
-    for (const PortRule& rule : rules) {
+    for (const netlink::PortRule& rule : rules) {
       touched_.insert(rule);
       ++wanted_[rule];
     }
@@ -93,7 +93,7 @@ void ServiceRoutes::touch_all() {
   for (const auto& [rule, count] : wanted_) touched_.insert(rule);
 }
 
-void ServiceRoutes::install(Netlink& netlink, const PortRule& rule) {
+void ServiceRoutes::install(netlink::Netlink& netlink, const netlink::PortRule& rule) {
   if (installed_.size() < kMaxServiceRules) {
     auto added = netlink.add_port_rule(rule, table_);
     if (added) installed_.insert(rule);
@@ -105,12 +105,12 @@ void ServiceRoutes::install(Netlink& netlink, const PortRule& rule) {
 }
 
 void ServiceRoutes::settle() {
-  const auto differs = [&](const PortRule& rule) { return should_be(rule) != installed_.contains(rule); };
-  std::erase_if(touched_, [&](const PortRule& rule) { return !differs(rule); });
+  const auto differs = [&](const netlink::PortRule& rule) { return should_be(rule) != installed_.contains(rule); };
+  std::erase_if(touched_, [&](const netlink::PortRule& rule) { return !differs(rule); });
   if (touched_.empty()) return;
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   if (!netlink) return warn(netlink.error());
-  for (const PortRule& rule : touched_) {
+  for (const netlink::PortRule& rule : touched_) {
     if (should_be(rule)) continue;
     warn(netlink->remove_port_rule(rule, table_));
     installed_.erase(rule);
@@ -119,19 +119,19 @@ void ServiceRoutes::settle() {
     is_full_ = false;
     touch_all();  // one of those that had no place has it now
   }
-  for (const PortRule& rule : touched_) {
+  for (const netlink::PortRule& rule : touched_) {
     if (should_be(rule) && !installed_.contains(rule)) install(*netlink, rule);
   }
   touched_.clear();
 }
 
 net::Result<void> remove_service_routes(const std::string& host_port) {
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
   const std::uint32_t table = table_of(host_port);
   auto rules = netlink->port_rules(table);
   if (!rules) return rules.error();
-  for (const PortRule& rule : *rules) {
+  for (const netlink::PortRule& rule : *rules) {
     if (auto removed = netlink->remove_port_rule(rule, table); !removed) return removed;
   }
   return {};

@@ -5,7 +5,8 @@
 ///          other ports, and all that the node forwards, go where they went. So a Service with an external IP that is
 ///          also another machine's, a neighbour's say, takes from the node nothing but that port of it. An address of
 ///          the node itself stays its own: the kernel's table of its addresses comes before any rule.
-/// Shape:   rules of kRouteProtocol to a table that has one default route a family and is this instance's own: its
+/// Shape:   rules of netlink::kRouteProtocol to a table that has one default route a family and is this instance's own:
+/// its
 ///          number follows from the host port's name. Rules are asked one after another, so there are kMaxServiceRules
 ///          at most; frontends beyond are reached by pods and by the world, and the log says so.
 /// Errors:  none for the caller: what the kernel refuses is in the log.
@@ -20,8 +21,8 @@
 #include <vector>
 
 #include "control/agent/host_port.h"
-#include "control/agent/netlink.h"
 #include "control/api/switch.pb.h"
+#include "control/netlink/netlink.h"
 
 namespace millrace::control::agent {
 
@@ -40,23 +41,23 @@ class ServiceRoutes {
   void set_node_addresses(const std::vector<net::IpAddress>& addresses);
 
  private:
-  using Rules = std::set<PortRule>;
+  using Rules = std::set<netlink::PortRule>;
 
   Rules rules_of(const api::Service& service) const;
-  bool should_be(const PortRule& rule) const {
+  bool should_be(const netlink::PortRule& rule) const {
     return wanted_.contains(rule) && !node_addresses_.contains(rule.destination);
   }
   void withdraw(const std::string& name);
   /// Makes the kernel's rules those that should be, as far as touched_ says that they may differ.
   void settle();
   void touch_all();
-  void install(Netlink& netlink, const PortRule& rule);
+  void install(netlink::Netlink& netlink, const netlink::PortRule& rule);
 
   const HostPort host_;
   const std::uint32_t table_;
   std::set<net::IpAddress> node_addresses_;
-  std::map<std::string, Rules> of_service_;  // by the switch's name
-  std::map<PortRule, unsigned> wanted_;      // by how many services; node ports too
+  std::map<std::string, Rules> of_service_;       // by the switch's name
+  std::map<netlink::PortRule, unsigned> wanted_;  // by how many services; node ports too
   Rules installed_;
   Rules touched_;
   bool is_full_ = false;  // some should be and are not

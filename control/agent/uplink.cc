@@ -4,14 +4,14 @@
 
 #include <algorithm>
 
-#include "control/agent/netlink.h"
 #include "control/agent/requests.h"
+#include "control/netlink/netlink.h"
 
 namespace millrace::control::agent {
 namespace {
 
 /// "" when there is no default route.
-net::Result<std::string> default_interface(Netlink& netlink) {
+net::Result<std::string> default_interface(netlink::Netlink& netlink) {
   for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
     auto name = netlink.default_route_link(family);
     if (!name || !name->empty()) return name;
@@ -30,7 +30,7 @@ const net::IpAddress* first_of(const std::vector<net::IpAddress>& addresses, std
 }
 
 /// Without those of the host port, which are the agent's doing and lie in the pods' ranges.
-net::Result<std::vector<net::IpAddress>> local_addresses(Netlink& netlink, const std::string& host_port) {
+net::Result<std::vector<net::IpAddress>> local_addresses(netlink::Netlink& netlink, const std::string& host_port) {
   auto all = netlink.addresses(0);
   if (!all) return all.error();
   std::vector<net::IpAddress> own;
@@ -56,7 +56,7 @@ net::Result<NodeNetwork> find_node_network(const config::Config& config) {
   NodeNetwork node;
   node.addresses = config.node_addresses;
   if (config.uplink.empty()) return node;
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
   std::string name = config.uplink;
   if (name == "auto") {

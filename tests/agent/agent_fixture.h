@@ -10,8 +10,8 @@
 #include <string>
 
 #include "control/agent/agent.h"
-#include "control/agent/netlink.h"
 #include "control/api/agent.grpc.pb.h"
+#include "control/netlink/netlink.h"
 #include "tests/agent/recording_switch.h"
 #include "tests/agent/scratch.h"
 
@@ -98,7 +98,7 @@ class AgentTest : public testing::Test {
     EXPECT_TRUE(stub_->ListPods(&context, api::ListPodsRequest(), &reply).ok());
     return reply;
   }
-  bool has_link(const std::string& name) { return Netlink::open()->link(name).ok(); }
+  bool has_link(const std::string& name) { return netlink::Netlink::open()->link(name).ok(); }
 
   ScratchDirectory directory_;
   config::Config config_;

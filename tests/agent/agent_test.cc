@@ -7,9 +7,9 @@
 #include <set>
 #include <thread>
 
-#include "control/agent/netlink.h"
 #include "control/agent/netns.h"
 #include "control/api/agent.grpc.pb.h"
+#include "control/netlink/netlink.h"
 #include "tests/agent/agent_fixture.h"
 
 namespace millrace::control::agent {
@@ -55,7 +55,7 @@ TEST_F(AgentTest, del_succeeds_when_namespace_or_interface_are_gone) {
   ASSERT_TRUE(add("a").ok());
   ASSERT_TRUE(add("b").ok());
   pods_["a"]->remove();
-  ASSERT_TRUE(Netlink::open()->remove_link(list().pods(1).host_interface()).ok());
+  ASSERT_TRUE(netlink::Netlink::open()->remove_link(list().pods(1).host_interface()).ok());
   EXPECT_TRUE(del("a").ok());
   EXPECT_TRUE(del("b").ok());
   EXPECT_EQ(status().pod_count(), 0u);
@@ -134,7 +134,7 @@ TEST_F(AgentTest, comes_back_to_the_same_pods) {
   agent_.reset();
   EXPECT_TRUE(has_link(before.pods(0).host_interface())) << "pods stay when the agent ends";
   EXPECT_TRUE(has_link("millrace9"));
-  ASSERT_TRUE(Netlink::open()->remove_link(before.pods(1).host_interface()).ok());  // pod b ends meanwhile
+  ASSERT_TRUE(netlink::Netlink::open()->remove_link(before.pods(1).host_interface()).ok());  // pod b ends meanwhile
   start_agent();
   ASSERT_EQ(list().pods_size(), 1);
   EXPECT_EQ(list().pods(0).SerializeAsString(), before.pods(0).SerializeAsString());
@@ -167,9 +167,9 @@ TEST_F(AgentTest, takes_delegated_addresses_as_they_are) {
   EXPECT_EQ(reply.addresses_size(), 1);
   EXPECT_EQ(reply.addresses(0), delegated.address());
   EXPECT_EQ(status().pools(0).used(), 0u);
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   const auto routes = netlink->routes(netlink->link("millrace9")->index, 4).value();
-  EXPECT_TRUE(std::any_of(routes.begin(), routes.end(), [](const LinkRoute& r) {
+  EXPECT_TRUE(std::any_of(routes.begin(), routes.end(), [](const netlink::LinkRoute& r) {
     return r.destination.to_string() == "192.0.2.7/32";
   })) << "the node finds a pod outside of its block";
   auto twice = add_request("b");
@@ -207,7 +207,7 @@ TEST_F(AgentTest, sets_the_routes_it_is_asked_for_and_checks_them_after_a_restar
   start_agent();
   EXPECT_TRUE(check("a").ok()) << check("a").error_message();
   const auto gone = Netns::open(netns("a"))->run([] {
-    auto netlink = Netlink::open();
+    auto netlink = netlink::Netlink::open();
     return netlink->remove_route(netlink->link("eth0")->index, {.destination = *net::Prefix::parse("10.8.0.0/16"),
                                                                 .gateway = net::IpAddress::parse("169.254.1.1").value(),
                                                                 .source = {},

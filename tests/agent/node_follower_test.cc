@@ -25,7 +25,7 @@ class NodeFollowerTest : public AgentTest {
               "spec": {"type": "NodePort", "ipFamilyPolicy": "PreferDualStack", "ports": [{"port": 80, "nodePort": 30500}]}})");
   }
   static void make_uplink(const std::string& address) {
-    auto netlink = Netlink::open();
+    auto netlink = netlink::Netlink::open();
     ASSERT_TRUE(netlink
                     ->add_veth({"up0", *net::Mac::parse("02:00:00:00:00:01")},
                                {"up1", *net::Mac::parse("02:00:00:00:00:02")}, -1, 1500)
@@ -34,11 +34,11 @@ class NodeFollowerTest : public AgentTest {
     for (const char* name : {"up0", "up1"}) ASSERT_TRUE(netlink->set_up(netlink->link(name)->index).ok());
   }
   static void add(const char* link, const std::string& address) {
-    auto netlink = Netlink::open();
+    auto netlink = netlink::Netlink::open();
     ASSERT_TRUE(netlink->add_address(netlink->link(link)->index, ip(address)).ok());
   }
   static void remove(const char* link, const std::string& address) {
-    auto netlink = Netlink::open();
+    auto netlink = netlink::Netlink::open();
     ASSERT_TRUE(netlink->remove_address(netlink->link(link)->index, ip(address)).ok());
   }
   void apply(const std::string& json) {
@@ -108,7 +108,7 @@ TEST_F(NodeFollowerTest, a_switch_that_was_away_hears_of_it_when_it_is_back) {
 }
 
 TEST_F(NodeFollowerTest, an_uplink_that_was_gone_is_followed_again) {
-  ASSERT_TRUE(Netlink::open()->remove_link("up0").ok());
+  ASSERT_TRUE(netlink::Netlink::open()->remove_link("up0").ok());
   make_uplink("192.0.2.9");
   EXPECT_TRUE(becomes([&] { return node_ports() == std::set<std::string>{"192.0.2.9"} && is_node("192.0.2.9"); }));
 }

@@ -2,11 +2,11 @@
 #include <gtest/gtest.h>
 
 #include "control/agent/host_port.h"
-#include "control/agent/netlink.h"
 #include "control/agent/requests.h"
 #include "control/agent/reserved_ports.h"
 #include "control/agent/sysctl.h"
 #include "control/agent/uplink.h"
+#include "control/netlink/netlink.h"
 #include "tests/agent/scratch.h"
 
 namespace millrace::control::agent {
@@ -23,7 +23,7 @@ class NodeNetworkTest : public testing::Test {
  protected:
   void SetUp() override {
     if (!enter_private_netns()) GTEST_SKIP() << "needs the right to make network namespaces";
-    auto netlink = Netlink::open();
+    auto netlink = netlink::Netlink::open();
     ASSERT_TRUE(netlink
                     ->add_veth({"up0", *net::Mac::parse("02:00:00:00:00:01")},
                                {"up1", *net::Mac::parse("02:00:00:00:00:02")}, -1, 1500)
@@ -34,8 +34,8 @@ class NodeNetworkTest : public testing::Test {
     ASSERT_TRUE(netlink->add_address(index, ip("2001:db8::7")).ok());
   }
   static void add_default_route() {
-    auto netlink = Netlink::open();
-    LinkRoute route;
+    auto netlink = netlink::Netlink::open();
+    netlink::LinkRoute route;
     route.destination = prefix("0.0.0.0/0");
     route.gateway = ip("192.0.2.1");
     route.gateway_on_link = true;
@@ -128,12 +128,12 @@ TEST_F(NodeNetworkTest, routes_services_to_the_host_port) {
   ASSERT_TRUE(made.ok()) << made.error().message;
   EXPECT_EQ(*read_sysctl("ipv4/conf/millrace0/accept_local"), "1");
   const auto destinations = [] {
-    auto netlink = Netlink::open();
+    auto netlink = netlink::Netlink::open();
     const int index = netlink->link("millrace0")->index;
     std::vector<std::string> found;
     for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
-      const std::vector<LinkRoute> routes = netlink->routes(index, family).value();
-      for (const LinkRoute& route : routes) {
+      const std::vector<netlink::LinkRoute> routes = netlink->routes(index, family).value();
+      for (const netlink::LinkRoute& route : routes) {
         if (route.gateway) found.push_back(route.destination.to_string());
       }
     }

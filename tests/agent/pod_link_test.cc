@@ -40,8 +40,8 @@ class PodLinkTest : public testing::Test {
   auto in_pod(Read read) {
     return netns_->run(std::move(read));
   }
-  net::Result<LinkInfo> node_end() {
-    auto netlink = Netlink::open();
+  net::Result<netlink::LinkInfo> node_end() {
+    auto netlink = netlink::Netlink::open();
     return netlink->link(link().node.name);
   }
 
@@ -52,29 +52,29 @@ class PodLinkTest : public testing::Test {
 
 TEST_F(PodLinkTest, makes_the_pods_end_ready_to_use) {
   ASSERT_TRUE(create_pod_link(*netns_, link()).ok());
-  auto info = in_pod([] { return Netlink::open()->link("eth0"); });
+  auto info = in_pod([] { return netlink::Netlink::open()->link("eth0"); });
   ASSERT_TRUE(info.ok()) << info.error().message;
   EXPECT_TRUE(info->up);
   EXPECT_EQ(info->mtu, 1400u);
   EXPECT_EQ(info->mac.to_string(), "02:00:00:00:00:02");
-  auto addresses = in_pod([&] { return Netlink::open()->addresses(info->index); });
+  auto addresses = in_pod([&] { return netlink::Netlink::open()->addresses(info->index); });
   ASSERT_TRUE(addresses.ok());
   EXPECT_EQ(*addresses, link().addresses);
   EXPECT_TRUE(in_pod([] { return has_gro("eth0"); }).value());
   EXPECT_EQ(in_pod([] { return read_sysctl("ipv6/conf/eth0/accept_ra"); }).value(), "0");
-  EXPECT_FALSE(in_pod([] { return Netlink::open()->link("lo"); })->up) << "lo is the runtime's";
+  EXPECT_FALSE(in_pod([] { return netlink::Netlink::open()->link("lo"); })->up) << "lo is the runtime's";
   auto checked = check_pod_link(*netns_, link());
   EXPECT_TRUE(checked.ok()) << checked.error().message;
 }
 
 TEST_F(PodLinkTest, routes_everything_to_the_gateway) {
   ASSERT_TRUE(create_pod_link(*netns_, link()).ok());
-  const int index = in_pod([] { return Netlink::open()->link("eth0"); })->index;
-  auto v4 = in_pod([&] { return Netlink::open()->routes(index, 4); });
-  auto v6 = in_pod([&] { return Netlink::open()->routes(index, 6); });
+  const int index = in_pod([] { return netlink::Netlink::open()->link("eth0"); })->index;
+  auto v4 = in_pod([&] { return netlink::Netlink::open()->routes(index, 4); });
+  auto v6 = in_pod([&] { return netlink::Netlink::open()->routes(index, 6); });
   ASSERT_TRUE(v4.ok() && v6.ok());
-  const auto has = [](const std::vector<LinkRoute>& routes, const char* destination, const char* gateway) {
-    return std::any_of(routes.begin(), routes.end(), [&](const LinkRoute& r) {
+  const auto has = [](const std::vector<netlink::LinkRoute>& routes, const char* destination, const char* gateway) {
+    return std::any_of(routes.begin(), routes.end(), [&](const netlink::LinkRoute& r) {
       return r.destination.to_string() == destination && (r.gateway ? r.gateway->to_string() : "") == gateway;
     });
   };
@@ -90,7 +90,7 @@ TEST_F(PodLinkTest, keeps_the_kernel_quiet_on_the_nodes_end) {
   EXPECT_TRUE(info->up);
   EXPECT_EQ(info->mac.to_string(), "02:00:00:00:00:01");
   EXPECT_EQ(read_sysctl("ipv6/conf/" + info->name + "/disable_ipv6").value(), "1");
-  EXPECT_TRUE(Netlink::open()->addresses(info->index)->empty());
+  EXPECT_TRUE(netlink::Netlink::open()->addresses(info->index)->empty());
 }
 
 TEST_F(PodLinkTest, turns_ipv6_on_where_the_runtime_turned_it_off) {
@@ -106,7 +106,7 @@ TEST_F(PodLinkTest, refuses_an_interface_that_is_there_and_changes_nothing) {
   auto made = create_pod_link(*netns_, other);
   ASSERT_FALSE(made.ok());
   EXPECT_EQ(made.error().code, net::ErrorCode::kAlreadyExists) << made.error().message;
-  EXPECT_FALSE(Netlink::open()->link(other.node.name).ok());
+  EXPECT_FALSE(netlink::Netlink::open()->link(other.node.name).ok());
   EXPECT_TRUE(check_pod_link(*netns_, link()).ok());
 }
 
@@ -116,30 +116,31 @@ TEST_F(PodLinkTest, removes_the_pair_when_a_step_fails) {
   auto made = create_pod_link(*netns_, bad);
   ASSERT_FALSE(made.ok());
   EXPECT_EQ(node_end().error().code, net::ErrorCode::kNotFound);
-  EXPECT_EQ(in_pod([] { return Netlink::open()->link("eth0"); }).error().code, net::ErrorCode::kNotFound);
+  EXPECT_EQ(in_pod([] { return netlink::Netlink::open()->link("eth0"); }).error().code, net::ErrorCode::kNotFound);
 }
 
 TEST_F(PodLinkTest, check_names_the_first_thing_that_differs) {
   struct Row {
     const char* name;
-    std::function<net::Result<void>(Netlink&, int)> spoil;  // in the pod
+    std::function<net::Result<void>(netlink::Netlink&, int)> spoil;  // in the pod
     const char* says;
   };
   const Row rows[] = {
-      {"an address", [](Netlink& n, int i) { return n.remove_address(i, ip("10.244.0.2")); }, "10.244.0.2 is missing"},
-      {"the MTU", [](Netlink& n, int i) { return n.set_mtu(i, 1300); }, "mtu 1300 is not 1400"},
+      {"an address", [](netlink::Netlink& n, int i) { return n.remove_address(i, ip("10.244.0.2")); },
+       "10.244.0.2 is missing"},
+      {"the MTU", [](netlink::Netlink& n, int i) { return n.set_mtu(i, 1300); }, "mtu 1300 is not 1400"},
       {"a route",
-       [](Netlink& n, int i) {
+       [](netlink::Netlink& n, int i) {
          return n.remove_route(i, {.destination = *net::Prefix::parse("::/0"), .gateway = ip("fe80::1"), .source = {}});
        },
        "route ::/0 is missing"},
-      {"all of it", [](Netlink& n, int) { return n.remove_link("eth0"); }, "mr0123456789abc"},
+      {"all of it", [](netlink::Netlink& n, int) { return n.remove_link("eth0"); }, "mr0123456789abc"},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.name);
     ASSERT_TRUE(create_pod_link(*netns_, link()).ok());
     auto spoilt = in_pod([&] {
-      auto netlink = Netlink::open();
+      auto netlink = netlink::Netlink::open();
       return row.spoil(*netlink, netlink->link("eth0")->index);
     });
     ASSERT_TRUE(spoilt.ok()) << spoilt.error().message;
@@ -147,7 +148,7 @@ TEST_F(PodLinkTest, check_names_the_first_thing_that_differs) {
     ASSERT_FALSE(checked.ok());
     EXPECT_EQ(checked.error().code, net::ErrorCode::kFailedPrecondition);
     EXPECT_NE(checked.error().message.find(row.says), std::string::npos) << checked.error().message;
-    ASSERT_TRUE(remove_link_if_there(link().node.name).ok());
+    ASSERT_TRUE(netlink::remove_link_if_there(link().node.name).ok());
   }
 }
 
@@ -186,12 +187,12 @@ class HostPortTest : public PodLinkTest {
             .services = {}};
   }
   static std::vector<std::string> gateway_routes() {
-    auto netlink = Netlink::open();
+    auto netlink = netlink::Netlink::open();
     const int index = netlink->link("millrace0")->index;
     std::vector<std::string> found;
     for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
-      const std::vector<LinkRoute> routes = netlink->routes(index, family).value();
-      for (const LinkRoute& route : routes) {
+      const std::vector<netlink::LinkRoute> routes = netlink->routes(index, family).value();
+      for (const netlink::LinkRoute& route : routes) {
         if (route.gateway) found.push_back(route.destination.to_string() + " via " + route.gateway->to_string());
       }
     }
@@ -202,7 +203,7 @@ class HostPortTest : public PodLinkTest {
 TEST_F(HostPortTest, leads_from_the_node_to_its_pods) {
   auto mac = ensure_host_port(port());
   ASSERT_TRUE(mac.ok()) << mac.error().message;
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   auto info = netlink->link("millrace0");
   ASSERT_TRUE(info.ok());
   EXPECT_TRUE(info->up);
@@ -218,11 +219,11 @@ TEST_F(HostPortTest, leads_from_the_node_to_its_pods) {
 TEST_F(HostPortTest, is_kept_as_it_is_when_it_is_right) {
   auto first = ensure_host_port(port());
   ASSERT_TRUE(first.ok()) << first.error().message;
-  const int index = Netlink::open()->link("millrace0")->index;
+  const int index = netlink::Netlink::open()->link("millrace0")->index;
   auto second = ensure_host_port(port());
   ASSERT_TRUE(second.ok()) << second.error().message;
   EXPECT_EQ(*first, *second);
-  EXPECT_EQ(Netlink::open()->link("millrace0")->index, index);
+  EXPECT_EQ(netlink::Netlink::open()->link("millrace0")->index, index);
 }
 
 TEST_F(HostPortTest, follows_a_changed_configuration) {
@@ -232,7 +233,7 @@ TEST_F(HostPortTest, follows_a_changed_configuration) {
   changed.blocks = {block("10.244.0.0/16", 24, 3)};
   changed.extra_pods = {ip("10.244.0.9")};  // still there from before
   ASSERT_TRUE(ensure_host_port(changed).ok());
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   auto info = netlink->link("millrace0");
   EXPECT_EQ(info->mtu, 1400u);
   EXPECT_EQ(*netlink->addresses(info->index), std::vector{ip("10.244.3.1")});
@@ -246,7 +247,8 @@ TEST_F(HostPortTest, follows_a_changed_configuration) {
 }
 
 TEST_F(HostPortTest, leaves_a_strangers_interface_alone) {
-  ASSERT_TRUE(Netlink::open()->add_veth({"millrace0", link().node.mac}, {"other", link().pod.mac}, -1, 1500).ok());
+  ASSERT_TRUE(
+      netlink::Netlink::open()->add_veth({"millrace0", link().node.mac}, {"other", link().pod.mac}, -1, 1500).ok());
   auto made = ensure_host_port(port());
   ASSERT_FALSE(made.ok());
   EXPECT_EQ(made.error().code, net::ErrorCode::kFailedPrecondition);
@@ -256,7 +258,7 @@ TEST_F(HostPortTest, is_removed_and_removing_is_repeatable) {
   ASSERT_TRUE(ensure_host_port(port()).ok());
   ASSERT_TRUE(remove_host_port("millrace0").ok());
   ASSERT_TRUE(remove_host_port("millrace0").ok());
-  EXPECT_FALSE(Netlink::open()->link("millrace0s").ok());
+  EXPECT_FALSE(netlink::Netlink::open()->link("millrace0s").ok());
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "control/agent/interface_name.h"
-#include "control/agent/netlink.h"
+#include "control/netlink/netlink.h"
 #include "tests/agent/scratch.h"
 
 namespace millrace::control::agent {
@@ -32,7 +32,7 @@ class Reconcile : public testing::Test {
     EXPECT_TRUE(begun.ok());
     EXPECT_TRUE(store_->set_state(begun->id, state).ok());
     if (with_interface) {
-      EXPECT_TRUE(Netlink::open()
+      EXPECT_TRUE(netlink::Netlink::open()
                       ->add_veth({a.host_interface, mac_of("m", a.key, "host")},
                                  {container.substr(0, 10) + "-peer", mac_of("m", a.key, "pod")}, -1, 1500)
                       .ok());
@@ -70,7 +70,7 @@ TEST_F(Reconcile, undoes_finishes_keeps_or_removes) {
   EXPECT_EQ(store_->list()->size(), 1u);
   EXPECT_EQ(*store_->used(blocks()[0]), 1u) << "the addresses of the others are free again";
   for (std::size_t i = 0; i < planned.size(); ++i) {
-    EXPECT_EQ(Netlink::open()->link(planned[i].host_interface).ok(), rows[i].kept) << rows[i].name;
+    EXPECT_EQ(netlink::Netlink::open()->link(planned[i].host_interface).ok(), rows[i].kept) << rows[i].name;
   }
 }
 

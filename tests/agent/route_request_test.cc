@@ -127,22 +127,22 @@ TEST(RouteRequest, the_kernel_holds_them_as_they_were_asked_for) {
   EXPECT_TRUE(checked.ok()) << checked.error().message;
 
   const auto routes = netns->run([] {
-    auto netlink = Netlink::open();
+    auto netlink = netlink::Netlink::open();
     return netlink->routes(netlink->link("eth0")->index, 4);
   });
   ASSERT_TRUE(routes.ok());
   const net::IpAddress gateway = ip("169.254.1.1");
   // By table order of the kernel: the gateway, and each of those above; the plain default route is not there.
   EXPECT_EQ(routes->size(), 4u);
-  for (const LinkRoute& wanted :
-       {LinkRoute{.destination = prefix("10.0.0.0/8"),
+  for (const netlink::LinkRoute& wanted :
+       {netlink::LinkRoute{.destination = prefix("10.0.0.0/8"),
        .gateway = gateway,
        .source = {},
        .mtu_bytes = 1400,
        .advmss_bytes = 1300,
        .priority = 9},
-        LinkRoute{.destination = prefix("0.0.0.0/0"), .gateway = gateway, .source = {}, .mtu_bytes = 1450},
-        LinkRoute{.destination = prefix("0.0.0.0/0"), .gateway = gateway, .source = {}, .priority = 50}}) {
+        netlink::LinkRoute{.destination = prefix("0.0.0.0/0"), .gateway = gateway, .source = {}, .mtu_bytes = 1450},
+        netlink::LinkRoute{.destination = prefix("0.0.0.0/0"), .gateway = gateway, .source = {}, .priority = 50}}) {
     EXPECT_EQ(std::count(routes->begin(), routes->end(), wanted), 1) << wanted.destination.to_string();
   }
 }

@@ -51,7 +51,7 @@ class ServiceRoutesTest : public testing::Test {
  protected:
   void SetUp() override {
     if (!enter_private_netns()) GTEST_SKIP() << "needs the right to make network namespaces";
-    auto netlink = Netlink::open();
+    auto netlink = netlink::Netlink::open();
     ASSERT_TRUE(netlink
                     ->add_veth({"up0", *net::Mac::parse("02:00:00:00:00:01")},
                                {"up1", *net::Mac::parse("02:00:00:00:00:02")}, -1, 1500)
@@ -60,7 +60,7 @@ class ServiceRoutesTest : public testing::Test {
     const int index = netlink->link("up0")->index;
     for (const char* address : {"192.0.2.7", "2001:db8::7"}) ASSERT_TRUE(netlink->add_address(index, ip(address)).ok());
     for (const auto& [destination, gateway] : {std::pair{"0.0.0.0/0", "192.0.2.1"}, {"::/0", "2001:db8::1"}}) {
-      LinkRoute route;
+      netlink::LinkRoute route;
       route.destination = prefix(destination);
       route.gateway = ip(gateway);
       route.gateway_on_link = true;
@@ -130,7 +130,7 @@ TEST_F(ServiceRoutesTest, an_address_of_the_node_stays_its_own) {
   routes.start();
   routes.update({service("default/web", {{"192.0.2.50", kTcp, 80}})}, {});
   EXPECT_EQ(way("192.0.2.50", "tcp", 80), "millrace9");
-  auto netlink = Netlink::open();
+  auto netlink = netlink::Netlink::open();
   const int index = netlink->link("up0")->index;
   ASSERT_TRUE(netlink->add_address(index, ip("192.0.2.50")).ok());
   EXPECT_EQ(way("192.0.2.50", "tcp", 80), "lo");

@@ -9,6 +9,7 @@ from sources import files, read
 ROOMS = [
     ("net", 0), ("policy", 1), ("nat", 1), ("datapath", 2), ("datapath/io", 3),
     ("control/names", 3), ("control/api", 4), ("control/config", 4), ("control/kube", 4),
+    ("control/netlink", 4), ("control/etcd", 4),
     ("control/switch", 5), ("control/agent", 5), ("control/cli", 5),
     ("cni-shim", 6), ("perf/gen", 6), ("perf/bench", 6),
 ]

@@ -1,12 +1,12 @@
-#include "control/agent/netlink.h"
+#include "control/netlink/netlink.h"
 
 #include <net/if.h>
 #include <netlink/netlink.h>
 #include <netlink/route/link/veth.h>
 
-#include "control/agent/nl_object.h"
+#include "control/netlink/nl_object.h"
 
-namespace millrace::control::agent {
+namespace millrace::control::netlink {
 namespace {
 
 LinkInfo describe(rtnl_link* link) {
@@ -113,4 +113,4 @@ net::Result<void> remove_link_if_there(const std::string& name) {
   return removed;
 }
 
-}  // namespace millrace::control::agent
+}  // namespace millrace::control::netlink

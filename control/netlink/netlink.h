@@ -18,7 +18,7 @@
 
 struct nl_sock;
 
-namespace millrace::control::agent {
+namespace millrace::control::netlink {
 
 struct LinkInfo {
   int index = 0;
@@ -110,4 +110,4 @@ class Netlink {
 /// Removes the interface of the calling thread's namespace; success when it is not there.
 net::Result<void> remove_link_if_there(const std::string& name);
 
-}  // namespace millrace::control::agent
+}  // namespace millrace::control::netlink

@@ -4,10 +4,10 @@
 
 #include <fmt/format.h>
 
-#include "control/agent/netlink.h"
-#include "control/agent/nl_object.h"
+#include "control/netlink/netlink.h"
+#include "control/netlink/nl_object.h"
 
-namespace millrace::control::agent {
+namespace millrace::control::netlink {
 namespace {
 
 constexpr const char* kOwnPackets = "lo";  // as if they came in by it: what the node itself sends
@@ -80,4 +80,4 @@ net::Result<std::vector<PortRule>> Netlink::port_rules(std::uint32_t table) {
   return found;
 }
 
-}  // namespace millrace::control::agent
+}  // namespace millrace::control::netlink

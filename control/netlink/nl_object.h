@@ -1,4 +1,4 @@
-/// Owners of libnl's reference-counted objects, and conversions to and from its addresses. For netlink*.cc only.
+/// Owners of libnl's reference-counted objects, and conversions to and from its addresses. For this room only.
 #pragma once
 
 #include <netlink/addr.h>
@@ -19,7 +19,7 @@
 #include "net/address.h"
 #include "net/result.h"
 
-namespace millrace::control::agent {
+namespace millrace::control::netlink {
 
 struct PutNl {
   void operator()(rtnl_link* link) const { rtnl_link_put(link); }
@@ -78,4 +78,4 @@ inline net::Error nl_error(const std::string& what, int code) {
 
 inline net::Error nl_out_of_memory() { return net::internal_error("netlink: out of memory"); }
 
-}  // namespace millrace::control::agent
+}  // namespace millrace::control::netlink

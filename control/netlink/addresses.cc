@@ -7,10 +7,10 @@
 #include <array>
 #include <string>
 
-#include "control/agent/netlink.h"
-#include "control/agent/nl_object.h"
+#include "control/netlink/netlink.h"
+#include "control/netlink/nl_object.h"
 
-namespace millrace::control::agent {
+namespace millrace::control::netlink {
 namespace {
 
 net::Result<NlPtr<rtnl_addr>> make_address(int index, const net::IpAddress& address) {
@@ -166,4 +166,4 @@ net::Result<std::string> Netlink::default_route_link(std::uint8_t family) {
   return name;
 }
 
-}  // namespace millrace::control::agent
+}  // namespace millrace::control::netlink

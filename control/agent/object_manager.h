@@ -1,23 +1,21 @@
-/// Kubernetes objects: apply, get and delete, over the store on disk and what is held in memory for readers.
+/// Kubernetes objects: apply, get and delete, over what is written down (object_backend.h) and what is held in memory.
 ///
 /// Shape:   what is stored is what was applied, with what was allocated. What is seen (list, find, get) is more
 ///          (seen_objects.h), and get() shows the endpoints that follow from selectors (derived_objects.h).
 /// Cost:    a change costs the objects it names and the services they touch, whatever else there is.
-/// Order:   check all -> allocate -> the gate agrees -> one transaction -> memory -> gate -> listeners -> answer.
+/// Order:   check all -> allocate -> the gate agrees -> written down -> memory -> gate -> listeners -> answer.
 /// Errors:  as a whole or not at all; each begins with the object, "service/default/web: ...". kNotFound for a name to
 ///          delete that is not there, kFailedPrecondition for a Namespace in use or a Pod that is attached.
 /// Thread:  any. Changes wait for one another; readers wait only while the memory is exchanged.
 #pragma once
 
-#include <map>
 #include <memory>
-#include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "control/agent/model.h"
-#include "control/agent/object_store.h"
-#include "control/agent/seen_objects.h"
+#include "control/agent/object_backend.h"
+#include "control/agent/object_memory.h"
 #include "control/agent/service_allocator.h"
 #include "control/agent/store.h"
 #include "control/kube/manifest.h"
@@ -35,15 +33,19 @@ struct Applied {
 
 class ObjectManager final : public ObjectStore {
  public:
-  /// `self`: this node, for when nobody applies it.
+  /// Over the node's own database. `self`: this node, for when nobody applies it.
   static net::Result<std::unique_ptr<ObjectManager>> open(Store& store, ServiceRanges ranges, kube::Node self);
+  /// `store`: of the attachments.
+  static net::Result<std::unique_ptr<ObjectManager>> open(Store& store, ServiceRanges ranges,
+                                                          std::unique_ptr<ObjectMemory> memory,
+                                                          std::unique_ptr<ObjectBackend> backend);
 
-  std::vector<ObjectRef> list(kube::Kind kind) const override;
+  std::vector<ObjectRef> list(kube::Kind kind) const override { return memory_->list(kind); }
   using ObjectStore::list;
-  ObjectRef find(const kube::ObjectKey& key) const override;
-  void on_change(ObjectListener listener) override;
-  std::vector<LocalPort> local_ports() const override;
-  void set_gate(ObjectGate* gate) override;
+  ObjectRef find(const kube::ObjectKey& key) const override { return memory_->find(key); }
+  void on_change(ObjectListener listener) override { memory_->on_change(std::move(listener)); }
+  std::vector<LocalPort> local_ports() const override { return memory_->local_ports(); }
+  void set_gate(ObjectGate* gate) override { memory_->set_gate(gate); }
 
   net::Result<std::vector<Applied>> apply(std::vector<kube::Manifest> manifests, bool dry_run);
   net::Result<void> remove(const std::vector<kube::ObjectKey>& keys, bool dry_run);
@@ -57,26 +59,20 @@ class ObjectManager final : public ObjectStore {
   net::Result<void> note_attachments();
 
  private:
-  ObjectManager(Store& store, ServiceRanges ranges, kube::Node self)
-      : store_(store), ranges_(std::move(ranges)), seen_(records_, std::move(self)) {}
+  ObjectManager(Store& store, ServiceRanges ranges, std::unique_ptr<ObjectMemory> memory,
+                std::unique_ptr<ObjectBackend> backend)
+      : store_(store), ranges_(std::move(ranges)), memory_(std::move(memory)), backend_(std::move(backend)) {}
 
+  // With the memory's hold:
   net::Result<void> allocate(std::vector<kube::Manifest>& manifests) const;
+  /// Adds to `results` what becomes of each manifest, in their order.
+  net::Result<ObjectEdit> plan(std::vector<kube::Manifest> manifests, std::vector<Applied>& results) const;
   net::Result<void> check_removal(const kube::ObjectKey& key, const std::vector<kube::ObjectKey>& all) const;
-  net::Result<void> commit(const std::vector<StoredObject>& put, std::map<kube::ObjectKey, ObjectRef> objects,
-                           const std::vector<kube::ObjectKey>& gone);
-  net::Result<void> tell(const ObjectChanges& changes) const;
 
   Store& store_;
   const ServiceRanges ranges_;
-
-  std::mutex change_mutex_;  // taken first: one change at a time
-  ServiceClaims claims_;     // of the records; under change_mutex_
-  std::vector<ObjectListener> listeners_;
-  ObjectGate* gate_ = nullptr;
-  mutable std::mutex mutex_;  // of what follows: changed under both
-  ObjectRecords records_;
-  SeenObjects seen_;
-  std::vector<LocalPort> ports_;
+  const std::unique_ptr<ObjectMemory> memory_;
+  const std::unique_ptr<ObjectBackend> backend_;
 };
 
 }  // namespace millrace::control::agent

@@ -109,7 +109,13 @@ void Agent::stop() {
   if (parts_->the_switch) parts_->the_switch->stop();
 }
 
-net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
+net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& given) {
+  auto node = find_node_network(given);
+  if (!node) return node.error();
+  auto mtu = pod_mtu_of(given, *node);
+  if (!mtu) return mtu.error();
+  config::Config config = given;
+  config.mtu = *mtu;
   auto parts = std::make_unique<Parts>();
   auto blocks = blocks_of(config);
   if (!blocks) return blocks.error();
@@ -126,8 +132,6 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config) {
   HostPort host = host_port_of(config, *blocks);
   host.extra_pods = addresses_outside(*kept, *blocks);
   host.services = service_ranges(config, *blocks);
-  auto node = find_node_network(config);
-  if (!node) return node.error();
   auto host_mac = ensure_host_port(host);
   if (!host_mac) return host_mac.error();
   set_host_forwarding(config.host_forwarding, *blocks);

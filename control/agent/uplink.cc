@@ -5,19 +5,12 @@
 #include <algorithm>
 
 #include "control/agent/requests.h"
+#include "control/config/mtu.h"
 #include "control/netlink/netlink.h"
+#include "control/netlink/uplink_link.h"
 
 namespace millrace::control::agent {
 namespace {
-
-/// "" when there is no default route.
-net::Result<std::string> default_interface(netlink::Netlink& netlink) {
-  for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
-    auto name = netlink.default_route_link(family);
-    if (!name || !name->empty()) return name;
-  }
-  return std::string();
-}
 
 void add_prefix(const net::Prefix& prefix, api::RoutePrefix& message) {
   message.set_address(to_bytes(prefix.address));
@@ -58,25 +51,19 @@ net::Result<NodeNetwork> find_node_network(const config::Config& config) {
   if (config.uplink.empty()) return node;
   auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
-  std::string name = config.uplink;
-  if (name == "auto") {
-    auto found = default_interface(*netlink);
-    if (!found) return found.error();
-    name = *found;
-    // The host port leads back to this switch; it is nobody's way to the world.
-    if (name.empty() || name == config.host_port) {
-      spdlog::info("uplink: auto: there is no default route: pods leave with their own addresses");
-      return node;
-    }
+  auto found = netlink::find_uplink(*netlink, config.uplink, config.host_port);
+  if (!found) return found.error();
+  if (!*found) {
+    spdlog::info("uplink: auto: there is no default route: pods leave with their own addresses");
+    return node;
   }
-  auto link = netlink->link(name);
-  if (!link) { return net::Error{link.error().code, "uplink: " + link.error().message}; }
-  node.uplink = Uplink{.interface = name, .mac = link->mac, .mtu = link->mtu};
+  const netlink::LinkInfo& link = **found;
+  node.uplink = Uplink{.interface = link.name, .mac = link.mac, .mtu = link.mtu};
   auto local = local_addresses(*netlink, config.host_port);
   if (!local) return local.error();
   node.local = std::move(*local);
   if (!node.addresses.empty()) return node;
-  auto addresses = netlink->addresses(link->index);
+  auto addresses = netlink->addresses(link.index);
   if (!addresses) return addresses.error();
   node.addresses = std::move(*addresses);
   if (node.addresses.size() > config::kNodeAddressLimit) node.addresses.resize(config::kNodeAddressLimit);
@@ -89,10 +76,16 @@ api::PortSpec uplink_port(const config::Config& config, const Uplink& uplink) {
   port.set_kind(api::PORT_KIND_UPLINK);
   port.set_interface(uplink.interface);
   port.set_mac(to_bytes(uplink.mac));
-  // The switch's frames hold pods' packets; a larger one is none for them, and stays the kernel's.
-  port.set_mtu(std::min(uplink.mtu, config.mtu));
+  // The switch's frames hold pods' packets, encapsulated ones, too; a larger one is none for them, and stays the
+  // kernel's.
+  port.set_mtu(std::min(uplink.mtu, config::frame_mtu(config, uplink.mtu)));
   port.set_description("uplink of node " + config.node_name);
   return port;
+}
+
+net::Result<std::uint32_t> pod_mtu_of(const config::Config& config, const NodeNetwork& node) {
+  const bool over_ipv4 = first_of(node.addresses, 4) != nullptr;
+  return config::pod_mtu(config, node.uplink ? std::optional(node.uplink->mtu) : std::nullopt, over_ipv4);
 }
 
 api::Nat nat_of(const config::Config& config, const NodeNetwork& node, const std::vector<AddressBlock>& blocks) {

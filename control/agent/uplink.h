@@ -46,6 +46,9 @@ struct NodeNetwork {
 
 net::Result<NodeNetwork> find_node_network(const config::Config& config);
 
+/// MTU of this node's pods and host port, config::pod_mtu().
+net::Result<std::uint32_t> pod_mtu_of(const config::Config& config, const NodeNetwork& node);
+
 api::PortSpec uplink_port(const config::Config& config, const Uplink& uplink);
 
 /// What the switch translates besides services. Without an address of the node the host port's own is masqueraded with:

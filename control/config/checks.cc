@@ -4,11 +4,12 @@
 
 #include <fmt/format.h>
 
+#include "control/config/mtu.h"
+
 namespace millrace::control::config {
 
 namespace {
 
-constexpr std::uint32_t kIpv6MinimumMtu = 1280;  // RFC 8200 section 5
 /// A port always holds 64 packets ready to be filled, and all ports together at most half of the pool
 /// (datapath/io/fill_budget.h): with fewer packets the last ports could not receive.
 constexpr std::uint32_t kPacketsPerPort = 128;
@@ -70,6 +71,44 @@ void check_ports(const Config::Nat& nat, const Config::Services& services, std::
                  fmt::format("a range apart from {}-{}", services.node_port_first, services.node_port_last)});
 }
 
+void check_etcd(const Config& config, std::vector<Violation>& out) {
+  const Config::Etcd& etcd = config.etcd;
+  if (etcd.cert_file.empty() != etcd.key_file.empty()) {
+    out.push_back({{"etcd.certFile", "etcd.keyFile"}, "one is there without the other", "both, or none of them"});
+  }
+  if (etcd.user.empty() != etcd.password_file.empty()) {
+    out.push_back({{"etcd.user", "etcd.passwordFile"}, "one is there without the other", "both, or none of them"});
+  }
+  const bool has_files = !etcd.ca_file.empty() || !etcd.cert_file.empty();
+  if (has_files && !etcd.endpoints.empty() && etcd.endpoints.front().starts_with("http://")) {
+    out.push_back({{"etcd.endpoints", "etcd.caFile", "etcd.certFile"},
+                   "http has no certificates",
+                   "https://HOST:PORT with etcd.caFile or etcd.certFile"});
+  }
+}
+
+void check_cluster(const Config& config, std::vector<Violation>& out) {
+  if (config.store == Store::kEmbedded) return;
+  if (config.etcd.endpoints.empty()) {
+    out.push_back({{"store", "etcd.endpoints"}, "etcd without an endpoint", "etcd.endpoints with at least one URL"});
+  }
+  if (config.uplink.empty()) {
+    out.push_back({{"store", "uplink"}, "etcd without an uplink", "uplink auto, or the name of an interface"});
+  }
+  if (config.ipam.block_index != 0) {
+    out.push_back({{"ipam.block", "store"}, "with store etcd blocks are claimed, not configured", "no ipam.block"});
+  }
+  const auto within = [&](std::uint16_t first, std::uint16_t last) {
+    return config.vxlan.port >= first && config.vxlan.port <= last;
+  };
+  if (within(config.nat.port_first, config.nat.port_last) ||
+      within(config.services.node_port_first, config.services.node_port_last)) {
+    out.push_back({{"vxlan.port", "nat.portRange", "services.nodePortRange"},
+                   fmt::format("{} is in nat.portRange or services.nodePortRange", config.vxlan.port),
+                   "a port apart from both"});
+  }
+}
+
 }  // namespace
 
 std::vector<Violation> check_rules(const Config& config) {
@@ -86,10 +125,10 @@ std::vector<Violation> check_rules(const Config& config) {
                    fmt::format("at least {} packets a port: memory.packets {}, or portLimit {}", kPacketsPerPort,
                                config.port_limit * kPacketsPerPort, config.memory.packets / kPacketsPerPort)});
   }
-  if (config.ipam.ipv6 && config.mtu < kIpv6MinimumMtu) {
+  if (config.ipam.ipv6 && config.mtu != 0 && config.mtu < kIpv6MinimumMtuBytes) {
     out.push_back({{"mtu", "ipam.ipv6.pool"},
                    fmt::format("{} is too small for IPv6", config.mtu),
-                   fmt::format("at least {} with an IPv6 pool, or ipam.ipv6.pool none", kIpv6MinimumMtu)});
+                   fmt::format("at least {} with an IPv6 pool, or ipam.ipv6.pool none", kIpv6MinimumMtuBytes)});
   }
   if (config.state_dir == config.runtime_dir) {
     out.push_back({{"stateDir", "runtimeDir"},
@@ -117,6 +156,8 @@ std::vector<Violation> check_rules(const Config& config) {
   check_service_range(config.services.ipv4, "services.ipv4", ipv4, out);
   check_service_range(config.services.ipv6, "services.ipv6", ipv6, out);
   check_ports(config.nat, config.services, out);
+  check_etcd(config, out);
+  check_cluster(config, out);
   return out;
 }
 

@@ -30,6 +30,8 @@ inline constexpr std::size_t kExcludedLimit = 800;
 enum class Poll { kAdaptive, kAlways };
 enum class NatInbound { kEstablished, kMapped };
 enum class Hugepages { kAuto, k2M, k1G, kOff };
+enum class Store { kEmbedded, kEtcd };
+enum class Encapsulation { kVxlan, kCrossSubnet, kNone };
 
 struct AddressPool {
   net::Prefix prefix;
@@ -64,7 +66,7 @@ struct Config {
 
   std::string host_port;        // hostPort: name of the node's interface, millrace0
   bool host_forwarding = true;  // hostForwarding: the agent switches IP forwarding on, so that pods reach the world
-  std::uint32_t mtu = 0;        // mtu: of pod interfaces and the host port, bytes of an IP packet, 1500
+  std::uint32_t mtu = 0;        // mtu: of pod interfaces and the host port, bytes of an IP packet; 0: auto (mtu.h)
 
   struct Gateway {
     net::Ipv4 ipv4;  // gateway.ipv4: link-local next hop of pods, 169.254.1.1
@@ -103,6 +105,21 @@ struct Config {
     std::vector<net::IpAddress> servers;  // dns.servers: empty = see dns_servers()
     std::string domain;                   // dns.domain: cluster.local
   } dns;
+
+  Store store = Store::kEmbedded;  // store: embedded | etcd
+  struct Etcd {
+    std::vector<std::string> endpoints;  // etcd.endpoints: URLs, all http or all https
+    std::string prefix;                  // etcd.prefix: /millrace/v1/, ends with '/'
+    std::string ca_file, cert_file, key_file;
+    std::string user, password_file;
+    std::uint32_t lease_seconds = 0;  // etcd.leaseSeconds: 15
+  } etcd;
+  Encapsulation encapsulation = Encapsulation::kVxlan;  // encapsulation: vxlan | crossSubnet | none
+  struct Vxlan {
+    std::uint32_t vni = 0;   // vxlan.vni: 4096
+    std::uint16_t port = 0;  // vxlan.port: 4789
+  } vxlan;
+
   /// Name servers of pods: dns.servers, else the 10th address of the service range, where Kubernetes has its own.
   std::vector<net::IpAddress> dns_servers() const;
 

@@ -78,6 +78,50 @@ std::string read_port_range(const YAML::Node& node, Range range, std::uint16_t& 
   return "";
 }
 
+namespace {
+
+/// A URL of an etcd member.
+struct Endpoint {
+  std::string url;
+  const std::string& to_string() const { return url; }
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+bool is_host(std::string_view text) {
+  if (text.starts_with('[') && text.ends_with(']')) { return net::Ipv6::parse(text.substr(1, text.size() - 2)).ok(); }
+  return names::is_dns_subdomain(std::string(text));  // an IPv4 address is one, too
+}
+
+std::string read_endpoint(const std::string& text, Endpoint& endpoint) {
+  const std::string_view url = text;
+  const std::size_t scheme = url.find("://");
+  const std::size_t colon = url.rfind(':');
+  const bool known = url.starts_with("http://") || url.starts_with("https://");
+  std::uint16_t port = 0;
+  if (!known || colon <= scheme || !is_host(url.substr(scheme + 3, colon - scheme - 3)) ||
+      !read_port(url.substr(colon + 1), {1, 65535}, port)) {
+    return fmt::format("{} is not http://HOST:PORT or https://HOST:PORT", shown(text));
+  }
+  endpoint.url = text;
+  return "";
+}
+
+}  // namespace
+
+std::string read_endpoints(const YAML::Node& node, std::size_t limit, std::vector<std::string>& out) {
+  std::vector<Endpoint> endpoints;
+  if (auto wrong = read_list(node, limit, read_endpoint, endpoints); !wrong.empty()) return wrong;
+  std::vector<std::string> urls;
+  for (const Endpoint& endpoint : endpoints) {
+    if (endpoint.url.starts_with("https") != endpoints.front().url.starts_with("https")) {
+      return "has both http and https";
+    }
+    urls.push_back(endpoint.url);
+  }
+  out = std::move(urls);
+  return "";
+}
+
 std::string read_domain(const YAML::Node& node, std::string& out) {
   std::string name;
   if (auto wrong = read_text(node, name); !wrong.empty()) return wrong;

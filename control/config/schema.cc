@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "control/config/key_makers.h"
+#include "control/config/mtu.h"
 #include "control/config/values.h"
 #include "control/names/syntax.h"
 
@@ -14,9 +15,6 @@ namespace millrace::control::config {
 
 namespace {
 
-/// Pages of 4096 bytes hold what XDP on a veth can take: 256 bytes of headroom, 320 of skb_shared_info, the Ethernet
-/// header and two VLAN tags leave 3498 (drivers/net/veth.c, veth_xdp_set); rounded down for drivers that keep more.
-constexpr std::uint32_t kMtuLimit = 3400;
 /// IFNAMSIZ less the 0, less the letter of the switch's end.
 constexpr std::size_t kHostPortLimit = 14;
 constexpr std::size_t kInterfaceLimit = 15;
@@ -27,7 +25,7 @@ constexpr Range kCpu{0, 1023};
 constexpr Range kPackets{4096, 1048576};
 constexpr Range kPorts{2, 4096};
 constexpr Range kRules{1024, 1048576};
-constexpr Range kMtu{576, kMtuLimit};
+constexpr Range kMtu{576, kMtuLimitBytes};
 constexpr Range kPool4{8, 30};
 constexpr Range kBlock4{16, 30};
 constexpr Range kPool6{16, 126};
@@ -121,10 +119,16 @@ std::vector<Key> network_keys() {
        "Whether the agent switches IP forwarding of the node on, so that pods reach the world through it. With `false` "
        "pods reach each other and the node, and the rest is the administrator's.",
        [](const YAML::Node& node, Config& config) { return read_boolean(node, config.host_forwarding); }},
-      integer("mtu", "1500", kMtu,
-              "Largest IP packet of pod interfaces and of the host port, in bytes. At least 1280 with an IPv6 pool "
-              "(RFC 8200 section 5). The upper limit is what XDP on a veth takes in one page.",
-              [](std::uint32_t value, Config& config) { config.mtu = value; }),
+      {"mtu", "integer or auto", "auto", fmt::format("auto, or {}", kMtu.to_string()),
+       "Largest IP packet of pod interfaces and of the host port, in bytes. At least 1280 with an IPv6 pool "
+       "(RFC 8200 section 5). The upper limit is what XDP on a veth takes in one page. `auto`: 1500; with `store: "
+       "etcd` "
+       "the uplink's, less what the encapsulation adds: 50 bytes over IPv4, 70 over IPv6.",
+       [](const YAML::Node& node, Config& config) {
+         if (!node.IsScalar() || node.Scalar() != "auto") return read_integer(node, kMtu, config.mtu);
+         config.mtu = 0;
+         return std::string();
+       }},
       {"gateway.ipv4", "IPv4 address", "169.254.1.1", "a unicast IPv4 address outside of ipam.ipv4.pool",
        "Next hop of the pods, which the switch answers for. The same on each node, so link-local fits well.",
        [](const YAML::Node& node, Config& config) { return read_gateway_ipv4(node, config.gateway.ipv4); }},
@@ -179,9 +183,11 @@ std::vector<Key> ipam_keys() {
                             "The same for IPv6. `none`: pods get no IPv6 address from here."),
       block_key<&Ipam::ipv6>("ipam.ipv6.blockLength", "120", kBlock6, "The same for IPv6."),
       nat_key<&Ipam::ipv6>("ipam.ipv6.natOutgoing", "The same for IPv6."),
-      integer("ipam.block", "0", kBlockIndex,
-              "Which block of each pool is this node's, counted from 0. Different on each node.",
-              [](std::uint32_t value, Config& config) { config.ipam.block_index = value; }),
+      integer(
+          "ipam.block", "0", kBlockIndex,
+          "Which block of each pool is this node's, counted from 0, with `store: embedded`. Different on each node. "
+          "With `store: etcd` nodes find their blocks themselves.",
+          [](std::uint32_t value, Config& config) { config.ipam.block_index = value; }),
   };
 }
 
@@ -242,7 +248,8 @@ std::vector<Key> service_keys() {
 
 std::vector<Key> all_keys() {
   std::vector<Key> keys;
-  for (auto part : {general_keys(), resource_keys(), network_keys(), ipam_keys(), service_keys(), flow_keys()}) {
+  for (auto part :
+       {general_keys(), resource_keys(), network_keys(), ipam_keys(), service_keys(), flow_keys(), cluster_keys()}) {
     keys.insert(keys.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
   }
   return keys;

@@ -33,6 +33,8 @@ struct Key {
 const std::vector<Key>& schema();
 /// Those of the section `flows`.
 std::vector<Key> flow_keys();
+/// `store`, `etcd`, `encapsulation`, `vxlan`.
+std::vector<Key> cluster_keys();
 
 /// The host name as a node name: lower case, other characters than RFC 1123 allows replaced by '-'.
 std::string default_node_name();

@@ -163,6 +163,33 @@ std::string read_path(const YAML::Node& node, std::string& out) {
   return "";
 }
 
+std::string read_path_or_none(const YAML::Node& node, std::string& out) {
+  if (!node.IsScalar() || node.Scalar() != "none") return read_path(node, out);
+  out.clear();
+  return "";
+}
+
+std::string read_key_prefix(const YAML::Node& node, std::size_t limit, std::string& out) {
+  std::string prefix;
+  if (auto wrong = read_text(node, prefix); !wrong.empty()) return wrong;
+  if (prefix.size() < 2 || prefix.front() != '/' || prefix.back() != '/') {
+    return fmt::format("{} has not / at both ends", shown(prefix));
+  }
+  if (prefix.size() > limit) return fmt::format("is {} bytes long", prefix.size());
+  if (!is_path_text(prefix)) return fmt::format("{} has a character that is not allowed", shown(prefix));
+  out = prefix;
+  return "";
+}
+
+std::string read_user(const YAML::Node& node, std::size_t limit, std::string& out) {
+  std::string user;
+  if (auto wrong = read_text(node, user); !wrong.empty()) return wrong;
+  if (user.empty()) return "is empty";
+  if (user.size() > limit) return fmt::format("is {} characters long", user.size());
+  out = user == "none" ? "" : user;
+  return "";
+}
+
 std::string read_socket_dir(const YAML::Node& node, std::string& out) {
   std::string path;
   if (auto wrong = read_path(node, path); !wrong.empty()) return wrong;

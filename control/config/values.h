@@ -41,6 +41,12 @@ std::string read_integers(const YAML::Node& node, Range range, std::size_t limit
 /// An absolute path to which "/switch.sock" can be added within sun_path (unix(7): 108 bytes, the last one 0).
 std::string read_socket_dir(const YAML::Node& node, std::string& out);
 std::string read_path(const YAML::Node& node, std::string& out);
+/// A path, or "" for `none`.
+std::string read_path_or_none(const YAML::Node& node, std::string& out);
+/// What keys begin with: '/' at both ends, characters as of paths.
+std::string read_key_prefix(const YAML::Node& node, std::size_t limit, std::string& out);
+/// A user of etcd, or "" for `none`.
+std::string read_user(const YAML::Node& node, std::size_t limit, std::string& out);
 /// A kernel interface name of at most `limit` characters.
 std::string read_interface(const YAML::Node& node, std::size_t limit, bool may_be_empty, std::string& out);
 /// An RFC 1123 subdomain (control/names/syntax.h).
@@ -60,6 +66,8 @@ std::string read_prefixes(const YAML::Node& node, std::size_t limit, std::vector
 std::string read_addresses(const YAML::Node& node, std::size_t limit, std::vector<net::IpAddress>& out);
 /// FIRST-LAST, both within `range`.
 std::string read_port_range(const YAML::Node& node, Range range, std::uint16_t& first, std::uint16_t& last);
+/// Distinct URLs http://HOST:PORT, or all of them https://HOST:PORT; an IPv6 HOST is in brackets.
+std::string read_endpoints(const YAML::Node& node, std::size_t limit, std::vector<std::string>& out);
 /// A name of a domain, RFC 1123.
 std::string read_domain(const YAML::Node& node, std::string& out);
 

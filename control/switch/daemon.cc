@@ -12,6 +12,8 @@
 
 #include "control/api/service_manager.h"
 #include "control/api/unix_socket.h"
+#include "control/config/mtu.h"
+#include "control/netlink/uplink_link.h"
 #include "control/switch/af_xdp_opener.h"
 #include "control/switch/flow_settings.h"
 #include "control/switch/placement.h"
@@ -129,6 +131,15 @@ net::Result<void> run_with_memory(const config::Config& config, api::SocketClaim
   return serve(config, std::move(claim), **state, workers, service, signals);
 }
 
+/// Frames are as large as what the uplink takes; an interface that comes later, or grows, is none to wait for.
+std::optional<std::uint32_t> uplink_mtu(const config::Config& config) {
+  auto netlink = netlink::Netlink::open();
+  if (!netlink) return std::nullopt;
+  const auto link = netlink::find_uplink(*netlink, config.uplink, config.host_port);
+  if (!link || !*link) return std::nullopt;
+  return (*link)->mtu;
+}
+
 }  // namespace
 
 net::Result<void> run_daemon(const config::Config& config, StopSignals& signals) {
@@ -141,7 +152,7 @@ net::Result<void> run_daemon(const config::Config& config, StopSignals& signals)
   if (!placement->control_cpus.empty()) {
     if (auto bound = bind_thread(placement->control_cpus); !bound) return bound;
   }
-  const std::uint32_t frame_mtu = std::max(config.mtu, kLeastFrameMtuBytes);
+  const std::uint32_t frame_mtu = std::max(config::frame_mtu(config, uplink_mtu(config)), kLeastFrameMtuBytes);
   io::EalOptions eal_options;
   eal_options.hugepages = to_io(config.memory.hugepages);
   eal_options.memory_bytes = io::MbufPool::memory_bytes(pool_options(config, *placement, frame_mtu));

@@ -18,7 +18,7 @@ struct BadFile {
 
 const std::string kRootKeys =
     "nodeName, runtimeDir, stateDir, logLevel, poll, uplink, nodeAddresses, workers, memory, portLimit, policy, "
-    "hostPort, hostForwarding, mtu, gateway, ipam, nat, services, dns, flows";
+    "hostPort, hostForwarding, mtu, gateway, ipam, nat, services, dns, flows, store, etcd, encapsulation, vxlan";
 const std::string kPathRule = "an absolute path of at most 95 bytes: letters, digits and . _ / - + @, without \"..\"";
 const std::string kPool4Rule = "an IPv4 prefix with a length of 8..30, or none";
 const std::string kPool6Rule = "an IPv6 prefix with a length of 16..126, or none";
@@ -110,23 +110,25 @@ TEST(ConfigError, OfTypes) {
   const std::vector<BadFile> rows = {
       {.name = "word for integer",
        .text = "mtu: big\n",
-       .error = "c.yaml:1: mtu: \"big\" is not an integer; allowed: 576..3400"},
+       .error = "c.yaml:1: mtu: \"big\" is not an integer; allowed: auto, or 576..3400"},
       {.name = "fraction",
        .text = "mtu: 1500.5\n",
-       .error = "c.yaml:1: mtu: \"1500.5\" is not an integer; allowed: 576..3400"},
+       .error = "c.yaml:1: mtu: \"1500.5\" is not an integer; allowed: auto, or 576..3400"},
       {.name = "hexadecimal",
        .text = "mtu: 0x5dc\n",
-       .error = "c.yaml:1: mtu: \"0x5dc\" is not an integer; allowed: 576..3400"},
+       .error = "c.yaml:1: mtu: \"0x5dc\" is not an integer; allowed: auto, or 576..3400"},
       {.name = "unit",
        .text = "mtu: 1500 bytes\n",
-       .error = "c.yaml:1: mtu: \"1500 bytes\" is not an integer; allowed: 576..3400"},
+       .error = "c.yaml:1: mtu: \"1500 bytes\" is not an integer; allowed: auto, or 576..3400"},
       {.name = "quoted integer",
        .text = "mtu: \"1500\"\n",
-       .error = "c.yaml:1: mtu: \"1500\" is text in quotes, not an integer; allowed: 576..3400"},
-      {.name = "no value", .text = "mtu:\npoll: always\n", .error = "c.yaml:1: mtu: has no value; allowed: 576..3400"},
+       .error = "c.yaml:1: mtu: \"1500\" is text in quotes, not an integer; allowed: auto, or 576..3400"},
+      {.name = "no value",
+       .text = "mtu:\npoll: always\n",
+       .error = "c.yaml:1: mtu: has no value; allowed: auto, or 576..3400"},
       {.name = "list for integer",
        .text = "mtu: [1500]\n",
-       .error = "c.yaml:1: mtu: is a list, not an integer; allowed: 576..3400"},
+       .error = "c.yaml:1: mtu: is a list, not an integer; allowed: auto, or 576..3400"},
       {.name = "map for text",
        .text = "nodeName: {a: b}\n",
        .error =
@@ -147,7 +149,7 @@ TEST(ConfigError, OfTypes) {
                 "numbers 0..1023"},
       {.name = "tag",
        .text = "mtu: !!int 1500\n",
-       .error = "c.yaml:1: mtu: has a YAML tag, which no key takes; allowed: 576..3400"},
+       .error = "c.yaml:1: mtu: has a YAML tag, which no key takes; allowed: auto, or 576..3400"},
       {.name = "unknown choice",
        .text = "poll: sometimes\n",
        .error = "c.yaml:1: poll: \"sometimes\" is not one of them; allowed: adaptive | always"},
@@ -160,10 +162,10 @@ TEST(ConfigError, OfValues) {
   const std::vector<BadFile> rows = {
       {.name = "mtu too small",
        .text = "mtu: 575\n",
-       .error = "c.yaml:1: mtu: 575 is out of range; allowed: 576..3400"},
+       .error = "c.yaml:1: mtu: 575 is out of range; allowed: auto, or 576..3400"},
       {.name = "mtu too large",
        .text = "mtu: 3401\n",
-       .error = "c.yaml:1: mtu: 3401 is out of range; allowed: 576..3400"},
+       .error = "c.yaml:1: mtu: 3401 is out of range; allowed: auto, or 576..3400"},
       {.name = "negative",
        .text = "portLimit: -1\n",
        .error = "c.yaml:1: portLimit: -1 is out of range; allowed: 2..4096"},
@@ -290,7 +292,7 @@ TEST(ConfigError, TellsEveryErrorInTheOrderOfLines) {
   expect_error({.name = "three",
                 .text = "workers:\n  count: many\nmtu: 9000\ncolour: red\n",
                 .error = "c.yaml:2: workers.count: \"many\" is not an integer; allowed: 0..64\n"
-                         "c.yaml:3: mtu: 9000 is out of range; allowed: 576..3400\n"
+                         "c.yaml:3: mtu: 9000 is out of range; allowed: auto, or 576..3400\n"
                          "c.yaml:4: colour: unknown key; allowed: " +
                          kRootKeys});
 }

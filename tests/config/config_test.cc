@@ -39,7 +39,7 @@ TEST(Config, DefaultsOfAnEmptyFile) {
     EXPECT_EQ(config.host_port, "millrace0");
     EXPECT_TRUE(config.host_forwarding);
     EXPECT_TRUE(config.services.node_ports_from_node);
-    EXPECT_EQ(config.mtu, 1500u);
+    EXPECT_EQ(config.mtu, 0u);  // auto
     EXPECT_EQ(config.gateway.ipv4.to_string(), "169.254.1.1");
     EXPECT_EQ(config.gateway.ipv6.to_string(), "fe80::1");
     EXPECT_EQ(config.gateway.mac.to_string(), "02:4d:52:00:00:01");
@@ -195,7 +195,7 @@ TEST(Config, ExampleOfTheDocumentIsTheDefault) {
   const std::string text = markdown_text();
   const std::size_t begin = text.find("```yaml\n") + 8;
   const Config config = parsed(text.substr(begin, text.find("```", begin) - begin));
-  EXPECT_EQ(config.mtu, 1500u);
+  EXPECT_EQ(config.mtu, 0u);
   EXPECT_EQ(config.ipam.ipv4->block_bits, 24);
 }
 

@@ -79,8 +79,9 @@ class AffinityGuard {
 };
 
 std::vector<std::string> arguments(const EalOptions& options, std::uint64_t bytes, const HugepageRoom& room, int cpu) {
-  std::vector<std::string> list = {"millrace", "--no-pci", "--no-telemetry", "--iova-mode=va",
+  std::vector<std::string> list = {"millrace", "--no-telemetry", "--iova-mode=va",
                                    fmt::format("--lcores=0@{}", cpu)};
+  list.push_back(options.pci_device.empty() ? std::string("--no-pci") : "--allow=" + options.pci_device);
   const std::uint64_t page_bytes = std::max(room.page_bytes(), kMegabyte);
   const std::uint64_t megabytes = (bytes + page_bytes - 1) / page_bytes * page_bytes / kMegabyte;
   if (room.page_bytes() == 0) {

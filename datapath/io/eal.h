@@ -21,6 +21,7 @@ struct EalOptions {
   HugepageChoice hugepages = HugepageChoice::kAuto;
   std::uint64_t memory_bytes = 0;  // what packets and rings will need; hugepages are set up for that much
   int numa_node = -1;              // node the workers are on; -1: any
+  std::string pci_device = {};     // the one PCI device that DPDK may drive; "": none
 };
 
 struct EalInfo {

@@ -86,6 +86,8 @@ class MbufPool final : public PacketPool {
   /// Longest frame a packet can hold.
   std::uint32_t data_room_bytes() const noexcept { return data_room_bytes_; }
   FillBudget& fill_budget() noexcept { return fill_budget_; }
+  /// For devices that DPDK drives.
+  rte_mempool* mempool() const noexcept { return mempool_; }
   /// A control thread that takes or gives frames holds this. Threads leave DPDK's ring in the order in which they came
   /// in, and spin until it is their turn: a dozen that share one core take a time slice of each other for every burst.
   std::mutex& control_mutex() noexcept { return control_mutex_; }

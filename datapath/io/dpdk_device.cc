@@ -1,0 +1,161 @@
+#include "datapath/io/dpdk_device.h"
+
+#include <fmt/format.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <regex>
+
+namespace millrace::datapath::io {
+namespace {
+
+/// A descriptor of DPDK and the Packet in its private area.
+rte_mbuf* mbuf_of(const net::Packet* packet) noexcept {
+  return reinterpret_cast<rte_mbuf*>(reinterpret_cast<std::byte*>(const_cast<net::Packet*>(packet)) - kMbufBytes);
+}
+net::Packet* packet_of(rte_mbuf* mbuf) noexcept {
+  return reinterpret_cast<net::Packet*>(reinterpret_cast<std::byte*>(mbuf) + kMbufBytes);
+}
+
+class DpdkQueue final : public Port {
+ public:
+  DpdkQueue(std::uint16_t device, std::uint16_t queue) : device_(device), queue_(queue) {}
+
+  unsigned receive(std::span<net::Packet*> out) noexcept override {
+    std::array<rte_mbuf*, kBurst> mbufs;
+    const auto room = static_cast<std::uint16_t>(std::min<std::size_t>(out.size(), mbufs.size()));
+    const unsigned count = rte_eth_rx_burst(device_, queue_, mbufs.data(), room);
+    for (unsigned i = 0; i < count; ++i) {
+      rte_mbuf& mbuf = *mbufs[i];
+      net::Packet& packet = *(out[i] = packet_of(&mbuf));
+      MbufPool::reset(packet);
+      packet.data = rte_pktmbuf_mtod(&mbuf, std::uint8_t*);
+      packet.head_bytes = mbuf.data_len;
+      packet.length_bytes = mbuf.pkt_len;
+    }
+    return count;
+  }
+
+  unsigned transmit(std::span<net::Packet* const> packets) noexcept override {
+    std::array<rte_mbuf*, kBurst> mbufs;
+    const std::size_t count = std::min<std::size_t>(packets.size(), mbufs.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      const net::Packet& packet = *packets[i];
+      assert(packet.length_bytes == packet.head_bytes && packet.length_bytes != 0);
+      rte_mbuf& mbuf = *(mbufs[i] = mbuf_of(&packet));
+      mbuf.data_off = static_cast<std::uint16_t>(packet.data - packet.buffer);
+      mbuf.data_len = static_cast<std::uint16_t>(packet.length_bytes);
+      mbuf.pkt_len = packet.length_bytes;
+      mbuf.nb_segs = 1;
+      mbuf.next = nullptr;
+      mbuf.ol_flags = 0;
+    }
+    return rte_eth_tx_burst(device_, queue_, mbufs.data(), static_cast<std::uint16_t>(count));
+  }
+
+ private:
+  std::uint16_t device_;
+  std::uint16_t queue_;
+};
+
+net::Error failed(const std::string& name, const char* what, int code) {
+  return net::failed_precondition(fmt::format("device {}: {}: {}", name, what, rte_strerror(code < 0 ? -code : code)));
+}
+
+/// The name of a device without its arguments.
+std::string name_of(const std::string& device) { return device.substr(0, device.find(',')); }
+
+}  // namespace
+
+bool is_pci_device(const std::string& device) {
+  static const std::regex address("([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\\.[0-7]");
+  return std::regex_match(name_of(device), address);
+}
+
+net::Result<std::unique_ptr<DpdkDevice>> DpdkDevice::open(MbufPool& pool, const DpdkDeviceOptions& options) {
+  const std::string name = name_of(options.device);
+  std::uint16_t id = 0;
+  if (rte_eth_dev_get_port_by_name(name.c_str(), &id) != 0) {
+    // A PCI device that is there was found when DPDK started.
+    if (is_pci_device(options.device)) {
+      return net::not_found(fmt::format("device {}: DPDK has no driver for it, or it is not bound to vfio-pci", name));
+    }
+    if (const int code = rte_dev_probe(options.device.c_str()); code != 0) return failed(name, "DPDK makes none", code);
+    if (rte_eth_dev_get_port_by_name(name.c_str(), &id) != 0) {
+      return net::not_found(fmt::format("device {}: it is no network device", name));
+    }
+  }
+  std::unique_ptr<DpdkDevice> device(new DpdkDevice(id, name));
+  if (auto started = device->start(pool, options); !started) return started.error();
+  return device;
+}
+
+net::Result<void> DpdkDevice::start(MbufPool& pool, const DpdkDeviceOptions& options) {
+  rte_eth_dev_info info{};
+  if (const int code = rte_eth_dev_info_get(id_, &info); code != 0) return failed(name_, "information", code);
+  const unsigned most = std::min(info.max_rx_queues, info.max_tx_queues);
+  if (options.queues == 0 || options.queues > most) {
+    return net::invalid_argument(fmt::format("device {}: {} queues; allowed: 1..{}", name_, options.queues, most));
+  }
+  const auto queues = static_cast<std::uint16_t>(options.queues);
+  rte_eth_conf configuration{};
+  if (queues > 1) {
+    configuration.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+    configuration.rx_adv_conf.rss_conf.rss_hf =
+        (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP) & info.flow_type_rss_offloads;
+  }
+  const auto frees_at_once = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;  // one pool, one reference
+  configuration.txmode.offloads = frees_at_once;
+  if (const int code = rte_eth_dev_configure(id_, queues, queues, &configuration); code != 0) {
+    return failed(name_, "configure", code);
+  }
+  std::uint16_t rx = options.rx_descriptors, tx = options.tx_descriptors;
+  if (const int code = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx); code != 0) {
+    return failed(name_, "descriptors", code);
+  }
+  const int node = rte_eth_dev_socket_id(id_);
+  const auto socket = node < 0 ? static_cast<unsigned>(SOCKET_ID_ANY) : static_cast<unsigned>(node);
+  for (std::uint16_t queue = 0; queue < queues; ++queue) {
+    if (const int code = rte_eth_rx_queue_setup(id_, queue, rx, socket, nullptr, pool.mempool()); code != 0) {
+      return failed(name_, "receive queue", code);
+    }
+    if (const int code = rte_eth_tx_queue_setup(id_, queue, tx, socket, nullptr); code != 0) {
+      return failed(name_, "send queue", code);
+    }
+    ports_.push_back(std::make_unique<DpdkQueue>(id_, queue));
+  }
+  if (const int code = rte_eth_dev_start(id_); code != 0) return failed(name_, "start", code);
+  if (const int code = rte_eth_promiscuous_enable(id_); code != 0 && code != -ENOTSUP) {
+    return failed(name_, "promiscuous mode", code);
+  }
+  rte_ether_addr address{};
+  if (const int code = rte_eth_macaddr_get(id_, &address); code != 0) return failed(name_, "MAC address", code);
+  std::ranges::copy(address.addr_bytes, mac_.bytes.begin());
+  return {};
+}
+
+DpdkDevice::~DpdkDevice() {
+  rte_eth_dev_info info{};
+  const bool known = rte_eth_dev_info_get(id_, &info) == 0;
+  rte_eth_dev_stop(id_);
+  rte_eth_dev_close(id_);  // gives the frames it has back to the pool
+  if (known && info.device != nullptr && !is_pci_device(name_)) rte_dev_remove(info.device);
+}
+
+bool DpdkDevice::link_is_up() const noexcept {
+  rte_eth_link link{};
+  return rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+DpdkStatistics DpdkDevice::statistics() const noexcept {
+  rte_eth_stats stats{};
+  if (rte_eth_stats_get(id_, &stats) != 0) return {};
+  return {.rx_missed = stats.imissed, .rx_no_frame = stats.rx_nombuf, .rx_errors = stats.ierrors};
+}
+
+}  // namespace millrace::datapath::io

@@ -1,0 +1,120 @@
+// DpdkDevice over drivers that need no hardware: net_pcap on a veth of a real pod, net_ring with itself.
+#include "datapath/io/dpdk_device.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/io/port_rig.h"
+
+namespace millrace::datapath::io {
+namespace {
+
+using tests::Frame;
+using tests::make_pool;
+using tests::number_of;
+using tests::numbered_frame;
+using tests::Pod;
+using tests::RawSocket;
+
+std::unique_ptr<DpdkDevice> open_device(MbufPool& pool, const std::string& name, unsigned queues = 1) {
+  auto device = DpdkDevice::open(pool, {.device = name, .queues = queues});
+  if (!device) throw std::runtime_error(device.error().message);
+  return *std::move(device);
+}
+
+/// The next packet of the queue; the test fails when there is none.
+net::Packet& next_packet(Port& queue) {
+  std::array<net::Packet*, 1> one{};
+  EXPECT_TRUE(tests::step_until([&] { static_cast<void>(queue.receive(one)); }, [&] { return one[0] != nullptr; }));
+  if (one[0] == nullptr) throw std::runtime_error("no packet");
+  return *one[0];
+}
+
+TEST(DpdkDevice, PcapCarriesFramesOfEveryLengthUnchanged) {
+  MILLRACE_NEEDS_ROOT();
+  const Pod pod("h0");
+  const auto pool = make_pool(4096);
+  {
+    const auto device = open_device(*pool, "net_pcap0,iface=h0");
+    Port& port = device->queue(0);
+    const RawSocket socket(pod);
+    std::uint32_t number = 0;
+    for (const std::size_t length : {60, 64, 65, 128, 590, 1000, 1279, 1280, 1500, 1514}) {
+      const Frame frame = numbered_frame(++number, length);
+      ASSERT_TRUE(socket.send(frame));
+      net::Packet* packet = &next_packet(port);
+      EXPECT_EQ(Frame(packet->data, packet->data + packet->length_bytes), frame);
+      EXPECT_GE(packet->headroom_bytes(), 128u);
+      ASSERT_EQ(port.transmit({&packet, 1}), 1u);
+      EXPECT_EQ(socket.receive(), frame) << length << " bytes back";
+    }
+  }
+  EXPECT_EQ(pool->free_count(), 4096u) << "frames the device had came back";
+}
+
+TEST(DpdkDevice, SendsFromWhereTheDataBegins) {
+  const auto pool = make_pool(4096);
+  {
+    const auto device = open_device(*pool, "net_ring0", 1);
+    Port& port = device->queue(0);
+    for (const int shift : {-128, -50, -1, 0, 1, 18, 300}) {
+      net::Packet* packet = pool->allocate();
+      const Frame frame = numbered_frame(static_cast<std::uint32_t>(1000 + shift), 200);
+      packet->data += shift;
+      tests::write_frame(*packet, frame);
+      ASSERT_EQ(port.transmit({&packet, 1}), 1u);
+      net::Packet* back = &next_packet(port);
+      EXPECT_EQ(Frame(back->data, back->data + back->length_bytes), frame);
+      EXPECT_EQ(back->in_port, net::kNoPort);
+      pool->release({&back, 1});
+    }
+  }
+  EXPECT_EQ(pool->free_count(), 4096u);
+}
+
+TEST(DpdkDevice, EachQueueIsAPort) {
+  const auto pool = make_pool(4096);
+  const auto device = open_device(*pool, "net_null0", 1);
+  EXPECT_EQ(device->queue_count(), 1u);
+  std::array<net::Packet*, kBurst> burst;
+  const unsigned count = device->queue(0).receive(burst);
+  EXPECT_EQ(count, kBurst) << "net_null has always something";
+  EXPECT_EQ(device->queue(0).transmit(std::span(burst).first(count)), count);
+}
+
+TEST(DpdkDevice, OpensAgainAfterItWasClosed) {
+  const auto pool = make_pool(4096);
+  for (int round = 0; round < 3; ++round) {
+    const auto device = open_device(*pool, "net_ring3");
+    net::Packet* packet = pool->allocate();
+    tests::write_frame(*packet, numbered_frame(1, 100));
+    ASSERT_EQ(device->queue(0).transmit({&packet, 1}), 1u);
+    net::Packet* back = &next_packet(device->queue(0));
+    pool->release({&back, 1});
+  }
+  EXPECT_EQ(pool->free_count(), 4096u);
+}
+
+TEST(DpdkDevice, SaysWhatIsWrong) {
+  const auto pool = make_pool(4096);
+  const auto error_of = [&](const std::string& device, unsigned queues = 1) {
+    auto opened = DpdkDevice::open(*pool, {.device = device, .queues = queues});
+    return opened ? std::string() : opened.error().message;
+  };
+  EXPECT_NE(error_of("net_nothing0").find("device net_nothing0: DPDK makes none"), std::string::npos);
+  EXPECT_NE(error_of("0000:99:00.0").find("it is not bound to vfio-pci"), std::string::npos);
+  EXPECT_NE(error_of("net_pcap7,iface=nowhere").find("device net_pcap7"), std::string::npos);
+  EXPECT_NE(error_of("net_null8", 5000).find("5000 queues; allowed: 1..1024"), std::string::npos)
+      << error_of("net_null8", 5000);
+  EXPECT_EQ(pool->free_count(), 4096u);
+}
+
+TEST(DpdkDevice, KnowsPciAddresses) {
+  for (const char* device : {"0000:3b:00.0", "3b:00.1", "0000:3b:00.0,arg=1"}) EXPECT_TRUE(is_pci_device(device));
+  for (const char* device : {"net_pcap0,iface=eth1", "eth0", "3b:00.9", ""}) EXPECT_FALSE(is_pci_device(device));
+}
+
+}  // namespace
+}  // namespace millrace::datapath::io

@@ -18,6 +18,7 @@
 #include "control/switch/flow_settings.h"
 #include "control/switch/placement.h"
 #include "control/switch/service.h"
+#include "control/switch/start_again.h"
 #include "control/switch/worker_set.h"
 #include "datapath/io/eal.h"
 #include "datapath/io/mbuf_pool.h"
@@ -157,7 +158,14 @@ net::Result<void> run_daemon(const config::Config& config, StopSignals& signals)
   eal_options.hugepages = to_io(config.memory.hugepages);
   eal_options.memory_bytes = io::MbufPool::memory_bytes(pool_options(config, *placement, frame_mtu));
   eal_options.numa_node = placement->numa_node;
+  if (config.memory.hugepages == config::Hugepages::kAuto && start_number() == kStartLimit) {
+    eal_options.hugepages = io::HugepageChoice::kOff;
+  }
   auto eal = io::start_eal(eal_options);
+  if (!eal && eal.error().code == net::ErrorCode::kResourceExhausted && start_number() < kStartLimit) {
+    spdlog::warn("{}; starting again", eal.error().message);
+    start_again();
+  }
   if (!eal) return eal.error();
   spdlog::info("memory: {}", eal->memory);
   auto result = run_with_memory(config, std::move(claim).value(), *placement, eal->memory, frame_mtu, signals);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <string_view>
 #include <vector>
@@ -79,8 +80,7 @@ class AffinityGuard {
 };
 
 std::vector<std::string> arguments(const EalOptions& options, std::uint64_t bytes, const HugepageRoom& room, int cpu) {
-  std::vector<std::string> list = {"millrace", "--no-telemetry", "--iova-mode=va",
-                                   fmt::format("--lcores=0@{}", cpu)};
+  std::vector<std::string> list = {"millrace", "--no-telemetry", "--iova-mode=va", fmt::format("--lcores=0@{}", cpu)};
   list.push_back(options.pci_device.empty() ? std::string("--no-pci") : "--allow=" + options.pci_device);
   const std::uint64_t page_bytes = std::max(room.page_bytes(), kMegabyte);
   const std::uint64_t megabytes = (bytes + page_bytes - 1) / page_bytes * page_bytes / kMegabyte;
@@ -121,8 +121,9 @@ net::Result<EalInfo> start_eal(const EalOptions& options) {
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   if (rte_eal_init(static_cast<int>(words.size()), argv.data()) < 0) {
-    return net::internal_error(
-        fmt::format("DPDK did not start: {} ({})", rte_strerror(rte_errno), DpdkLog::get().last_line()));
+    const int code = rte_errno;
+    const auto text = fmt::format("DPDK did not start: {} ({})", rte_strerror(code), DpdkLog::get().last_line());
+    return code == ENOMEM || code == EACCES ? net::resource_exhausted(text) : net::internal_error(text);
   }
   return EalInfo{.memory = describe(room)};
 }

@@ -1,6 +1,8 @@
 """Memory as a machine may have it: hugepages reserved, too few of them, none."""
 
+import itertools
 import pathlib
+import threading
 
 import pytest
 
@@ -38,3 +40,31 @@ def test_it_starts_with_any_number_of_reserved_hugepages(programs, reserved):
         assert traffic.ping(a, b.ipv4).ok
         memory = node.instance.query("status")["switch"]["memory"]
         assert "2M hugepages" in memory or memory.startswith("4K pages")
+
+
+@pytest.fixture
+def pages_come_and_go():
+    """Somebody reserves hugepages and gives them back, over and over, as fast as the kernel does it."""
+    before, ended = int(POOL.read_text()), threading.Event()
+
+    def churn():
+        for count in itertools.cycle((0, 8, 64, 16)):
+            if ended.wait(0.005):
+                return
+            POOL.write_text(str(count))
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
+    reserve(before)
+
+
+def test_it_starts_while_hugepages_change_hands(programs, pages_come_and_go):
+    """DPDK counts free pages by itself, a moment after the switch did; a count that does not hold is made again."""
+    with Node(programs, "test") as node:
+        for _ in range(6):
+            node.instance.down()
+            node.instance.up()
+            assert node.instance.query("status")["switch"]["memory"]

@@ -4,6 +4,7 @@
 /// identifier
 ///          is in `ports`. To a frontend: its address, protocol and port. ICMP errors about a packet that had such an
 ///          end as its source. Of a fragmented packet the fragments behind a first one that was taken.
+///          VXLAN: UDP to `vtep_port` at a VTEP address. To a local prefix: everything, without a look at ports.
 ///          An unspecified address: none of that family. `frontends` in order, none twice.
 /// Thread:  plain values.
 #pragma once
@@ -29,6 +30,10 @@ struct UplinkRules {
   net::Ipv6 masquerade_v6;
   nat::PortRange ports;
   std::vector<UplinkFrontend> frontends;
+  net::Ipv4 vtep_v4;
+  net::Ipv6 vtep_v6;
+  std::uint16_t vtep_port = 0;
+  std::vector<net::Prefix> local_prefixes;  // pods of this node, when packets come without encapsulation; none twice
 };
 
 }  // namespace millrace::datapath

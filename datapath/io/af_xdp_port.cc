@@ -57,17 +57,19 @@ net::Result<unsigned> check(const MbufPool& pool, const AfXdpOptions& options) {
   return index;
 }
 
-/// A program in which the interface's slot holds `socket`: the shared one, or one of its own.
-net::Result<std::shared_ptr<const XdpProgram>> program_for(const AfXdpOptions& options, unsigned index, int socket) {
+/// Gives the queue's slot in `program` to `socket`. The first queue (nullptr) chooses: the shared one, or one of its own.
+net::Result<void> join_program(const AfXdpOptions& options, unsigned index, unsigned queue, int socket,
+                               std::shared_ptr<const XdpProgram>& program) {
+  if (program != nullptr) return program->add_socket(index, queue, socket);
   if (options.program != nullptr) {
-    const auto added = options.program->add_socket(index, socket);
-    if (added) return options.program;
-    if (added.error().code != net::ErrorCode::kAlreadyExists || options.this_program_only) return added.error();
+    auto added = options.program->add_socket(index, queue, socket);
+    if (added) program = options.program;
+    if (added || added.error().code != net::ErrorCode::kAlreadyExists || options.this_program_only) return added;
   }
   auto own = XdpProgram::load();
-  if (!own) return own;
-  if (auto added = (*own)->add_socket(index, socket); !added) return added.error();
-  return own;
+  if (!own) return own.error();
+  program = std::move(own).value();
+  return program->add_socket(index, queue, socket);
 }
 
 }  // namespace
@@ -88,7 +90,7 @@ struct AfXdpPort::State {
   std::unique_ptr<AfXdpSocket> socket;
   std::optional<FillRing> fill;
   TxQueue tx;
-  std::optional<XdpLink> link;
+  std::shared_ptr<const XdpLink> link;  // of all queues of the interface
   mutable std::atomic<bool> dead{false};
 };
 
@@ -110,27 +112,47 @@ AfXdpPort::State::~State() {
 AfXdpPort::AfXdpPort() = default;
 AfXdpPort::~AfXdpPort() = default;
 
-net::Result<std::unique_ptr<AfXdpPort>> AfXdpPort::open(MbufPool& pool, const AfXdpOptions& options) {
-  const auto index = check(pool, options);
-  if (!index) return index.error();
+net::Result<std::unique_ptr<AfXdpPort>> AfXdpPort::prepare(MbufPool& pool, const AfXdpOptions& options, unsigned index,
+                                                           unsigned queue,
+                                                           std::shared_ptr<const XdpProgram>& program) {
   auto socket = AfXdpSocket::open(pool, {.interface = options.interface,
-                                         .queue = options.queue,
+                                         .queue = queue,
                                          .rx_ring_size = options.rx_ring_size,
                                          .tx_ring_size = options.tx_ring_size});
   if (!socket) return socket.error();
-  auto program = program_for(options, *index, (*socket)->descriptor());
-  if (!program) return program.error();
-
+  if (auto joined = join_program(options, index, queue, (*socket)->descriptor(), program); !joined) {
+    return joined.error();
+  }
   std::unique_ptr<AfXdpPort> port(new AfXdpPort);
-  {
-    const std::lock_guard lock(pool.control_mutex());
-    port->state_ = std::make_unique<State>(pool, options.interface, std::move(socket).value(), options.rx_ring_size);
+  const std::lock_guard lock(pool.control_mutex());
+  port->state_ = std::make_unique<State>(pool, options.interface, std::move(socket).value(), options.rx_ring_size);
+  return port;
+}
+
+net::Result<std::vector<std::unique_ptr<AfXdpPort>>> AfXdpPort::open_queues(MbufPool& pool,
+                                                                            const AfXdpOptions& options,
+                                                                            unsigned count) {
+  const auto index = check(pool, options);
+  if (!index) return index.error();
+  std::shared_ptr<const XdpProgram> program;
+  std::vector<std::unique_ptr<AfXdpPort>> ports;
+  for (unsigned queue = 0; queue < count; ++queue) {
+    auto port = prepare(pool, options, *index, queue, program);
+    if (!port) return port.error();
+    ports.push_back(std::move(port).value());
   }
   // Last: from here on packets arrive, and frames for them are ready.
-  auto link = XdpLink::attach(std::move(program).value(), options.interface, *index);
+  auto link = XdpLink::attach(std::move(program), options.interface, *index);
   if (!link) return link.error();
-  port->state_->link.emplace(std::move(link).value());
-  return port;
+  const auto shared = std::make_shared<const XdpLink>(std::move(link).value());
+  for (const auto& port : ports) port->state_->link = shared;
+  return ports;
+}
+
+net::Result<std::unique_ptr<AfXdpPort>> AfXdpPort::open(MbufPool& pool, const AfXdpOptions& options) {
+  auto ports = open_queues(pool, options, 1);
+  if (!ports) return ports.error();
+  return std::move(ports->front());
 }
 
 unsigned AfXdpPort::receive(std::span<net::Packet*> out) noexcept {

@@ -2,7 +2,8 @@
 ///
 /// Shape:   our own XDP program redirects every packet of the queue to the socket. It is attached through a BPF link:
 ///          when the process ends, however it ends, the kernel takes it off. Native mode, else generic. Zero copy where
-///          the driver has it, else copy. Packets of the interface's other queues, if it has any, are dropped.
+///          the driver has it, else copy. Packets of the interface's other queues, if it has any, are dropped; an
+///          uplink's are the kernel's.
 /// Thread:  open, the destructor, dead and statistics: control threads; open and the destructor while no worker polls
 ///          the port. The Port calls: its worker.
 /// Errors:  kInvalidArgument for a ring size; kNotFound when there is no such interface; kPermissionDenied;
@@ -16,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "datapath/io/mbuf_pool.h"
 #include "datapath/io/xdp_program.h"
@@ -26,7 +28,6 @@ namespace millrace::datapath::io {
 
 struct AfXdpOptions {
   std::string interface;
-  std::uint32_t queue = 0;
   std::uint32_t rx_ring_size = 2048;  // powers of two, 64 to 32768
   std::uint32_t tx_ring_size = 2048;
   /// Shared with other ports, which makes opening and closing cheap; none: the port loads one of its own.
@@ -45,8 +46,12 @@ struct AfXdpStatistics {
 
 class AfXdpPort final : public Port {
  public:
-  /// `pool` must outlive the port.
+  /// Queue 0. `pool` must outlive the port.
   static net::Result<std::unique_ptr<AfXdpPort>> open(MbufPool& pool, const AfXdpOptions& options);
+  /// Queues 0 .. count - 1, each a port of its own, behind one link: the program is attached after the last socket is
+  /// there, and taken off with the last port. Error: also kInvalidArgument for a queue that the program has no slot for.
+  static net::Result<std::vector<std::unique_ptr<AfXdpPort>>> open_queues(MbufPool& pool, const AfXdpOptions& options,
+                                                                          unsigned count);
   ~AfXdpPort() override;
 
   unsigned receive(std::span<net::Packet*> out) noexcept override;
@@ -66,6 +71,9 @@ class AfXdpPort final : public Port {
 
  private:
   AfXdpPort();
+  /// Everything but the link.
+  static net::Result<std::unique_ptr<AfXdpPort>> prepare(MbufPool& pool, const AfXdpOptions& options, unsigned index,
+                                                         unsigned queue, std::shared_ptr<const XdpProgram>& program);
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -33,16 +33,19 @@ net::Result<std::shared_ptr<const XdpProgram>> XdpProgram::load() {
     return kernel_error("the kernel does not take the XDP program", -status);
   }
   return of(skeleton, bpf_program__fd(skeleton->progs.millrace_port), bpf_map__fd(skeleton->maps.sockets),
-            bpf_map__max_entries(skeleton->maps.sockets));
+            bpf_map__max_entries(skeleton->maps.sockets), 1);
 }
 
 std::shared_ptr<const XdpProgram> XdpProgram::of(std::shared_ptr<void> skeleton, int program, int sockets,
-                                                 std::uint32_t slots) {
-  return std::shared_ptr<const XdpProgram>(new XdpProgram(std::move(skeleton), program, sockets, slots));
+                                                 std::uint32_t slots, std::uint32_t queues) {
+  return std::shared_ptr<const XdpProgram>(new XdpProgram(std::move(skeleton), program, sockets, slots, queues));
 }
 
-net::Result<void> XdpProgram::add_socket(unsigned interface_index, int socket) const {
-  const std::uint32_t slot = interface_index % slots_;
+net::Result<void> XdpProgram::add_socket(unsigned interface_index, std::uint32_t queue, int socket) const {
+  if (queue >= queues_) {
+    return net::invalid_argument(fmt::format("queue {} has no slot: the program has {}", queue, queues_));
+  }
+  const std::uint32_t slot = interface_index % (slots_ / queues_) * queues_ + queue;
   if (bpf_map_update_elem(sockets_, &slot, &socket, BPF_NOEXIST) == 0) return {};
   if (errno == EEXIST) return net::already_exists(fmt::format("slot {} of the socket map is taken", slot));
   return kernel_error("socket map", errno);

@@ -5,8 +5,9 @@
 ///          closed, so nothing stays behind a process that was killed. Native mode first; generic where the driver
 ///          has no XDP or the interface's MTU is too large for it. Ports share a program because each program of its
 ///          own that is attached or taken off costs a grace period of RCU (about 10 ms) under the kernel's rtnl lock.
-/// Shape:   a socket's slot is its interface's number modulo the map's size (65536). Two interfaces whose numbers
-///          differ by a multiple of that cannot share a program: the later one gets another.
+/// Shape:   a socket's slot is its interface's number modulo the interfaces that the map has room for, times the queues
+///          of each, and its queue. Two interfaces whose numbers differ by a multiple of that room (65536; of uplinks
+///          1024, with 64 queues each) cannot share a program: the later one gets another.
 /// Thread:  control, any.
 /// Errors:  kFailedPrecondition with the kernel's reason; kPermissionDenied without CAP_BPF and CAP_NET_ADMIN.
 /// Source:  kernel Documentation/bpf/libbpf, bpf(2) BPF_LINK_CREATE with BPF_XDP; kernel/bpf/dispatcher.c.
@@ -26,25 +27,27 @@ enum class XdpMode { kNative, kGeneric };
 class XdpProgram {
  public:
   static net::Result<std::shared_ptr<const XdpProgram>> load();
-  /// `skeleton` owns the two descriptors; `sockets` is an XSKMAP of so many slots.
+  /// `skeleton` owns the two descriptors; `sockets` is an XSKMAP of so many slots, `queues` of them an interface.
   static std::shared_ptr<const XdpProgram> of(std::shared_ptr<void> skeleton, int program, int sockets,
-                                              std::uint32_t slots);
+                                              std::uint32_t slots, std::uint32_t queues);
   XdpProgram(const XdpProgram&) = delete;
   XdpProgram& operator=(const XdpProgram&) = delete;
 
-  /// Makes `socket` (an AF_XDP descriptor) the one that gets the interface's packets, until the socket is closed.
-  /// Error:   kAlreadyExists when another interface has the slot.
-  net::Result<void> add_socket(unsigned interface_index, int socket) const;
+  /// Makes `socket` (an AF_XDP descriptor) the one that gets the queue's packets, until the socket is closed.
+  /// Error:   kAlreadyExists when another interface has the slot; kInvalidArgument for a queue that has none.
+  net::Result<void> add_socket(unsigned interface_index, std::uint32_t queue, int socket) const;
   int descriptor() const noexcept { return program_; }
 
  private:
-  XdpProgram(std::shared_ptr<void> skeleton, int program, int sockets, std::uint32_t slots) noexcept
-      : skeleton_(std::move(skeleton)), program_(program), sockets_(sockets), slots_(slots) {}
+  XdpProgram(std::shared_ptr<void> skeleton, int program, int sockets, std::uint32_t slots,
+             std::uint32_t queues) noexcept
+      : skeleton_(std::move(skeleton)), program_(program), sockets_(sockets), slots_(slots), queues_(queues) {}
 
   std::shared_ptr<void> skeleton_;
   int program_;
   int sockets_;
   std::uint32_t slots_;
+  std::uint32_t queues_;
 };
 
 class XdpLink {

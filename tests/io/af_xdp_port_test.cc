@@ -209,7 +209,6 @@ TEST(AfXdpPort, RefusesWithASentenceThatHelps) {
        {.interface = "h1"},
        net::ErrorCode::kFailedPrecondition,
        "interface h1 has an MTU of 9000 bytes, packets of the pool hold 1578"},
-      {"queue", {.interface = "h0", .queue = 7}, net::ErrorCode::kFailedPrecondition, "h0: queue 7: Invalid argument"},
       {"in use", {.interface = "h2"}, net::ErrorCode::kFailedPrecondition, "another process has a socket"},
   };
   const std::uint32_t free_before = pool->free_count();
@@ -219,6 +218,9 @@ TEST(AfXdpPort, RefusesWithASentenceThatHelps) {
     EXPECT_EQ(port.error().code, row.code) << row.name << ": " << port.error().message;
     EXPECT_NE(port.error().message.find(row.says), std::string::npos) << row.name << ": " << port.error().message;
   }
+  const auto queues = AfXdpPort::open_queues(*pool, {.interface = "h0"}, 2);
+  ASSERT_FALSE(queues.ok()) << "h0 has one";
+  EXPECT_NE(queues.error().message.find("h0: queue 1: Invalid argument"), std::string::npos) << queues.error().message;
   EXPECT_EQ(pool->free_count(), free_before);
 }
 

@@ -68,9 +68,11 @@ void Namespace::run(const std::function<void()>& work) const {
   if (error) std::rethrow_exception(error);
 }
 
-Pod::Pod(std::string host_interface, const std::string& link_options) : host_(std::move(host_interface)) {
+Pod::Pod(std::string host_interface, const std::string& link_options, const std::string& peer_options)
+    : host_(std::move(host_interface)) {
   enter_test_namespace();
-  shell(fmt::format("ip link add {} {} type veth peer name eth0 netns {}", host_, link_options, netns_.path()));
+  shell(fmt::format("ip link add {} {} type veth peer name eth0 {} netns {}", host_, link_options, peer_options,
+                    netns_.path()));
   silence_ipv6(host_);
   shell(fmt::format("ip link set {} up", host_));
   netns_.run([] {

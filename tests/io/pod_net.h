@@ -50,7 +50,7 @@ class Namespace {
 /// A pod: its namespace, eth0 in it, and `host` on the switch's side. The kernel's own chatter (IPv6, ARP) is off.
 class Pod {
  public:
-  explicit Pod(std::string host_interface, const std::string& link_options = "");
+  explicit Pod(std::string host_interface, const std::string& link_options = "", const std::string& peer_options = "");
   /// Takes the pair away at once: the kernel frees a namespace in its own time. A test may have done so before.
   ~Pod();
   Pod(const Pod&) = delete;

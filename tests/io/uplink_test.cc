@@ -14,6 +14,7 @@
 #include <array>
 #include <set>
 
+#include "datapath/io/receive_queues.h"
 #include "tests/io/port_rig.h"
 #include "tests/net/packet_builder.h"
 
@@ -25,6 +26,8 @@ using tests::Frame;
 
 constexpr const char* kNode = "192.0.2.1";
 constexpr const char* kNode6 = "2001:db8::1";
+constexpr const char* kVtep = "192.0.2.9";  // the node's own too, and not that of masquerade
+constexpr const char* kVtep6 = "2001:db8::9";
 constexpr const char* kWorld = "192.0.2.2";
 constexpr const char* kWorld6 = "2001:db8::2";
 constexpr std::uint8_t kSyn = net::TcpHeader::kSyn;
@@ -39,6 +42,10 @@ UplinkRules rules() {
   made.masquerade_v6 = net::Ipv6::parse(kNode6).value();
   made.ports = {40960, 24576};
   made.frontends = {frontend(kNode, 6, 30500), frontend("203.0.113.7", 17, 53), frontend(kNode6, 6, 30500)};
+  made.vtep_v4 = net::Ipv4::parse(kVtep).value();
+  made.vtep_v6 = net::Ipv6::parse(kVtep6).value();
+  made.vtep_port = 4789;
+  made.local_prefixes = {net::Prefix::parse("10.244.1.0/24").value(), net::Prefix::parse("fd00:1::/64").value()};
   return made;
 }
 
@@ -168,6 +175,19 @@ std::vector<Row> rows() {
        "kernel"},
       {"packet too big, IPv6", error6_about(eth().ipv6(kNode6, kWorld6).tcp(41000, 80).bytes()), "switch"},
       {"packet too big of the node's", error6_about(eth().ipv6(kNode6, kWorld6).tcp(1000, 80).bytes()), "kernel"},
+      {"VXLAN", eth().ipv4(kWorld, kVtep).udp(50000, 4789).bytes(), "switch"},
+      {"VXLAN over IPv6", eth().ipv6(kWorld6, kVtep6).udp(50000, 4789).bytes(), "switch"},
+      {"the port of VXLAN at another address", eth().ipv4(kWorld, kNode).udp(1000, 4789).bytes(), "kernel"},
+      {"another port of the VTEP", eth().ipv4(kWorld, kVtep).udp(50000, 4790).bytes(), "kernel"},
+      {"another port of the VTEP, IPv6", eth().ipv6(kWorld6, kVtep6).udp(50000, 8472).bytes(), "kernel"},
+      {"TCP to the port of VXLAN", eth().ipv4(kWorld, kVtep).tcp(4000, 4789, kSyn).bytes(), "kernel"},
+      {"a pod of this node", eth().ipv4(kWorld, "10.244.1.7").tcp(4000, 80, kSyn).bytes(), "switch"},
+      {"a ping of a pod of this node", eth().ipv4(kWorld, "10.244.1.255").icmp(8, 0, 7, 1).bytes(), "switch"},
+      {"a pod of another node", eth().ipv4(kWorld, "10.244.2.7").tcp(4000, 80, kSyn).bytes(), "kernel"},
+      {"a pod of this node, IPv6", eth().ipv6(kWorld6, "fd00:1::7").icmpv6(128).bytes(), "switch"},
+      {"a pod of another node, IPv6", eth().ipv6(kWorld6, "fd00:1:0:1::7").icmpv6(128).bytes(), "kernel"},
+      {"a later fragment to a pod of this node",
+       eth().ipv4(kWorld, "10.244.1.7").fragment(32, false, 5).protocol(17).payload(24).bytes(), "switch"},
       {"ARP", eth().arp(1, tests::kMacA, kWorld, "00:00:00:00:00:00", kNode).bytes(), "kernel"},
       {"broadcast frame", eth(tests::kMacA, "ff:ff:ff:ff:ff:ff").ipv4(kWorld, kNode).udp(53, 40960).bytes(), "kernel"},
       {"cut short in the ports", tests::cut(eth().ipv4(kWorld, kNode).udp(53, 40960).bytes(), 36), "kernel"},
@@ -202,6 +222,11 @@ TEST_F(Uplink, LaterFragmentsGoWhereTheirFirstWent) {
   EXPECT_EQ(taker(first(1000, 1)), "kernel") << "the identification comes again, for the node";
   EXPECT_EQ(taker(later(1)), "kernel");
 
+  const auto vxlan = eth().ipv4(kWorld, kVtep).fragment(0, true, 3).udp(50000, 4789).payload(24).bytes();
+  const auto vxlan_later = eth().ipv4(kWorld, kVtep).fragment(32, false, 3).protocol(17).payload(24).bytes();
+  EXPECT_EQ(taker(vxlan), "switch") << "to be refused there, and counted";
+  EXPECT_EQ(taker(vxlan_later), "switch");
+
   const auto first6 = eth().ipv6(kWorld6, kNode6).ipv6_fragment(0, true, 9).udp(53, 50000).payload(24).bytes();
   const auto later6 = eth().ipv6(kWorld6, kNode6).ipv6_fragment(32, false, 9).payload(24).bytes();
   EXPECT_EQ(taker(later6), "kernel");
@@ -224,18 +249,128 @@ TEST_F(Uplink, RulesAreWidenedAndNarrowed) {
   const Frame old_one = eth().ipv4(kWorld, kNode).tcp(4000, 30500, kSyn).bytes();
   const Frame new_one = eth().ipv4(kWorld, kNode).tcp(4000, 30501, kSyn).bytes();
   const Frame masqueraded = eth().ipv4(kWorld, kNode).udp(53, 50000).bytes();
+  const Frame old_vxlan = eth().ipv4(kWorld, kVtep).udp(50000, 4789).bytes();
+  const Frame old_pod = eth().ipv4(kWorld, "10.244.1.7").udp(53, 53).bytes();
+  const Frame new_pod = eth().ipv4(kWorld, "10.244.9.7").udp(53, 53).bytes();
   UplinkRules next;
   next.frontends = {frontend(kNode, 6, 30501)};
+  next.local_prefixes = {net::Prefix::parse("10.244.9.0/24").value()};
   ASSERT_TRUE(program_->widen(next).ok());
   EXPECT_EQ(taker(old_one), "switch");
   EXPECT_EQ(taker(new_one), "switch");
   EXPECT_EQ(taker(masqueraded), "switch");
+  for (const Frame& frame : {old_vxlan, old_pod, new_pod}) EXPECT_EQ(taker(frame), "switch");
   ASSERT_TRUE(program_->narrow(next).ok());
   EXPECT_EQ(taker(old_one), "kernel");
   EXPECT_EQ(taker(new_one), "switch");
   EXPECT_EQ(taker(masqueraded), "kernel");
+  for (const Frame& frame : {old_vxlan, old_pod}) EXPECT_EQ(taker(frame), "kernel");
+  EXPECT_EQ(taker(new_pod), "switch");
   port_.reset();
   EXPECT_EQ(taker(new_one), "kernel") << "the port is closed";
+}
+
+/// Four queues, and one thread that takes turns with all of them.
+class UplinkQueues : public testing::Test {
+ protected:
+  static constexpr unsigned kQueues = 4;
+
+  void SetUp() override {
+    MILLRACE_NEEDS_ROOT();
+    auto loaded = UplinkProgram::load();
+    ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+    program_ = std::move(loaded).value();
+    const std::string queues = fmt::format("numtxqueues {} numrxqueues {}", kQueues, kQueues);
+    world_ = std::make_unique<tests::Pod>("h0", queues, queues);
+    tests::shell(fmt::format("ethtool -L h0 tx {} rx {}", kQueues, kQueues));
+    world_->netns().run([] { tests::shell(fmt::format("ethtool -L eth0 tx {} rx {}", kQueues, kQueues)); });
+    pool_ = tests::make_pool(2048);
+    ASSERT_EQ(receive_queues("h0"), kQueues);
+    auto ports = AfXdpPort::open_queues(
+        *pool_, {.interface = "h0", .program = program_->program(), .this_program_only = true}, kQueues);
+    ASSERT_TRUE(ports.ok()) << ports.error().message;
+    ports_ = std::move(ports).value();
+    ASSERT_TRUE(program_->widen(rules()).ok());
+    tap_ = std::make_unique<KernelTap>("h0");
+  }
+
+  /// Takes what waits in every queue; returns how many packets were `frame`.
+  unsigned take(const Frame& frame, std::array<unsigned, kQueues>& by_queue) {
+    unsigned found = 0;
+    for (std::size_t queue = 0; queue < ports_.size(); ++queue) {
+      std::array<net::Packet*, kBurst> burst;
+      const unsigned count = ports_[queue]->receive(burst);
+      for (unsigned i = 0; i < count; ++i) {
+        const bool same = Frame(burst[i]->data, burst[i]->data + burst[i]->length_bytes) == frame;
+        found += same ? 1 : 0;
+        by_queue[queue] += same ? 1 : 0;
+      }
+      if (count > 0) pool_->release({burst.data(), count});
+    }
+    return found;
+  }
+
+  std::unique_ptr<UplinkProgram> program_;
+  std::unique_ptr<tests::Pod> world_;
+  std::unique_ptr<MbufPool> pool_;
+  std::vector<std::unique_ptr<AfXdpPort>> ports_;
+  std::unique_ptr<KernelTap> tap_;
+};
+
+TEST_F(UplinkQueues, EveryQueueHasASocketAndTheKernelKeepsItsOwn) {
+  const tests::RawSocket socket(*world_, ETH_P_IP);  // its kernel spreads IP packets by their ports
+  std::array<unsigned, kQueues> by_queue{};
+  for (std::uint16_t source = 50000; source < 50064; ++source) {
+    const Frame ours = eth().ipv4(kWorld, kVtep).udp(source, 4789).bytes();
+    ASSERT_TRUE(socket.send(ours));
+    unsigned found = 0;
+    EXPECT_TRUE(tests::step_until([&] { found += take(ours, by_queue); }, [&] { return found == 1; })) << source;
+    const Frame nodes = eth().ipv4(kWorld, kNode).tcp(source, 22, kSyn).bytes();
+    ASSERT_TRUE(socket.send(nodes));
+    bool seen = false;
+    EXPECT_TRUE(tests::step_until([&] { seen |= tap_->saw(nodes); }, [&] { return seen; })) << source;
+  }
+  for (unsigned queue = 0; queue < kQueues; ++queue) EXPECT_GT(by_queue[queue], 0u) << "queue " << queue;
+}
+
+TEST_F(UplinkQueues, EveryQueueSends) {
+  const tests::RawSocket socket(*world_, ETH_P_IP);
+  for (std::size_t queue = 0; queue < ports_.size(); ++queue) {
+    net::Packet* packet = pool_->allocate();
+    ASSERT_NE(packet, nullptr);
+    const Frame frame = eth().ipv4(kVtep, kWorld).udp(static_cast<std::uint16_t>(50000 + queue), 4789).bytes();
+    tests::write_frame(*packet, frame);
+    ASSERT_EQ(ports_[queue]->transmit({&packet, 1}), 1u);
+    ports_[queue]->flush();
+    EXPECT_EQ(socket.receive(), frame) << "queue " << queue;
+  }
+}
+
+TEST_F(UplinkQueues, OneLinkGoesWithTheLastQueue) {
+  const tests::RawSocket socket(*world_, ETH_P_IP);  // its kernel spreads IP packets by their ports
+  const auto kernel_gets = [&](const Frame& frame) {
+    bool seen = false;
+    return socket.send(frame) && tests::step_until([&] { seen |= tap_->saw(frame); }, [&] { return seen; });
+  };
+  while (ports_.size() > 1) ports_.pop_back();
+  tests::shell("ip link show h0 | grep -q xdp");
+  std::array<unsigned, kQueues> by_queue{};
+  // What falls on a queue without a socket is the kernel's, the rest is still taken.
+  unsigned passed = 0;
+  for (std::uint16_t source = 50000; source < 50032; ++source) {
+    const Frame ours = eth().ipv4(kWorld, kVtep).udp(source, 4789).bytes();
+    ASSERT_TRUE(socket.send(ours));
+    bool seen = false;
+    unsigned found = 0;
+    EXPECT_TRUE(tests::step_until([&] { found += take(ours, by_queue), seen |= tap_->saw(ours); },
+                                  [&] { return seen || found == 1; }));
+    passed += seen ? 1 : 0;
+  }
+  EXPECT_GT(passed, 0u);
+  EXPECT_GT(by_queue[0], 0u);
+  ports_.clear();
+  tests::shell("! ip link show h0 | grep -q xdp");
+  EXPECT_TRUE(kernel_gets(eth().ipv4(kWorld, kVtep).udp(50000, 4789).bytes()));
 }
 
 }  // namespace

@@ -5,7 +5,10 @@
 // remembered, and the later ones follow it. So the node's own fragmented packets, to the same address, stay whole. A
 // later fragment that overtakes its first passes, and its packet is lost, as it is in the switch (nat/fragment_table.h).
 // An entry is good for 30 s, and a first fragment of the node's own under the same identification takes it back.
-// VLAN tags: a packet that has one is of another network than the device's own: it passes.
+// VXLAN fragments are taken like others, for the switch to refuse and count. What is for a local prefix is taken by its
+// address alone, so fragments of it need no memory.
+// Queues: each has a socket of its own. A queue that has none (somebody gave the device more) leaves its packets to the
+// kernel. VLAN tags: a packet that has one is of another network than the device's own: it passes.
 // Source:  RFC 791, RFC 792, RFC 8200 section 4, RFC 4443; kernel Documentation/networking/af_xdp.rst.
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -63,6 +66,14 @@ struct {
   __type(value, __u64);
 } fragments SEC(".maps");
 
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, kUplinkPrefixes);
+  __type(key, struct uplink_prefix);
+  __type(value, __u8);
+} local_prefixes SEC(".maps");
+
 /// What both families' headers say. Addresses as in uplink_maps.h.
 struct way {
   __u8 source[16];
@@ -101,6 +112,26 @@ INLINE int is_masqueraded(const __u8* address, __u8 family, __be16 port) {
   if (is_none(own) || !same_address(own, address)) return 0;
   const __u16 number = bpf_ntohs(port);
   return number >= rules->first_port && number <= rules->last_port;
+}
+
+/// `port` in network order.
+INLINE int is_vtep(const __u8* address, __u8 family, __be16 port) {
+  const __u32 first = 0;
+  const struct uplink_settings* rules = bpf_map_lookup_elem(&settings, &first);
+  if (rules == 0 || rules->vtep_port == 0 || bpf_ntohs(port) != rules->vtep_port) return 0;
+  const __u8* own = family == 4 ? rules->vtep_v4 : rules->vtep_v6;
+  return !is_none(own) && same_address(own, address);
+}
+
+INLINE int is_local(const __u8* address, __u8 family) {
+  const __u32 first = 0;
+  const struct uplink_settings* rules = bpf_map_lookup_elem(&settings, &first);
+  if (rules == 0 || rules->has_prefixes == 0) return 0;
+  struct uplink_prefix key = {};
+  key.bits = kUplinkFamilyBits + (family == 4 ? 32 : 128);
+  key.family = family;
+  __builtin_memcpy(key.address, address, sizeof key.address);
+  return bpf_map_lookup_elem(&local_prefixes, &key) != 0;
 }
 
 INLINE int is_frontend(const __u8* address, __u8 family, __u8 protocol, __be16 port) {
@@ -183,6 +214,7 @@ INLINE int is_transport_ours(const void* l4, const void* end, const struct way* 
   if (has_ports(way->protocol)) {
     if ((const void*)(bytes + 4) > end) return 0;
     const __be16 port = *(const __be16*)(bytes + 2);
+    if (way->protocol == kUdp && is_vtep(way->destination, way->family, port)) return 1;
     return is_masqueraded(way->destination, way->family, port) ||
            is_frontend(way->destination, way->family, way->protocol, port);
   }
@@ -196,6 +228,7 @@ INLINE int is_transport_ours(const void* l4, const void* end, const struct way* 
 }
 
 INLINE int is_ours(const void* l4, const void* end, const struct way* way) {
+  if (is_local(way->destination, way->family)) return 1;
   if (!way->is_first && !way->is_later) return is_transport_ours(l4, end, way);
   struct uplink_fragment key = {};
   __builtin_memcpy(key.source, way->source, sizeof key.source);
@@ -253,7 +286,9 @@ int millrace_uplink(struct xdp_md* context) {
   if (ethernet->h_proto == bpf_htons(ETH_P_IP)) ours = is_ipv4_ours(ethernet + 1, end);
   if (ethernet->h_proto == bpf_htons(ETH_P_IPV6)) ours = is_ipv6_ours(ethernet + 1, end);
   if (!ours) return XDP_PASS;
-  return bpf_redirect_map(&sockets, context->ingress_ifindex & (kUplinkSlots - 1), XDP_PASS);
+  if (context->rx_queue_index >= kUplinkQueues) return XDP_PASS;
+  const __u32 slot = (context->ingress_ifindex & (kUplinkInterfaces - 1)) * kUplinkQueues + context->rx_queue_index;
+  return bpf_redirect_map(&sockets, slot, XDP_PASS);
 }
 
 char kLicense[] SEC("license") = "Apache-2.0";

@@ -37,6 +37,13 @@ std::string addresses_text(const api::PortSpec& spec) {
   return out;
 }
 
+/// Of its queues in their order: an uplink may have several.
+std::string workers_text(const api::PortStatus& port) {
+  std::string out;
+  for (const std::uint32_t worker : port.workers()) out += fmt::format("{}{}", out.empty() ? "" : ",", worker);
+  return out;
+}
+
 net::Result<int> port_list(Context& context) {
   auto config = context.config();
   if (!config) return config.error();
@@ -63,7 +70,7 @@ net::Result<int> port_list(Context& context) {
   for (const api::PortStatus& port : reply->ports()) {
     const api::PortSpec& spec = port.spec();
     table.add({spec.name(), kind_text(spec.kind()), spec.interface(), state_text(port.state()),
-               std::to_string(port.worker()), port.xdp_mode(), std::to_string(spec.mtu()), address_text(spec.mac()),
+               workers_text(port), port.xdp_mode(), std::to_string(spec.mtu()), address_text(spec.mac()),
                addresses_text(spec), std::to_string(port.totals().rx_packets()),
                std::to_string(port.totals().tx_packets()), std::to_string(drops_of(port.totals())),
                std::to_string(port.kernel_dropped())});

@@ -14,8 +14,17 @@
 namespace millrace::control::switchd {
 namespace {
 
-const datapath::io::AfXdpPort& port_of(const OpenPort& open) {
-  return static_cast<const datapath::io::AfXdpPort&>(*open.port);
+const datapath::io::AfXdpPort& queue_of(const OpenPort& open, std::size_t queue) {
+  return static_cast<const datapath::io::AfXdpPort&>(*open.queues[queue]);
+}
+
+/// How many queues to open, and with a socket each.
+net::Result<unsigned> queue_count(const std::string& interface, datapath::PortKind kind) {
+  if (kind != datapath::PortKind::kUplink) return 1u;
+  const unsigned queues = datapath::io::receive_queues(interface);
+  if (queues <= kUplinkQueueLimit) return queues;
+  return net::failed_precondition(fmt::format("interface {} receives by {} queues; allowed: at most {} (ethtool -L {})",
+                                              interface, queues, kUplinkQueueLimit, interface));
 }
 
 }  // namespace
@@ -68,29 +77,29 @@ net::Result<OpenPort> AfXdpOpener::open(const std::string& interface, datapath::
   datapath::io::AfXdpOptions options;
   options.interface = interface;
   options.this_program_only = kind == datapath::PortKind::kUplink;
-  if (options.this_program_only) {
-    const unsigned queues = datapath::io::receive_queues(interface);
-    if (queues > 1) {
-      return net::failed_precondition(fmt::format(
-          "interface {} receives by {} queues; allowed: 1 (ethtool -L {} combined 1)", interface, queues, interface));
-    }
-  }
+  const auto queues = queue_count(interface, kind);
+  if (!queues) return queues.error();
   auto shared = program(kind);
   if (!shared) return shared.error();
   options.program = std::move(shared).value();
-  auto port = datapath::io::AfXdpPort::open(pool_, options);
-  if (!port) return port.error();
-  return OpenPort{std::move(port).value(), interface, number, kind};
+  auto ports = datapath::io::AfXdpPort::open_queues(pool_, options, *queues);
+  if (!ports) return ports.error();
+  OpenPort open{{}, interface, number, kind};
+  for (auto& port : *ports) open.queues.push_back(std::move(port));
+  return open;
 }
 
 DeviceStatus AfXdpOpener::inspect(const OpenPort& open) const {
-  const datapath::io::AfXdpPort& port = port_of(open);
-  return {port.mode() == datapath::io::XdpMode::kNative ? "native" : "generic", is_dead(open),
-          port.statistics().rx_dropped};
+  DeviceStatus status;
+  status.xdp_mode = queue_of(open, 0).mode() == datapath::io::XdpMode::kNative ? "native" : "generic";
+  status.dead = is_dead(open);
+  for (std::size_t i = 0; i < open.queues.size(); ++i)
+    status.kernel_dropped += queue_of(open, i).statistics().rx_dropped;
+  return status;
 }
 
 bool AfXdpOpener::is_dead(const OpenPort& open) const {
-  return number_of(open.interface) != open.interface_number || port_of(open).dead();
+  return number_of(open.interface) != open.interface_number || queue_of(open, 0).dead();
 }
 
 }  // namespace millrace::control::switchd

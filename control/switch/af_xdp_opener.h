@@ -1,10 +1,11 @@
-/// AfXdpOpener: opens queue 0 of a kernel interface over AF_XDP.
+/// AfXdpOpener: opens kernel interfaces over AF_XDP: queue 0 of a pod's and of the host port, all of an uplink.
 ///
-/// Pod interfaces and the host port are veths that the agent makes with one queue. An uplink must have one, too: what
-/// came by others could not be taken. Pods' and host ports have one XDP program, uplinks another; each is loaded with
+/// Pod interfaces and the host port are veths that the agent makes with one queue. An uplink has as many sockets as it
+/// has receive queues when it is opened; what comes by a queue that it is given later stays the kernel's. Pods' and host
+/// ports have one XDP program, uplinks another; each is loaded with
 /// the first port that needs it (datapath/io/xdp_program.h says why).
-/// Errors:  those of datapath::io::AfXdpPort::open and XdpProgram::load; kFailedPrecondition for an uplink of several
-///          queues.
+/// Errors:  those of datapath::io::AfXdpPort::open and XdpProgram::load; kFailedPrecondition for an uplink of more
+///          than kUplinkQueueLimit queues.
 /// Thread:  as PortOpener.
 #pragma once
 
@@ -18,6 +19,9 @@
 #include "datapath/io/xdp_program.h"
 
 namespace millrace::control::switchd {
+
+/// Receive queues of an uplink. The XDP program has as many slots for each.
+inline constexpr unsigned kUplinkQueueLimit = 64;
 
 class AfXdpOpener final : public PortOpener {
  public:

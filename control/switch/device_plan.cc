@@ -28,6 +28,17 @@ net::Result<std::shared_ptr<Device>> open_device(const Missing& missing, PortOpe
   return device;
 }
 
+/// Of a new device; `load` has the queues of each worker.
+void place(Device& device, std::vector<unsigned>& load) {
+  const std::size_t queues = device.open.queues.size();
+  for (std::size_t queue = 0; queue < queues; ++queue) {
+    const auto least = std::min_element(load.begin(), load.end()) - load.begin();
+    const std::size_t worker = queues == 1 ? static_cast<std::size_t>(least) : queue % load.size();
+    device.workers.push_back(static_cast<datapath::WorkerId>(worker));
+    ++load[worker];
+  }
+}
+
 }  // namespace
 
 std::vector<Missing> missing_interfaces(const DesiredState& desired, const LivePorts& alive) {
@@ -73,7 +84,7 @@ DevicePlan plan_devices(const DesiredState& desired, const LivePorts& alive, Ope
       continue;
     }
     plan.devices[name] = found->second;
-    ++load[found->second->worker];
+    for (const datapath::WorkerId worker : found->second->workers) ++load[worker];
   }
   for (const PortConfig* port : missing) {
     auto found = opened.find(port->interface);
@@ -84,9 +95,7 @@ DevicePlan plan_devices(const DesiredState& desired, const LivePorts& alive, Ope
       plan.failures.emplace_back(port->name, found->second.error());
       continue;
     }
-    const auto least = std::min_element(load.begin(), load.end());
-    ++*least;
-    (*found->second)->worker = static_cast<datapath::WorkerId>(least - load.begin());
+    place(**found->second, load);
     plan.devices[port->name] = *found->second;
   }
   return plan;

@@ -3,6 +3,7 @@
 /// Shape:   a device belongs to an interface and stays with its worker. A port whose interface is open already, under
 ///          whatever name, takes that device over, so that no packet is lost; dead devices are not taken over. An
 ///          uplink is opened in another way than pods and the host port: an interface does not change between these.
+///          An uplink may have several queues, each polled by one worker.
 /// Errors:  a device that cannot be opened becomes a failure of its port; the caller decides what that means.
 /// Thread:  any control thread; a plan's devices belong to its caller until they are in force. A device in no LivePort
 /// and no plan any more is closed by its destructor,
@@ -22,19 +23,21 @@
 
 namespace millrace::control::switchd {
 
-/// An open interface and the worker that polls it.
+/// An open interface and the workers that poll its queues.
 struct Device {
   OpenPort open;
-  datapath::WorkerId worker = 0;
+  std::vector<datapath::WorkerId> workers;  // by queue; none before it is planned
   bool death_told = false;
 };
 
 /// A port in force: in the snapshot that was published last.
 struct LivePort {
   PortConfig config;
-  net::PortId id = net::kNoPort;
+  std::vector<net::PortId> ids;  // by queue of its device: to the workers each is a port
   std::shared_ptr<Device> device;
   PortRules rules = {};
+
+  net::PortId id() const noexcept { return ids.front(); }
 };
 using LivePorts = std::map<std::string, LivePort>;
 
@@ -57,8 +60,8 @@ std::vector<Missing> missing_interfaces(const DesiredState& desired, const LiveP
 /// Opens `interfaces`, several at once; kUnavailable for those that were not begun when `stopping` became true.
 OpenedDevices open_devices(const std::vector<Missing>& interfaces, PortOpener& opener,
                            const std::atomic<bool>& stopping);
-/// Devices of `alive` and `opened` for the desired ports; one that is in neither is opened here. New devices go to the
-/// worker that has the fewest.
+/// Devices of `alive` and `opened` for the desired ports; one that is in neither is opened here. A new device goes to the
+/// worker that has the fewest queues; of an uplink with several, queue q to worker q modulo their number.
 DevicePlan plan_devices(const DesiredState& desired, const LivePorts& alive, OpenedDevices& opened, PortOpener& opener,
                         unsigned worker_count);
 /// Lets go of `devices`. Those that nobody else has are closed, several at once.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "datapath/port.h"
 #include "datapath/snapshot.h"
@@ -23,7 +24,7 @@ struct DeviceStatus {
 
 /// An open device, and the kernel's number of the interface: its name may be given to another interface.
 struct OpenPort {
-  std::unique_ptr<datapath::Port> port;
+  std::vector<std::unique_ptr<datapath::Port>> queues;  // one, or an uplink's by number
   std::string interface;
   unsigned interface_number = 0;
   datapath::PortKind kind = datapath::PortKind::kPod;  // the kind it was opened as

@@ -25,9 +25,9 @@ PortView make_port_view(std::uint64_t generation, const LivePorts& ports,
       if (known == nullptr) known = std::make_shared<const ObjectNames>(objects_of(*set));
       entry.isolating[i] = known;
     }
-    view.by_id.emplace(port.id, std::move(entry));
-    view.by_name.emplace(name, port.id);
-    for (const net::IpAddress& address : port.config.addresses) view.by_address.emplace(address, port.id);
+    for (const net::PortId id : port.ids) view.by_id.emplace(id, entry);
+    view.by_name.emplace(name, port.id());
+    for (const net::IpAddress& address : port.config.addresses) view.by_address.emplace(address, port.id());
   }
   return view;
 }

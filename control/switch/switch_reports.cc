@@ -65,7 +65,9 @@ net::Result<api::TraceReply> SwitchState::trace(const TraceQuestion& question) c
 std::vector<std::string> SwitchState::port_names() const {
   std::vector<std::string> names(limits_.port_limit);
   const std::lock_guard lock(state_mutex_);
-  for (const auto& [name, port] : ports_) names[port.id] = name;
+  for (const auto& [name, port] : ports_) {
+    for (const net::PortId id : port.ids) names[id] = name;
+  }
   return names;
 }
 
@@ -76,12 +78,15 @@ api::ListPortsReply SwitchState::list_ports() const {
     const DeviceStatus device = opener_.inspect(port.device->open);
     api::PortStatus* status = reply.add_ports();
     *status->mutable_spec() = to_proto(port.config);
-    status->set_id(port.id);
-    status->set_worker(port.device->worker);
+    status->set_id(port.id());
+    status->set_worker(port.device->workers.front());
+    for (const datapath::WorkerId worker : port.device->workers) status->add_workers(worker);
     status->set_xdp_mode(device.xdp_mode);
     status->set_kernel_dropped(device.kernel_dropped);
     status->set_state(device.dead ? api::PORT_STATE_INTERFACE_GONE : api::PORT_STATE_UP);
-    *status->mutable_totals() = to_proto(row_sums(port.id));
+    PortSums sums;
+    for (const net::PortId id : port.ids) sums.add(row_sums(id));
+    *status->mutable_totals() = to_proto(sums);
   }
   return reply;
 }
@@ -106,7 +111,7 @@ api::GetCountersReply SwitchState::counters() const {
     fill(counters.flows, *worker->mutable_flows());
     for (const auto& [name, port] : ports_) {
       PortSums sums;
-      sums.add(counters.port(port.id));
+      for (const net::PortId id : port.ids) sums.add(counters.port(id));
       api::PortCounters* row = worker->add_ports();
       row->set_port(name);
       *row->mutable_totals() = to_proto(sums);

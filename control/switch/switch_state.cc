@@ -14,13 +14,13 @@
 namespace millrace::control::switchd {
 namespace {
 
-datapath::PortSpec to_snapshot(const LivePort& port) {
+datapath::PortSpec to_snapshot(const LivePort& port, std::size_t queue) {
   datapath::PortSpec spec;
-  spec.id = port.id;
+  spec.id = port.ids[queue];
   spec.name = port.config.name;
-  spec.port = port.device->open.port.get();
+  spec.port = port.device->open.queues[queue].get();
   spec.kind = port.config.kind;
-  spec.worker = port.device->worker;
+  spec.worker = port.device->workers[queue];
   spec.mtu_bytes = port.config.mtu_bytes;
   spec.mac = port.config.mac;
   spec.addresses = port.config.addresses;
@@ -57,6 +57,12 @@ std::string blame(const api::ApplyRequest& request, const std::string& name) {
     if (request.upsert_ports(i).name() == name) return fmt::format("upsert_ports[{}].interface", i);
   }
   return fmt::format("port \"{}\"", name);
+}
+
+std::size_t queue_count(const DevicePlan& plan) {
+  std::size_t count = 0;
+  for (const auto& [name, device] : plan.devices) count += device->open.queues.size();
+  return count;
 }
 
 bool is_unchanged(const LivePorts& live, const DesiredState& desired, const DevicePlan& plan) {
@@ -221,8 +227,17 @@ net::Result<SwitchState::Published> SwitchState::commit(DesiredState desired, co
   for (const auto& [name, port] : ports_) {
     if (plan.devices.contains(name)) kept.emplace(name, port);
   }
+  if (const std::size_t queues = queue_count(plan); queues > limits_.port_limit) {
+    return net::resource_exhausted(fmt::format("upsert_ports: {} queues of {} ports; portLimit of the switch is {}",
+                                               queues, plan.devices.size(), limits_.port_limit));
+  }
   // New ports need ids of their own. When those of the removed ones are needed for that, they go first.
-  const std::size_t needed = plan.devices.size() - kept.size();
+  std::size_t needed = 0;
+  for (const auto& [name, device] : plan.devices) {
+    const auto found = kept.find(name);
+    const std::size_t had = found == kept.end() ? 0 : found->second.ids.size();
+    needed += device->open.queues.size() - std::min(had, device->open.queues.size());
+  }
   if (needed > slots_.free_count()) {
     if (auto removed = publish(rules_, kept); !removed) return removed.error();
     if (auto passed = wait_until_passed(workers_, generation_); !passed) {
@@ -235,9 +250,11 @@ net::Result<SwitchState::Published> SwitchState::commit(DesiredState desired, co
   std::vector<net::PortId> taken;
   for (const auto& [name, device] : plan.devices) {
     const auto found = kept.find(name);
-    net::PortId id = found == kept.end() ? net::kNoPort : found->second.id;
-    if (id == net::kNoPort) taken.push_back(id = *slots_.take());
-    next.emplace(name, LivePort{desired.ports.at(name), id, device, {}});
+    std::vector<net::PortId> ids = found == kept.end() ? std::vector<net::PortId>() : found->second.ids;
+    const std::size_t queues = device->open.queues.size();
+    if (ids.size() > queues) ids.resize(queues);
+    while (ids.size() < queues) taken.push_back(ids.emplace_back(*slots_.take()));
+    next.emplace(name, LivePort{desired.ports.at(name), std::move(ids), device, {}});
   }
   if (auto published = publish(desired, std::move(next)); !published) {
     for (auto id = taken.rbegin(); id != taken.rend(); ++id) slots_.undo_take(*id);
@@ -265,8 +282,10 @@ net::Result<void> SwitchState::publish(const DesiredState& rules, LivePorts port
       const bool goes_on = before != ports_.end() && before->second.rules.sets[i] == port.rules.sets[i];
       port.rules.since_generation[i] = goes_on ? before->second.rules.since_generation[i] : spec.generation;
     }
-    spec.ports.push_back(to_snapshot(port));
-    ids.insert(port.id);
+    for (std::size_t queue = 0; queue < port.ids.size(); ++queue) {
+      spec.ports.push_back(to_snapshot(port, queue));
+      ids.insert(port.ids[queue]);
+    }
     devices.insert(port.device.get());
   }
   auto snapshot = datapath::build_snapshot(spec, workers_.publisher->current());
@@ -284,11 +303,10 @@ net::Result<void> SwitchState::publish(const DesiredState& rules, LivePorts port
   rules_.port_policies =
       restrict_port_policies(rules.port_policies, [&](const std::string& name) { return ports.contains(name); });
   for (auto& [name, port] : ports_) {
-    const bool id_goes_on = ids.contains(port.id);
-    const bool device_goes_on = devices.contains(port.device.get());
-    if (id_goes_on && device_goes_on) continue;
-    retired_.push_back(
-        {generation_, id_goes_on ? net::kNoPort : port.id, device_goes_on ? nullptr : port.device, false});
+    for (const net::PortId id : port.ids) {
+      if (!ids.contains(id)) retired_.push_back({generation_, id, nullptr, false});
+    }
+    if (!devices.contains(port.device.get())) retired_.push_back({generation_, net::kNoPort, port.device, false});
   }
   ports_ = std::move(ports);
   return {};

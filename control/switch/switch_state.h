@@ -78,8 +78,8 @@ class SwitchState {
   /// What is in no current snapshot any more, kept until all workers have passed `generation`.
   struct Retired {
     std::uint64_t generation = 0;
-    net::PortId id = net::kNoPort;   // kNoPort: it goes on, or is free again already
-    std::shared_ptr<Device> device;  // null: the device goes on under another id
+    net::PortId id = net::kNoPort;   // kNoPort: this is of a device, or the id is free again already
+    std::shared_ptr<Device> device;  // null: this is of an id
     bool abandoned = false;          // the Apply that retired it has given up waiting: the next one closes it
   };
   /// Generations that one Apply published, none when first > last. The Apply is done when `last` is passed.

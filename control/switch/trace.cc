@@ -86,8 +86,9 @@ net::PortId port_in(const Snapshot& snapshot, const TraceQuestion& question) {
 }
 
 const LivePort* find_port(const LivePorts& ports, net::PortId id) {
-  const auto found =
-      std::find_if(ports.begin(), ports.end(), [id](const auto& entry) { return entry.second.id == id; });
+  const auto found = std::find_if(ports.begin(), ports.end(), [id](const auto& entry) {
+    return std::find(entry.second.ids.begin(), entry.second.ids.end(), id) != entry.second.ids.end();
+  });
   return found == ports.end() ? nullptr : &found->second;
 }
 

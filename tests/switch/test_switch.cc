@@ -60,7 +60,10 @@ net::Result<OpenPort> MemoryOpener::open(const std::string& interface, datapath:
   }
   removed_.erase(interface);
   ++opened_;
-  return OpenPort{std::make_unique<ListedPort>(*this, interface), interface, number_[interface], kind};
+  OpenPort open{{}, interface, number_[interface], kind};
+  const unsigned count = queues.contains(interface) ? queues.at(interface) : 1;
+  for (unsigned i = 0; i < count; ++i) open.queues.push_back(std::make_unique<ListedPort>(*this, interface));
+  return open;
 }
 
 void MemoryOpener::hold() {
@@ -107,10 +110,11 @@ std::size_t MemoryOpener::opened() const {
   return opened_;
 }
 
-datapath::MemoryPort* MemoryOpener::device(const std::string& interface) const {
+datapath::MemoryPort* MemoryOpener::device(const std::string& interface, std::size_t queue) const {
   const std::lock_guard lock(mutex_);
-  const auto found = live_.find(interface);
-  return found == live_.end() ? nullptr : found->second;
+  const auto [first, end] = live_.equal_range(interface);
+  if (queue >= static_cast<std::size_t>(std::distance(first, end))) return nullptr;
+  return std::next(first, static_cast<std::ptrdiff_t>(queue))->second;
 }
 
 TestSwitch::TestSwitch(const TestSwitchOptions& options)

@@ -35,6 +35,8 @@ class MemoryOpener final : public PortOpener {
   std::vector<std::string> uplink_calls;
   /// Interfaces that `open` does not find.
   std::set<std::string> missing;
+  /// Interfaces that have more than one.
+  std::map<std::string, unsigned> queues;
   /// From now on `open` of any interface waits for let_go() of it.
   void hold();
   void let_go(const std::string& interface);
@@ -47,8 +49,8 @@ class MemoryOpener final : public PortOpener {
   std::size_t open_count() const;
   /// Calls of `open` that succeeded.
   std::size_t opened() const;
-  /// The far end of the device that is open on an interface; nullptr when none is.
-  datapath::MemoryPort* device(const std::string& interface) const;
+  /// The far end of a queue of the device that is open on an interface; nullptr when none is.
+  datapath::MemoryPort* device(const std::string& interface, std::size_t queue = 0) const;
 
  private:
   class ListedPort;

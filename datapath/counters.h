@@ -42,6 +42,13 @@ struct alignas(64) PortCounters {
   void reset() noexcept;
 };
 
+/// Packets between this node and another: those that left by the tunnel (the uplink may not have taken them: that is a
+/// drop), and those that came by it and were found right. Bytes of pods' IP packets.
+struct alignas(32) TunnelCounters {
+  Counter tx_packets, tx_bytes, rx_packets, rx_bytes;
+  void reset() noexcept;
+};
+
 /// Protocols whose ports a masquerade hands out, each counted apart. ICMP stands for the family's own.
 inline constexpr std::array<std::uint8_t, 4> kPortProtocols = {net::ip_protocol::kTcp, net::ip_protocol::kUdp,
                                                                net::ip_protocol::kSctp, net::ip_protocol::kIcmp};
@@ -59,7 +66,7 @@ struct alignas(64) FlowCounters {
 class WorkerCounters {
  public:
   /// `rule_limit`: rules of policies that can be counted apart.
-  explicit WorkerCounters(std::size_t port_limit, std::size_t rule_limit = 0);
+  explicit WorkerCounters(std::size_t port_limit, std::size_t rule_limit = 0, std::size_t tunnel_limit = 0);
   PortCounters& port(net::PortId id) noexcept { return rows_[id]; }
   const PortCounters& port(net::PortId id) const noexcept { return rows_[id]; }
   std::size_t port_limit() const noexcept { return port_limit_; }
@@ -76,6 +83,11 @@ class WorkerCounters {
   const Counter& rule(std::uint32_t index) const noexcept { return rules_[index]; }
   std::size_t rule_limit() const noexcept { return rule_limit_; }
 
+  /// As with the row of a port: control may reset that of a tunnel which every worker has seen go.
+  TunnelCounters& tunnel(TunnelIndex index) noexcept { return tunnels_[index]; }
+  const TunnelCounters& tunnel(TunnelIndex index) const noexcept { return tunnels_[index]; }
+  std::size_t tunnel_limit() const noexcept { return tunnel_limit_; }
+
   FlowCounters flows;
   Counter loops;       // turns of the worker loop
   Counter busy_loops;  // of those, turns that moved at least one packet
@@ -85,8 +97,10 @@ class WorkerCounters {
  private:
   std::size_t port_limit_;
   std::size_t rule_limit_;
-  std::unique_ptr<PortCounters[]> rows_;  // [port_limit + 1]
-  std::unique_ptr<Counter[]> rules_;      // [rule_limit]
+  std::size_t tunnel_limit_;
+  std::unique_ptr<PortCounters[]> rows_;       // [port_limit + 1]
+  std::unique_ptr<Counter[]> rules_;           // [rule_limit]
+  std::unique_ptr<TunnelCounters[]> tunnels_;  // [tunnel_limit]
 };
 
 }  // namespace millrace::datapath

@@ -85,7 +85,7 @@ class EventTap {
   std::atomic<bool> is_open_{false};  // somebody watches something
   std::atomic<bool> wants_drops_{false};
   std::atomic<std::uint32_t> traced_count_{0};
-  std::array<std::atomic<std::uint64_t>, kMaxPorts / 64> traced_{};  // a bit a port
+  std::array<std::atomic<std::uint64_t>, (kMaxPorts + kMaxTunnels) / 64> traced_{};  // a bit a port or tunnel
 
   std::uint64_t now_ns_ = 0;
   std::uint64_t generation_ = 0;

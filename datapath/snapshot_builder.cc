@@ -4,6 +4,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "datapath/tunnel_builder.h"
+
 namespace millrace::datapath {
 namespace {
 
@@ -24,11 +26,13 @@ Result<void> check_limits(const SnapshotSpec& spec) {
     return net::resource_exhausted(std::to_string(spec.ports.size()) + " ports are more than the limit of " +
                                    std::to_string(spec.port_limit));
   }
+  if (spec.tunnel_limit > kMaxTunnels) {
+    return net::invalid_argument("tunnel_limit " + std::to_string(spec.tunnel_limit) + " is not in 0.." +
+                                 std::to_string(kMaxTunnels));
+  }
   if (spec.generation == 0) return net::invalid_argument("generation must be at least 1");
   return {};
 }
-
-bool is_host_unicast(const net::Mac& mac) { return !mac.is_multicast() && mac != net::Mac{}; }
 
 Result<void> check_gateway(const Gateway& gateway) {
   if (!is_host_unicast(gateway.mac)) {
@@ -123,10 +127,32 @@ struct PrefixHash {
   }
 };
 
-/// Routes of all ports; says which two ports want the same prefix.
-Result<std::vector<Route>> collect_routes(const SnapshotSpec& spec) {
+/// Routes of all ports and tunnels; says which two want the same prefix.
+class RouteCollector {
+ public:
+  Result<void> add(const net::Prefix& prefix, net::PortId id, const char* kind, const std::string& name) {
+    const auto [found, is_new] = owners_.emplace(prefix, Owner{kind, &name});
+    if (!is_new) {
+      return net::already_exists(prefix.to_string() + " of " + Owner{kind, &name}.text() + " is already that of " +
+                                 found->second.text());
+    }
+    routes.push_back({prefix, id});
+    return {};
+  }
+
   std::vector<Route> routes;
-  std::unordered_map<net::Prefix, const PortSpec*, PrefixHash> owners;
+
+ private:
+  struct Owner {
+    const char* kind;
+    const std::string* name;
+    std::string text() const { return std::string(kind) + " \"" + *name + "\""; }
+  };
+  std::unordered_map<net::Prefix, Owner, PrefixHash> owners_;
+};
+
+Result<std::vector<Route>> collect_routes(const SnapshotSpec& spec) {
+  RouteCollector collector;
   for (const PortSpec& port : spec.ports) {
     std::vector<net::Prefix> prefixes;
     for (const net::IpAddress& address : port.addresses) {
@@ -134,15 +160,16 @@ Result<std::vector<Route>> collect_routes(const SnapshotSpec& spec) {
     }
     prefixes.insert(prefixes.end(), port.prefixes.begin(), port.prefixes.end());
     for (const net::Prefix& prefix : prefixes) {
-      const auto [found, is_new] = owners.emplace(prefix, &port);
-      if (!is_new) {
-        return net::already_exists(prefix.to_string() + " of " + quoted(port) + " is already that of " +
-                                   quoted(*found->second));
-      }
-      routes.push_back({prefix, port.id});
+      if (Result<void> added = collector.add(prefix, port.id, "port", port.name); !added) return added.error();
     }
   }
-  return routes;
+  for (const TunnelSpec& tunnel : spec.tunnels) {
+    const auto id = static_cast<net::PortId>(spec.port_limit + tunnel.index);
+    for (const net::Prefix& prefix : tunnel.prefixes) {
+      if (Result<void> added = collector.add(prefix, id, "tunnel", tunnel.name); !added) return added.error();
+    }
+  }
+  return std::move(collector.routes);
 }
 
 std::string count_text(const char* what, std::size_t count, std::size_t limit) {
@@ -195,7 +222,7 @@ Result<NatRules> build_nat(const NatSpec& spec, unsigned worker_count) {
 /// The port stays what it was when the same device stands under the id. The device of the snapshot before is alive
 /// while this one is built, so an equal pointer is the same device.
 std::uint64_t since(const SnapshotSpec& spec, const PortSpec& port, const Snapshot* previous) {
-  if (previous == nullptr || port.id >= previous->ports.size()) return spec.generation;
+  if (previous == nullptr || port.id >= previous->first_tunnel) return spec.generation;
   const PortEntry& before = previous->ports[port.id];
   return before.port == port.port ? before.since_generation : spec.generation;
 }
@@ -224,7 +251,7 @@ Result<std::unique_ptr<Snapshot>> build_snapshot(const SnapshotSpec& spec, const
   auto snapshot = std::make_unique<Snapshot>();
   snapshot->generation = spec.generation;
   snapshot->gateway = spec.gateway;
-  snapshot->ports.resize(spec.port_limit);
+  snapshot->ports.resize(spec.port_limit + spec.tunnel_limit);
   std::vector<const PortSpec*> owner_of_id(spec.port_limit, nullptr);
   for (const PortSpec& port : spec.ports) {
     if (port.id >= spec.port_limit) {
@@ -245,9 +272,11 @@ Result<std::unique_ptr<Snapshot>> build_snapshot(const SnapshotSpec& spec, const
       if (rules != nullptr) snapshot->rule_sets.push_back(rules);
     }
     snapshot->polled[port.worker].push_back(port.id);
+    if (port.kind == PortKind::kHost && snapshot->outside == net::kNoPort) snapshot->outside = port.id;
   }
   Result<std::vector<Route>> routes = collect_routes(spec);
   if (!routes) return routes.error();
+  if (Result<void> built = build_tunnels(spec, previous, *snapshot); !built) return built.error();
   Result<RouteTable> table = RouteTable::build(*routes);
   if (!table) return table.error();
   snapshot->routes = std::move(table).value();

@@ -3,7 +3,9 @@
 /// Shape:   PortSpec::id < port_limit; ids are chosen by the caller, who may use an id again after the generation
 ///          without the old port was seen by all workers. Host routes are made from `addresses` of every port.
 /// Thread:  a control thread. Allocates.
-/// Errors:  kInvalidArgument names the port and the field; kAlreadyExists names both ports that want one id, address
+///          TunnelSpec::index < tunnel_limit likewise; another remote under an index is another tunnel.
+/// Errors:  kInvalidArgument names the port or tunnel and the field; kAlreadyExists names both that want one id,
+/// address
 ///          or prefix; kResourceExhausted names the limit. Nothing is half built.
 #pragma once
 
@@ -14,6 +16,7 @@
 #include <vector>
 
 #include "datapath/snapshot.h"
+#include "datapath/tunnel_spec.h"
 #include "net/address.h"
 #include "net/result.h"
 
@@ -66,8 +69,13 @@ struct SnapshotSpec {
   Gateway gateway;               // mac must be set; an unspecified ipv4 or ipv6 is a gateway without that family
   std::vector<PortSpec> ports;
   NatSpec nat;
-  std::shared_ptr<const nat::ServiceTable> services;                  // nullptr: none
+  std::shared_ptr<const nat::ServiceTable> services = nullptr;        // nullptr: none
   std::shared_ptr<const policy::IdentityTable> identities = nullptr;  // nullptr: none
+
+  std::size_t tunnel_limit = 0;  // 0 .. kMaxTunnels; fixed at start, as port_limit
+  Underlay underlay;
+  std::vector<UplinkSpec> uplinks;
+  std::vector<TunnelSpec> tunnels;
 };
 
 /// `previous` is the snapshot published before, nullptr for the first: a port that is already there under the same id

@@ -182,6 +182,18 @@ struct UdpHeader {
 };
 static_assert(sizeof(UdpHeader) == 8 && WireFormat<UdpHeader>);
 
+/// What follows UDP in VXLAN (RFC 7348 section 5); an Ethernet frame follows it.
+struct VxlanHeader {
+  static constexpr std::uint8_t kHasVni = 0x08;
+
+  std::uint8_t flags;
+  std::uint8_t reserved[3];  // zero, not looked at on arrival
+  Be32 vni_reserved;         // VNI 24 bits, reserved 8
+
+  std::uint32_t vni() const noexcept { return vni_reserved.host() >> 8; }
+};
+static_assert(sizeof(VxlanHeader) == 8 && WireFormat<VxlanHeader>);
+
 /// What every DHCPv4 message has in front of its options (RFC 2131 section 2, figure 1; section 3 for the cookie).
 struct DhcpMessage {
   static constexpr std::uint16_t kServerPort = 67, kClientPort = 68;

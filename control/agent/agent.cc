@@ -52,6 +52,7 @@ HostPort host_port_of(const config::Config& config, std::vector<AddressBlock> bl
           .gateway_ipv4 = config.gateway.ipv4,
           .gateway_ipv6 = config.gateway.ipv6,
           .blocks = std::move(blocks),
+          .more_blocks = {},
           .extra_pods = {},
           .services = {}};
 }
@@ -88,6 +89,7 @@ kube::Node self_of(const config::Config& config, const std::vector<AddressBlock>
 /// In the order of their making; ended in the opposite one.
 struct Agent::Parts {
   std::unique_ptr<Store> store;
+  std::unique_ptr<NodeBlocks> blocks;
   std::unique_ptr<SwitchClient> the_switch;
   std::unique_ptr<PodManager> pods;
   std::unique_ptr<ObjectManager> objects;
@@ -119,6 +121,7 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& given) {
   auto parts = std::make_unique<Parts>();
   auto blocks = blocks_of(config);
   if (!blocks) return blocks.error();
+  parts->blocks = std::make_unique<NodeBlocks>(*blocks);
   auto store = Store::open(config.state_dir);
   if (!store) return store.error();
   parts->store = *std::move(store);
@@ -151,7 +154,8 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& given) {
   parts->the_switch =
       std::make_unique<SwitchClient>(config.switch_socket(), gateway(config, *blocks), std::move(ports));
   parts->the_switch->set_nat(nat_of(config, *node, *blocks));
-  parts->pods = std::make_unique<PodManager>(*parts->store, *parts->the_switch, host, node->masquerades());
+  parts->pods =
+      std::make_unique<PodManager>(*parts->store, *parts->the_switch, *parts->blocks, host, node->masquerades());
   parts->policies = std::make_unique<policies::Keeper>(*parts->objects, *parts->the_switch);
   parts->policies->start();
   parts->keeper = std::make_unique<services::Keeper>(*parts->objects, *parts->the_switch, ServiceRoutes(host),
@@ -160,7 +164,7 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& given) {
   parts->keeper->start();  // the zone is what the node's own object says
   parts->follower = std::make_unique<NodeFollower>(config, *node, *blocks, *parts->the_switch, *parts->keeper);
   parts->service = std::make_unique<AgentService>(config.node_name, *parts->store, *parts->the_switch, *parts->pods,
-                                                  *parts->objects, *blocks, pod_dns_of(config));
+                                                  *parts->objects, *parts->blocks, pod_dns_of(config));
   auto server = api::UnixServer::listen(config.agent_socket(), *parts->service);
   if (!server) return server.error();
   parts->server = *std::move(server);

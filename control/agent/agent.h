@@ -25,8 +25,8 @@ class Agent {
   std::unique_ptr<Parts> parts_;
 };
 
-/// Removes the host port of this instance, its rules of routing, its nftables and, `with_pods`, each pod's interface. The state
-/// stays: at the next start the pods that still have their interface work again, the others are gone. Error:
+/// Removes the host port of this instance, its rules of routing, its nftables and, `with_pods`, each pod's interface.
+/// The state stays: at the next start the pods that still have their interface work again, the others are gone. Error:
 /// kFailedPrecondition while the agent runs.
 net::Result<void> clean_up(const config::Config& config, bool with_pods);
 

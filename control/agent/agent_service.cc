@@ -103,7 +103,7 @@ grpc::Status AgentService::GetStatus(grpc::ServerContext*, const api::AgentStatu
   reply->set_switch_message(the_switch.message);
   reply->set_generation(the_switch.generation);
   reply->set_ready(the_switch.in_sync);
-  for (const AddressBlock& block : blocks_) {
+  for (const AddressBlock& block : blocks_.all()) {
     auto used = store_.used(block);
     if (!used) return to_status(used.error());
     api::IpamPool& pool = *reply->add_pools();

@@ -19,13 +19,13 @@ namespace millrace::control::agent {
 class AgentService final : public api::Agent::Service {
  public:
   AgentService(std::string node_name, Store& store, SwitchClient& the_switch, PodManager& pods, ObjectManager& objects,
-               std::vector<AddressBlock> blocks, PodDns dns)
+               const NodeBlocks& blocks, PodDns dns)
       : node_name_(std::move(node_name)),
         store_(store),
         switch_(the_switch),
         pods_(pods),
         objects_(objects),
-        blocks_(std::move(blocks)),
+        blocks_(blocks),
         dns_(std::move(dns)) {}
 
   grpc::Status AddPod(grpc::ServerContext*, const api::AddPodRequest*, api::AddPodReply*) override;
@@ -50,7 +50,7 @@ class AgentService final : public api::Agent::Service {
   SwitchClient& switch_;
   PodManager& pods_;
   ObjectManager& objects_;
-  const std::vector<AddressBlock> blocks_;
+  const NodeBlocks& blocks_;
   const PodDns dns_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };

@@ -11,8 +11,6 @@
 namespace millrace::control::agent {
 namespace {
 
-net::Prefix host_prefix(const net::IpAddress& address) { return {address, static_cast<std::uint8_t>(address.bits())}; }
-
 net::Result<netlink::LinkInfo> find_or_make(netlink::Netlink& netlink, const HostPort& port) {
   auto found = netlink.link(port.name);
   if (!found && found.error().code == net::ErrorCode::kNotFound) {
@@ -72,7 +70,9 @@ net::Result<void> set_addresses(netlink::Netlink& netlink, int index, const Host
 net::Result<void> set_routes(netlink::Netlink& netlink, int index, const HostPort& port) {
   std::vector<net::Prefix> wanted;
   for (const AddressBlock& block : port.blocks) wanted.push_back(block.block());
-  for (const net::IpAddress& pod : port.extra_pods) wanted.push_back(host_prefix(pod));
+  wanted.insert(wanted.end(), port.more_blocks.begin(), port.more_blocks.end());
+  for (const net::IpAddress& pod : port.extra_pods)
+    wanted.push_back(net::Prefix::of(pod, static_cast<std::uint8_t>(pod.bits())));
   for (const net::Prefix& range : port.services) wanted.push_back(range);
   for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
     if (family == 6 && !has_ipv6()) continue;
@@ -127,20 +127,20 @@ net::Result<net::Mac> ensure_host_port(const HostPort& port) {
 
 net::Result<void> remove_host_port(const std::string& name) { return netlink::remove_link_if_there(name); }
 
-net::Result<void> add_pod_route(const HostPort& port, const net::IpAddress& pod) {
+net::Result<void> add_pod_route(const HostPort& port, const net::Prefix& pods) {
   auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
   auto info = netlink->link(port.name);
   if (!info) return info.error();
-  return netlink->set_route(info->index, route_by_host_port(port, host_prefix(pod)));
+  return netlink->set_route(info->index, route_by_host_port(port, pods));
 }
 
-net::Result<void> remove_pod_route(const HostPort& port, const net::IpAddress& pod) {
+net::Result<void> remove_pod_route(const HostPort& port, const net::Prefix& pods) {
   auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
   auto info = netlink->link(port.name);
   if (!info) return info.error().code == net::ErrorCode::kNotFound ? net::Result<void>() : info.error();
-  auto removed = netlink->remove_route(info->index, route_by_host_port(port, host_prefix(pod)));
+  auto removed = netlink->remove_route(info->index, route_by_host_port(port, pods));
   if (!removed && removed.error().code == net::ErrorCode::kNotFound) return {};
   return removed;
 }

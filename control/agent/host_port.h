@@ -25,7 +25,8 @@ struct HostPort {
   std::uint32_t mtu = 0;
   net::Ipv4 gateway_ipv4;
   net::Ipv6 gateway_ipv6;
-  std::vector<AddressBlock> blocks;
+  std::vector<AddressBlock> blocks;  // one of each family: the first, with the node's address
+  std::vector<net::Prefix> more_blocks = {};
   /// Addresses of pods that lie in no block: delegated ones, and those of a block this node had before.
   std::vector<net::IpAddress> extra_pods;
   std::vector<net::Prefix> services;  // of families that have a block
@@ -41,8 +42,8 @@ net::Result<void> remove_host_port(const std::string& name);
 /// To the switch, with the node's address in the pods' network as the source of what the node itself sends.
 netlink::LinkRoute route_by_host_port(const HostPort& port, const net::Prefix& destination);
 
-/// The node's route to one pod in no block. Removing one that is not there is success.
-net::Result<void> add_pod_route(const HostPort& port, const net::IpAddress& pod);
-net::Result<void> remove_pod_route(const HostPort& port, const net::IpAddress& pod);
+/// The node's route to one pod in no block, or to one more block. Removing one that is not there is success.
+net::Result<void> add_pod_route(const HostPort& port, const net::Prefix& pods);
+net::Result<void> remove_pod_route(const HostPort& port, const net::Prefix& pods);
 
 }  // namespace millrace::control::agent

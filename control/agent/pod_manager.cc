@@ -11,6 +11,10 @@
 namespace millrace::control::agent {
 namespace {
 
+constexpr int kBlockRounds = 8;
+
+net::Prefix host_prefix(const net::IpAddress& address) { return {address, static_cast<std::uint8_t>(address.bits())}; }
+
 net::Result<void> check_mtu(const Attachment& attachment) {
   const bool has_ipv6 = !attachment.addresses.empty() && !attachment.addresses.back().is_v4();
   if (!has_ipv6 || attachment.mtu >= kMinMtuIpv6) return {};
@@ -61,8 +65,49 @@ PodLink PodManager::link_of(const Attachment& attachment) const {
 }
 
 bool PodManager::is_extra(const net::IpAddress& address) const {
-  return std::none_of(host_.blocks.begin(), host_.blocks.end(),
-                      [&](const AddressBlock& block) { return block.block().contains(address); });
+  return blocks_.use([&](const std::vector<AddressBlock>& blocks) {
+    return std::ranges::none_of(blocks, [&](const AddressBlock& block) { return block.block().contains(address); });
+  });
+}
+
+net::Result<std::optional<std::uint8_t>> PodManager::full_family() const {
+  const std::vector<AddressBlock> blocks = blocks_.all();
+  for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
+    std::uint64_t capacity = 0, used = 0;
+    for (const AddressBlock& block : blocks) {
+      if (block.family() != family) continue;
+      auto of_block = store_.used(block);
+      if (!of_block) return of_block.error();
+      used += *of_block;
+      capacity += block.capacity();
+    }
+    if (capacity != 0 && used >= capacity) return std::optional(family);
+  }
+  return std::optional<std::uint8_t>();
+}
+
+net::Result<Attachment> PodManager::begin(const Attachment& planned, const PodRequest& request) {
+  const auto try_once = [&] {
+    return blocks_.use([&](const std::vector<AddressBlock>& blocks) {
+      return store_.begin_add(
+          planned,
+          {.blocks = planned.dhcp ? nullptr : &blocks, .wanted = request.wanted, .delegated = request.delegated});
+    });
+  };
+  auto begun = try_once();
+  // Each round adds a block, of which other calls may take all addresses; one family's turn may follow the other's.
+  for (int round = 0; round < kBlockRounds && !begun && blocks_.can_grow(); ++round) {
+    if (begun.error().code != net::ErrorCode::kResourceExhausted) return begun;
+    auto family = full_family();
+    if (!family) return family.error();
+    if (*family) {
+      if (auto grown = blocks_.grow(**family); !grown) {
+        return net::Error{grown.error().code, begun.error().message + "; another block: " + grown.error().message};
+      }
+    }
+    begun = try_once();
+  }
+  return begun;
 }
 
 net::Result<AddedPod> PodManager::add(const PodRequest& request) {
@@ -80,9 +125,7 @@ net::Result<AddedPod> PodManager::add(const PodRequest& request) {
   auto planned = plan(request);
   if (!planned) return planned.error();
   const bool prepares = planned->dhcp;
-  auto attachment = store_.begin_add(
-      *std::move(planned),
-      {.blocks = prepares ? nullptr : &host_.blocks, .wanted = request.wanted, .delegated = request.delegated});
+  auto attachment = begin(*planned, request);
   if (!attachment) return attachment.error();
 
   bool link_made = false;
@@ -146,7 +189,7 @@ net::Result<std::uint64_t> PodManager::connect(const Netns& netns, const Attachm
 net::Result<std::uint64_t> PodManager::open_port(const Attachment& attachment) {
   for (const net::IpAddress& address : attachment.addresses) {
     if (!is_extra(address)) continue;
-    if (auto routed = add_pod_route(host_, address); !routed) return routed.error();
+    if (auto routed = add_pod_route(host_, host_prefix(address)); !routed) return routed.error();
   }
   return switch_.add_port(pod_port(attachment, masquerade_));
 }
@@ -163,9 +206,9 @@ net::Result<void> PodManager::tear_down(const Attachment& attachment, bool link_
   }
   for (const net::IpAddress& address : attachment.addresses) {
     if (!is_extra(address)) continue;
-    if (auto removed = remove_pod_route(host_, address); !removed) return removed;
+    if (auto removed = remove_pod_route(host_, host_prefix(address)); !removed) return removed;
   }
-  return store_.finish_delete(attachment.id, host_.blocks);
+  return blocks_.use([&](const auto& blocks) { return store_.finish_delete(attachment.id, blocks); });
 }
 
 net::Result<void> PodManager::del(const AttachmentKey& key) {

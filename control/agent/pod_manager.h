@@ -18,6 +18,7 @@
 #include "control/agent/host_port.h"
 #include "control/agent/key_locks.h"
 #include "control/agent/model.h"
+#include "control/agent/node_blocks.h"
 #include "control/agent/pod_link.h"
 #include "control/agent/requests.h"
 #include "control/agent/store.h"
@@ -37,8 +38,8 @@ class PodManager {
  public:
   /// `host` is the host port as it was made; its name is the instance that host interface names are made from.
   /// `masquerade`: pods' packets to the outside leave with the node's address.
-  PodManager(Store& store, SwitchClient& the_switch, HostPort host, bool masquerade)
-      : store_(store), switch_(the_switch), host_(std::move(host)), masquerade_(masquerade) {}
+  PodManager(Store& store, SwitchClient& the_switch, const NodeBlocks& blocks, HostPort host, bool masquerade)
+      : store_(store), switch_(the_switch), blocks_(blocks), host_(std::move(host)), masquerade_(masquerade) {}
 
   net::Result<AddedPod> add(const PodRequest& request);
   net::Result<void> del(const AttachmentKey& key);
@@ -52,6 +53,10 @@ class PodManager {
 
  private:
   net::Result<Attachment> plan(const PodRequest& request) const;
+  /// Writes it down with its addresses; gets another block when these are full.
+  net::Result<Attachment> begin(const Attachment& planned, const PodRequest& request);
+  /// A family whose blocks have no address left.
+  net::Result<std::optional<std::uint8_t>> full_family() const;
   RouteContext route_context(const PodRequest& request, std::uint32_t mtu) const;
   net::Result<AddedPod> complete(const PodRequest& request, const Netns& netns,
                                  const std::optional<Attachment>& prepared);
@@ -67,6 +72,7 @@ class PodManager {
 
   Store& store_;
   SwitchClient& switch_;
+  const NodeBlocks& blocks_;
   const HostPort host_;
   const bool masquerade_;
   KeyLocks locks_;

@@ -42,7 +42,9 @@ net::Result<void> note_blocks(Store& store, const std::vector<AddressBlock>& blo
   for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
     std::string now = "none";
     for (const AddressBlock& block : blocks) {
-      if (block.family() == family) now = block.block().to_string();
+      if (block.family() != family) continue;
+      now = block.block().to_string();
+      break;  // the first, with the node's address
     }
     const std::string key = "block.ipv" + std::to_string(family);
     auto before = store.meta(key);

@@ -109,6 +109,15 @@ constexpr std::array kMigrations = {
     DROP TABLE pod_labels;
     DROP TABLE pod_objects;
     )sql",
+    // Blocks of addresses claimed in etcd (store_blocks.h), in the order of their claims.
+    R"sql(
+    CREATE TABLE claimed_blocks (
+      id    INTEGER PRIMARY KEY AUTOINCREMENT,
+      block TEXT NOT NULL UNIQUE,
+      pool  TEXT NOT NULL,
+      state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3)
+    ) STRICT;
+    )sql",
 };
 
 }  // namespace

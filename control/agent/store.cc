@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
 
 #include "control/agent/schema.h"
 #include "control/agent/store_addresses.h"
@@ -113,10 +114,13 @@ net::Result<void> assign_addresses(Database& database, std::int64_t id, const St
     }
     if (auto taken = take_address(database, id, address); !taken) return taken.error();
   }
-  for (const AddressBlock& block : *request.blocks) {
-    const auto is_of_block = [&](const net::IpAddress& address) { return address.family == block.family(); };
-    if (std::any_of(request.wanted.begin(), request.wanted.end(), is_of_block)) continue;
-    if (auto taken = take_next_address(database, id, block); !taken) return taken.error();
+  for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
+    if (std::ranges::find(request.wanted, family, &net::IpAddress::family) != request.wanted.end()) continue;
+    std::vector<AddressBlock> blocks;
+    std::ranges::copy_if(*request.blocks, std::back_inserter(blocks),
+                         [&](const AddressBlock& block) { return block.family() == family; });
+    if (blocks.empty()) continue;
+    if (auto taken = take_next_address(database, id, blocks); !taken) return taken.error();
   }
   return {};
 }
@@ -236,6 +240,21 @@ net::Result<void> Store::keep_only_blocks(const std::vector<AddressBlock>& block
 net::Result<std::uint32_t> Store::used(const AddressBlock& block) {
   const std::lock_guard guard(mutex_);
   return used_addresses(database_, block);
+}
+
+net::Result<std::vector<ClaimedBlock>> Store::claimed_blocks() {
+  const std::lock_guard guard(mutex_);
+  return read_claimed_blocks(database_);
+}
+
+net::Result<void> Store::put_claimed_block(const ClaimedBlock& claim) {
+  const std::lock_guard guard(mutex_);
+  return agent::put_claimed_block(database_, claim);
+}
+
+net::Result<void> Store::erase_claimed_block(const net::Prefix& block) {
+  const std::lock_guard guard(mutex_);
+  return agent::erase_claimed_block(database_, block);
 }
 
 net::Result<std::vector<StoredObject>> Store::objects() {

@@ -19,6 +19,7 @@
 #include "control/agent/file_lock.h"
 #include "control/agent/model.h"
 #include "control/agent/sqlite.h"
+#include "control/agent/store_blocks.h"
 #include "control/agent/store_objects.h"
 #include "net/result.h"
 
@@ -31,7 +32,7 @@ class Store {
 
   /// Which addresses are asked for, when an attachment is begun.
   struct AddressRequest {
-    const std::vector<AddressBlock>* blocks = nullptr;  // the built-in IPAM: one of each; nullptr: none yet
+    const std::vector<AddressBlock>* blocks = nullptr;  // the built-in IPAM: one of each family; nullptr: none yet
     std::vector<net::IpAddress> wanted;                 // of them, these
     std::vector<net::IpAddress> delegated;              // not empty: exactly these, and no block is asked
   };
@@ -54,6 +55,11 @@ class Store {
   net::Result<void> keep_only_blocks(const std::vector<AddressBlock>& blocks);
   /// Addresses of the block that are in use.
   net::Result<std::uint32_t> used(const AddressBlock& block);
+
+  /// Blocks that were claimed in etcd.
+  net::Result<std::vector<ClaimedBlock>> claimed_blocks();
+  net::Result<void> put_claimed_block(const ClaimedBlock& claim);
+  net::Result<void> erase_claimed_block(const net::Prefix& block);
 
   /// All Kubernetes objects.
   net::Result<std::vector<StoredObject>> objects();

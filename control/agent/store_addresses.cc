@@ -55,18 +55,49 @@ net::Result<Statement> prepare_for_block(Database& database, const AddressBlock&
   return statement;
 }
 
-net::Result<std::optional<net::IpAddress>> longest_released(Database& database, const AddressBlock& block) {
-  auto statement =
-      prepare_for_block(database, block,
-                        "SELECT address FROM addresses WHERE released_seq IS NOT NULL AND address BETWEEN ?1 AND ?2 "
-                        "AND length(address) = ?3 ORDER BY released_seq LIMIT 1");
+struct Released {
+  std::int64_t seq = 0;
+  net::IpAddress address;
+};
+
+net::Result<std::optional<Released>> longest_released(Database& database, const AddressBlock& block) {
+  auto statement = prepare_for_block(
+      database, block,
+      "SELECT address, released_seq FROM addresses WHERE released_seq IS NOT NULL AND address BETWEEN ?1 AND ?2 "
+      "AND length(address) = ?3 ORDER BY released_seq LIMIT 1");
   if (!statement) return statement.error();
   auto row = statement->step();
   if (!row) return row.error();
-  if (!*row) return std::optional<net::IpAddress>();
+  if (!*row) return std::optional<Released>();
   auto address = net::IpAddress::from_bytes(statement->blob(0));
   if (!address) return address.error();
-  return std::optional(*address);
+  return std::optional(Released{statement->integer(1), *address});
+}
+
+net::Result<std::optional<net::IpAddress>> find_free(Database& database, const std::vector<AddressBlock>& blocks) {
+  for (const AddressBlock& block : blocks) {
+    auto unused = next_never_used(database, block);
+    if (!unused || *unused) return unused;
+  }
+  std::optional<Released> longest;
+  for (const AddressBlock& block : blocks) {
+    auto released = longest_released(database, block);
+    if (!released) return released.error();
+    if (*released && (!longest || (*released)->seq < longest->seq)) longest = **released;
+  }
+  return longest ? std::optional(longest->address) : std::nullopt;
+}
+
+net::Error none_is_free(const std::vector<AddressBlock>& blocks) {
+  std::string names;
+  std::uint64_t capacity = 0;
+  for (const AddressBlock& block : blocks) {
+    names += (names.empty() ? "" : ", ") + block.block().to_string();
+    capacity += block.capacity();
+  }
+  return net::resource_exhausted("ipam: no address is free in block " + names + " of pool " +
+                                 blocks.front().pool().to_string() + ": all " + std::to_string(capacity) +
+                                 " are in use");
 }
 
 }  // namespace
@@ -82,15 +113,11 @@ net::Result<void> take_address(Database& database, std::int64_t attachment, cons
   return {};
 }
 
-net::Result<net::IpAddress> take_next_address(Database& database, std::int64_t attachment, const AddressBlock& block) {
-  auto address = next_never_used(database, block);
-  if (address && !*address) address = longest_released(database, block);
+net::Result<net::IpAddress> take_next_address(Database& database, std::int64_t attachment,
+                                              const std::vector<AddressBlock>& blocks) {
+  auto address = find_free(database, blocks);
   if (!address) return address.error();
-  if (!*address) {
-    return net::resource_exhausted("ipam: no address is free in block " + block.block().to_string() + " of pool " +
-                                   block.pool().to_string() + ": all " + std::to_string(block.capacity()) +
-                                   " are in use");
-  }
+  if (!*address) return none_is_free(blocks);
   if (auto taken = take_address(database, attachment, **address); !taken) return taken.error();
   return **address;
 }

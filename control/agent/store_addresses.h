@@ -16,8 +16,10 @@ namespace millrace::control::agent {
 
 /// Gives `address` to `attachment`. Error: kAlreadyExists when another has it.
 net::Result<void> take_address(Database& database, std::int64_t attachment, const net::IpAddress& address);
-/// Gives the next free address of `block` to `attachment`. Error: kResourceExhausted.
-net::Result<net::IpAddress> take_next_address(Database& database, std::int64_t attachment, const AddressBlock& block);
+/// Gives the next free address of `blocks`, at least one and all of one family, to `attachment`. Error:
+/// kResourceExhausted.
+net::Result<net::IpAddress> take_next_address(Database& database, std::int64_t attachment,
+                                              const std::vector<AddressBlock>& blocks);
 /// Releases all addresses of `attachment`; those of no block of `blocks` are forgotten.
 net::Result<void> release_addresses(Database& database, std::int64_t attachment,
                                     const std::vector<AddressBlock>& blocks);

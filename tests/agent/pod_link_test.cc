@@ -239,9 +239,9 @@ TEST_F(HostPortTest, follows_a_changed_configuration) {
   EXPECT_EQ(*netlink->addresses(info->index), std::vector{ip("10.244.3.1")});
   EXPECT_EQ(gateway_routes(),
             (std::vector<std::string>{"10.244.0.9/32 via 169.254.1.1", "10.244.3.0/24 via 169.254.1.1"}));
-  ASSERT_TRUE(remove_pod_route(changed, ip("10.244.0.9")).ok());
-  ASSERT_TRUE(remove_pod_route(changed, ip("10.244.0.9")).ok()) << "removing what is gone succeeds";
-  ASSERT_TRUE(add_pod_route(changed, ip("192.0.2.1")).ok());
+  ASSERT_TRUE(remove_pod_route(changed, *net::Prefix::parse("10.244.0.9/32")).ok());
+  ASSERT_TRUE(remove_pod_route(changed, *net::Prefix::parse("10.244.0.9/32")).ok()) << "removing what is gone succeeds";
+  ASSERT_TRUE(add_pod_route(changed, *net::Prefix::parse("192.0.2.1/32")).ok());
   EXPECT_EQ(gateway_routes(),
             (std::vector<std::string>{"10.244.3.0/24 via 169.254.1.1", "192.0.2.1/32 via 169.254.1.1"}));
 }

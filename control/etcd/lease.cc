@@ -1,12 +1,15 @@
 #include "control/etcd/lease.h"
 
+#include <utility>
+
+#include "control/etcd/keeper.h"
+
 namespace millrace::control::etcd {
 
-class Lease::Keeper {};
-
-Lease::Lease(Client&, std::chrono::seconds, Granted) : keeper_(std::make_unique<Keeper>()) {}
+Lease::Lease(Client& client, std::chrono::seconds ttl, Granted on_granted)
+    : keeper_(std::make_unique<Keeper>(client.session(), ttl, std::move(on_granted))) {}
 Lease::~Lease() = default;
-std::int64_t Lease::id() const { return 0; }
-bool Lease::is_alive() const { return false; }
+std::int64_t Lease::id() const { return keeper_->id(); }
+bool Lease::is_alive() const { return keeper_->is_alive(); }
 
 }  // namespace millrace::control::etcd

@@ -1,0 +1,36 @@
+// All tests of a program run in a network namespace of their own where that is allowed, and not at all without etcd.
+#include <gtest/gtest.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+
+#include "tests/etcd/server.h"
+
+namespace {
+
+void set_up_loopback() {
+  const int socket_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ifreq request{};
+  std::strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  if (ioctl(socket_fd, SIOCSIFFLAGS, &request) != 0) std::perror("lo");
+  close(socket_fd);
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  testing::InitGoogleTest(&count, words);
+  if (!millrace::control::etcd::has_etcd()) {
+    std::puts("SKIPPED: /usr/bin/etcd or /usr/bin/etcdctl is missing (packages etcd-server, etcd-client)");
+    return 77;  // meson: skipped
+  }
+  // Before there is a second thread: what starts later is in it as well.
+  if (unshare(CLONE_NEWNET) == 0) set_up_loopback();
+  return RUN_ALL_TESTS();
+}

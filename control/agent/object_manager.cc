@@ -158,9 +158,14 @@ net::Result<void> ObjectManager::check_removal(const kube::ObjectKey& key,
     return net::not_found("is not there");
   }
   if (key.kind != Kind::kNamespace) return {};
-  for (const auto& [other, object] : memory_->seen().view()) {
-    if (other.name_space != key.name || std::ranges::find(all, other) != all.end()) continue;
-    return net::failed_precondition(fmt::format("{} is in it; delete it first, or with it", kube::to_string(other)));
+  const SeenObjects::View& view = memory_->seen().view();
+  for (const Kind kind : kube::kKinds) {
+    for (auto it = view.lower_bound({kind, key.name, ""}); it != view.end(); ++it) {
+      const kube::ObjectKey& other = it->first;
+      if (other.kind != kind || other.name_space != key.name) break;
+      if (std::ranges::find(all, other) != all.end()) continue;
+      return net::failed_precondition(fmt::format("{} is in it; delete it first, or with it", kube::to_string(other)));
+    }
   }
   return {};
 }

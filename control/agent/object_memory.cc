@@ -71,9 +71,16 @@ net::Result<void> ObjectMemory::take(ObjectEdit edit) {
       const ObjectRecord& record = records_[key] = std::move(taken);
       if (const auto* service = service_in(record)) claims_.add(*service);
     }
+    for (auto& [place, attachment] : edit.attachments) seen_.put_attachment(place, std::move(attachment), keys);
+    for (auto& [name, node] : edit.nodes) seen_.put_node(name, std::move(node), keys);
     changes = seen_.update(std::move(keys));
   }
   return tell(changes);
+}
+
+void ObjectMemory::on_attachments(std::function<void(const std::vector<Attachment>&)> listener) {
+  const std::lock_guard guard(change_mutex_);
+  attachment_listener_ = std::move(listener);
 }
 
 net::Result<void> ObjectMemory::set_attachments(const std::vector<Attachment>& attachments) {
@@ -88,6 +95,7 @@ net::Result<void> ObjectMemory::set_attachments(const std::vector<Attachment>& a
     changes = seen_.set_attachments(attachments);
     ports_ = std::move(ports);
   }
+  if (attachment_listener_) attachment_listener_(attachments);
   return tell(changes);
 }
 

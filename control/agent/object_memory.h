@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,11 @@ namespace millrace::control::agent {
 struct ObjectEdit {
   std::map<kube::ObjectKey, ObjectRecord> put;
   std::vector<kube::ObjectKey> gone;  // may name what is not there
-  bool empty() const { return put.empty() && gone.empty(); }
+  // What a cluster says besides, of other nodes; nullopt: it went.
+  std::map<AttachmentPlace, std::optional<PodAttachment>> attachments;
+  std::map<std::string, std::optional<kube::Node>> nodes;
+
+  bool empty() const { return put.empty() && gone.empty() && attachments.empty() && nodes.empty(); }
 };
 
 class ObjectMemory final : public ObjectStore {
@@ -40,6 +45,10 @@ class ObjectMemory final : public ObjectStore {
   std::vector<LocalPort> local_ports() const override;
   void set_gate(ObjectGate* gate) override;
 
+  /// The node that this is.
+  const std::string& self() const { return seen_.self(); }
+  /// `listener` is told the attachments of this node, each time they are noted. Before the agent serves.
+  void on_attachments(std::function<void(const std::vector<Attachment>&)> listener);
   /// Calls `read` with records and view of one moment.
   void read(const std::function<void(const ObjectRecords&, const SeenObjects&)>& read) const;
 
@@ -47,7 +56,7 @@ class ObjectMemory final : public ObjectStore {
   // With the hold:
   const ObjectRecords& records() const { return records_; }
   const SeenObjects& seen() const { return seen_; }
-  const ServiceClaims& claims() const { return claims_; }
+  ServiceClaims& claims() { return claims_; }
   /// What the gate says of `edit` before it is made.
   net::Result<void> check(const ObjectEdit& edit) const;
   /// Makes `edit`, and tells gate and listeners. Error: the gate's, and the edit stays.
@@ -61,6 +70,7 @@ class ObjectMemory final : public ObjectStore {
   std::mutex change_mutex_;  // taken first: one change at a time
   ServiceClaims claims_;     // of the records; under change_mutex_
   std::vector<ObjectListener> listeners_;
+  std::function<void(const std::vector<Attachment>&)> attachment_listener_;
   ObjectGate* gate_ = nullptr;
   mutable std::mutex mutex_;  // of what follows: changed under both
   ObjectRecords records_;

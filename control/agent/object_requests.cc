@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "control/agent/json_depth.h"
+
 namespace millrace::control::agent {
 namespace {
 
@@ -13,27 +15,6 @@ void to_message(const kube::ObjectKey& key, api::ObjectName& message) {
   message.set_kind(std::string(kube::names_of(key.kind).name));
   message.set_namespace_(key.name_space);
   message.set_name(key.name);
-}
-
-/// JSON of the wire may be nested as deeply as it is long; objects are not, and readers are recursive.
-bool is_too_deep(const std::string& text) {
-  constexpr int kDepthLimit = 64;
-  int depth = 0;
-  bool in_text = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_text) {
-      if (c == '\\') ++i;
-      if (c == '"') in_text = false;
-    } else if (c == '"') {
-      in_text = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > kDepthLimit) return true;
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return false;
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "control/agent/object_view.h"
 
-#include <algorithm>
 #include <ctime>
 
 #include <fmt/chrono.h>
@@ -82,6 +81,19 @@ Json document_of(const kube::Object& object) {
   return json;
 }
 
+/// A pod that says of itself that it is ready, or nothing, on a node that is not there.
+void show_lost(Json& status) {
+  Json lost = {{"type", "Ready"}, {"status", "False"}, {"reason", "NodeLost"}};
+  Json& conditions = status["conditions"];
+  if (!conditions.is_array()) conditions = Json::array();
+  for (Json& condition : conditions) {
+    if (!condition.is_object() || condition.value("type", "") != "Ready") continue;
+    if (condition.value("status", "") == "True") condition = std::move(lost);
+    return;
+  }
+  conditions.push_back(std::move(lost));
+}
+
 void show_pod(const kube::Pod& pod, Json& json) {
   constexpr std::string_view kPhases[] = {"Pending", "Running", "Succeeded", "Failed", "Unknown"};
   if (!pod.meta.uid.empty()) json["metadata"]["uid"] = pod.meta.uid;
@@ -94,27 +106,26 @@ void show_pod(const kube::Pod& pod, Json& json) {
     if (!status.contains("podIP")) status["podIP"] = address.to_string();
     status["podIPs"].push_back({{"ip", address.to_string()}});
   }
+  if (!pod.ready.value_or(true)) show_lost(status);
 }
 
 }  // namespace
 
-kube::Pod attached_pod(kube::Pod pod, const std::vector<Attachment>& attachments, const std::string& node_name) {
-  if (attachments.empty()) return pod;
-  pod.node_name = node_name;
+kube::Pod attached_pod(kube::Pod pod, const PodAttachment& attachment, const std::string& node, bool is_node_there) {
+  pod.node_name = node;
   if (pod.phase == kube::PodPhase::kPending || pod.phase == kube::PodPhase::kUnknown) {
     pod.phase = kube::PodPhase::kRunning;
   }
-  // The first attachment is the pod's own interface; more networks of one pod are no addresses of its Services.
-  const Attachment& first = *std::ranges::min_element(attachments, {}, &Attachment::id);
-  pod.addresses = first.addresses;
-  if (pod.meta.uid.empty()) pod.meta.uid = first.pod_uid;
+  if (!is_node_there) pod.ready = false;
+  pod.addresses = attachment.addresses;
+  if (pod.meta.uid.empty()) pod.meta.uid = attachment.pod_uid;
   return pod;
 }
 
-kube::Pod pod_of(const Attachment& attachment) {
+kube::Pod pod_of(const kube::ObjectKey& key) {
   kube::Pod pod;
-  pod.meta.name = attachment.pod_name;
-  pod.meta.name_space = attachment.pod_namespace;
+  pod.meta.name = key.name;
+  pod.meta.name_space = key.name_space;
   return pod;
 }
 

@@ -1,7 +1,6 @@
 #include "control/agent/seen_objects.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "control/agent/object_view.h"
 
@@ -18,6 +17,14 @@ bool has_any(const auto& map, Kind kind, const std::string& name_space) {
 
 }  // namespace
 
+PodAttachment pod_attachment(const Attachment& attachment) {
+  return {.pod = {Kind::kPod, attachment.pod_namespace, attachment.pod_name},
+          .pod_uid = attachment.pod_uid,
+          .id = attachment.id,
+          .created_unix_ms = attachment.created_unix_ms,
+          .addresses = attachment.addresses};
+}
+
 bool SeenObjects::is_in_use(const std::string& name_space) const {
   if (name_space == kube::kDefaultNamespace || has_any(attachments_, Kind::kPod, name_space)) return true;
   return std::ranges::any_of(kube::kKinds, [&](Kind kind) {
@@ -28,8 +35,29 @@ bool SeenObjects::is_in_use(const std::string& name_space) const {
 ObjectRef SeenObjects::with_attachments(const kube::ObjectKey& key, const ObjectRef& stored) const {
   const auto attached = attachments_.find(key);
   if (attached == attachments_.end()) return stored;
-  kube::Pod pod = stored ? std::get<kube::Pod>(*stored) : pod_of(attached->second.front());
-  return std::make_shared<const kube::Object>(attached_pod(std::move(pod), attached->second, self_.meta.name));
+  using Attached = std::map<AttachmentPlace, PodAttachment>::value_type;
+  const Attached* best = nullptr;   // of all nodes
+  const Attached* first = nullptr;  // of the node that is looked at: those of one follow one another
+  const auto weigh = [&] {
+    if (first == nullptr) return;
+    const bool is_here = is_there(first->first.node), was_here = best != nullptr && is_there(best->first.node);
+    if (best == nullptr || (is_here && !was_here) ||
+        (is_here == was_here && first->second.created_unix_ms > best->second.created_unix_ms)) {
+      best = first;
+    }
+  };
+  for (const Attached& each : attached->second) {
+    if (first != nullptr && first->first.node == each.first.node) {
+      if (each.second.id < first->second.id) first = &each;
+      continue;
+    }
+    weigh();
+    first = &each;
+  }
+  weigh();
+  kube::Pod pod = stored ? std::get<kube::Pod>(*stored) : pod_of(key);
+  const std::string& node = best->first.node;
+  return std::make_shared<const kube::Object>(attached_pod(std::move(pod), best->second, node, is_there(node)));
 }
 
 ObjectRef SeenObjects::see(const kube::ObjectKey& key) const {
@@ -39,7 +67,10 @@ ObjectRef SeenObjects::see(const kube::ObjectKey& key) const {
   if (key.kind == Kind::kNamespace && is_in_use(key.name)) {
     return std::make_shared<const kube::Object>(namespace_of(key.name));
   }
-  if (key.kind == Kind::kNode && key.name == self_.meta.name) return std::make_shared<const kube::Object>(self_);
+  if (key.kind != Kind::kNode) return nullptr;
+  if (key.name == self_.meta.name) return std::make_shared<const kube::Object>(self_);
+  const auto node = nodes_.find(key.name);
+  if (node != nodes_.end()) return std::make_shared<const kube::Object>(node->second);
   return nullptr;
 }
 
@@ -84,13 +115,48 @@ ObjectChanges SeenObjects::foresee(const View& put) const {
   return changes;
 }
 
+void SeenObjects::erase(const AttachmentPlace& place, std::set<kube::ObjectKey>& keys) {
+  const auto pod = pods_.find(place);
+  if (pod == pods_.end()) return;
+  keys.insert(pod->second);
+  const auto attached = attachments_.find(pod->second);
+  attached->second.erase(place);
+  if (attached->second.empty()) attachments_.erase(attached);
+  pods_.erase(pod);
+}
+
+void SeenObjects::put_attachment(const AttachmentPlace& place, std::optional<PodAttachment> attachment,
+                                 std::set<kube::ObjectKey>& keys) {
+  erase(place, keys);
+  if (!attachment) return;
+  keys.insert(attachment->pod);
+  pods_[place] = attachment->pod;
+  attachments_[attachment->pod][place] = *std::move(attachment);
+}
+
+void SeenObjects::put_node(const std::string& name, std::optional<kube::Node> node, std::set<kube::ObjectKey>& keys) {
+  const bool was_there = is_there(name);
+  if (node) {
+    nodes_[name] = *std::move(node);
+  } else {
+    nodes_.erase(name);
+  }
+  keys.insert({Kind::kNode, "", name});
+  if (is_there(name) == was_there) return;
+  for (auto it = pods_.lower_bound({name, ""}); it != pods_.end() && it->first.node == name; ++it) {
+    keys.insert(it->second);
+  }
+}
+
 ObjectChanges SeenObjects::set_attachments(const std::vector<Attachment>& attachments) {
   std::set<kube::ObjectKey> keys;
-  for (const auto& [key, old] : std::exchange(attachments_, {})) keys.insert(key);
-  for (const Attachment& attachment : attachments) {
-    const kube::ObjectKey key{Kind::kPod, attachment.pod_namespace, attachment.pod_name};
-    attachments_[key].push_back(attachment);
-    keys.insert(key);
+  std::vector<AttachmentPlace> former;
+  for (auto it = pods_.lower_bound({self(), ""}); it != pods_.end() && it->first.node == self(); ++it) {
+    former.push_back(it->first);
+  }
+  for (const AttachmentPlace& place : former) erase(place, keys);
+  for (const Attachment& each : attachments) {
+    put_attachment({self(), each.host_interface}, pod_attachment(each), keys);
   }
   return update(std::move(keys));
 }

@@ -62,6 +62,13 @@ std::optional<std::uint32_t> search_above(std::uint32_t first, std::uint32_t las
   return found ? found : search(first, std::min(first + band, last + 1), seed, is_free);
 }
 
+/// nullptr: in none of the two.
+const std::string* find_in(const auto& first, const auto& second, const auto& key) {
+  if (const auto found = first.find(key); found != first.end()) return &found->second;
+  const auto found = second.find(key);
+  return found == second.end() ? nullptr : &found->second;
+}
+
 }  // namespace
 
 std::string owner_name(const kube::Service& service) {
@@ -89,14 +96,10 @@ void ServiceClaims::remove(const kube::Service& service) {
 }
 
 const std::string* ServiceClaims::owner_of(const net::IpAddress& address) const {
-  const auto found = addresses_.find(address);
-  return found == addresses_.end() ? nullptr : &found->second;
+  return find_in(addresses_, reserved_addresses_, address);
 }
 
-const std::string* ServiceClaims::owner_of(std::uint16_t port) const {
-  const auto found = ports_.find(port);
-  return found == ports_.end() ? nullptr : &found->second;
-}
+const std::string* ServiceClaims::owner_of(std::uint16_t port) const { return find_in(ports_, reserved_ports_, port); }
 
 const std::string* ServiceAllocator::owner_of(const auto& what) const {
   if (const std::string* given = given_.owner_of(what)) return given;

@@ -41,13 +41,18 @@ class ServiceClaims {
   void remove(const kube::Service& service);
   void give(const net::IpAddress& address, const std::string& owner) { addresses_[address] = owner; }
   void give(std::uint16_t port, const std::string& owner) { ports_[port] = owner; }
+  // Of a service that cannot be read: they are taken, too, as long as no other service has them.
+  void reserve(const net::IpAddress& address, const std::string& owner) { reserved_addresses_[address] = owner; }
+  void reserve(std::uint16_t port, const std::string& owner) { reserved_ports_[port] = owner; }
+  void unreserve(const net::IpAddress& address) { reserved_addresses_.erase(address); }
+  void unreserve(std::uint16_t port) { reserved_ports_.erase(port); }
   /// nullptr: nobody.
   const std::string* owner_of(const net::IpAddress& address) const;
   const std::string* owner_of(std::uint16_t port) const;
 
  private:
-  std::map<net::IpAddress, std::string> addresses_;
-  std::map<std::uint16_t, std::string> ports_;
+  std::map<net::IpAddress, std::string> addresses_, reserved_addresses_;
+  std::map<std::uint16_t, std::string> ports_, reserved_ports_;
 };
 
 /// Allocation for the Services of one request, which gives them all they ask for, or an error. Costs what it asks for,

@@ -23,8 +23,8 @@ TEST(Keys, each_thing_has_its_place) {
       {ClusterIpKey{ip("10.96.0.10")}, "/m/claims/clusterip/10.96.0.10"},
       {ClusterIpKey{ip("fd00::a")}, "/m/claims/clusterip/fd00::a"},
       {NodePortKey{30080}, "/m/claims/nodeport/30080"},
-      {AttachmentKeyOf{"n1", "mr0123456789ab"}, "/m/attachments/n1/mr0123456789ab"},
-      {AttachmentKeyOf{"n/1", "a b%"}, "/m/attachments/n%2F1/a%20b%25"},
+      {AttachmentPlace{"n1", "mr0123456789ab"}, "/m/attachments/n1/mr0123456789ab"},
+      {AttachmentPlace{"n/1", "a b%"}, "/m/attachments/n%2F1/a%20b%25"},
       {NodeKey{"n1"}, "/m/nodes/n1"},
       {BlockKey{*net::Prefix::parse("10.244.3.64/26")}, "/m/blocks/4/10.244.3.64-26"},
       {BlockKey{*net::Prefix::parse("fd00:244::40/122")}, "/m/blocks/6/fd00:244::40-122"},
@@ -78,10 +78,10 @@ TEST(Keys, what_is_written_otherwise_is_not_ours) {
 
 TEST(Keys, lists_hold_their_own_and_nobody_elses) {
   const Keys keys("/m/");
-  const std::string key = keys.print(AttachmentKeyOf{"n1", "if0"});
+  const std::string key = keys.print(AttachmentPlace{"n1", "if0"});
   EXPECT_TRUE(key.starts_with(keys.attachments_of("n1")));
-  EXPECT_FALSE(keys.print(AttachmentKeyOf{"n10", "if0"}).starts_with(keys.attachments_of("n1")));
-  EXPECT_FALSE(keys.print(AttachmentKeyOf{"n1/x", "if0"}).starts_with(keys.attachments_of("n1")));
+  EXPECT_FALSE(keys.print(AttachmentPlace{"n10", "if0"}).starts_with(keys.attachments_of("n1")));
+  EXPECT_FALSE(keys.print(AttachmentPlace{"n1/x", "if0"}).starts_with(keys.attachments_of("n1")));
   EXPECT_TRUE(keys.print(BlockKey{*net::Prefix::parse("fd00::/64")}).starts_with(keys.blocks_of(6)));
 }
 

@@ -60,7 +60,7 @@ std::optional<Key> key_of(const std::vector<std::string>& parts) {
   }
   if (sort == "claims" && parts.size() == 3) return claim_of(parts[1], parts[2]);
   if (sort == "attachments" && parts.size() == 3 && !parts[1].empty() && !parts[2].empty()) {
-    return AttachmentKeyOf{parts[1], parts[2]};
+    return AttachmentPlace{parts[1], parts[2]};
   }
   if (sort == "nodes" && parts.size() == 2 && !parts[1].empty()) return NodeKey{parts[1]};
   if (sort == "blocks" && parts.size() == 3) return block_of(parts[2]);
@@ -73,7 +73,7 @@ struct Printer {
   }
   std::string operator()(const ClusterIpKey& key) const { return "claims/clusterip/" + key.address.to_string(); }
   std::string operator()(const NodePortKey& key) const { return fmt::format("claims/nodeport/{}", key.port); }
-  std::string operator()(const AttachmentKeyOf& key) const {
+  std::string operator()(const AttachmentPlace& key) const {
     return fmt::format("attachments/{}/{}", escape(key.node), escape(key.host_interface));
   }
   std::string operator()(const NodeKey& key) const { return "nodes/" + escape(key.name); }

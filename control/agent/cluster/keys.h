@@ -20,6 +20,7 @@
 #include <string_view>
 #include <variant>
 
+#include "control/agent/pod_attachment.h"
 #include "control/kube/object.h"
 #include "net/address.h"
 
@@ -33,11 +34,6 @@ struct NodePortKey {
   std::uint16_t port = 0;
   friend auto operator<=>(const NodePortKey&, const NodePortKey&) = default;
 };
-struct AttachmentKeyOf {
-  std::string node;
-  std::string host_interface;
-  friend auto operator<=>(const AttachmentKeyOf&, const AttachmentKeyOf&) = default;
-};
 struct NodeKey {
   std::string name;
   friend auto operator<=>(const NodeKey&, const NodeKey&) = default;
@@ -46,7 +42,7 @@ struct BlockKey {
   net::Prefix prefix;
   friend auto operator<=>(const BlockKey&, const BlockKey&) = default;
 };
-using Key = std::variant<kube::ObjectKey, ClusterIpKey, NodePortKey, AttachmentKeyOf, NodeKey, BlockKey>;
+using Key = std::variant<kube::ObjectKey, ClusterIpKey, NodePortKey, AttachmentPlace, NodeKey, BlockKey>;
 
 class Keys {
  public:

@@ -126,6 +126,7 @@ void Server::wait_ready() const {
   ASSERT_TRUE(status.ok()) << status.error_message() << "\n" << log();
 }
 
+void Server::forget() { std::filesystem::remove_all(directory_.file("data")); }
 void Server::freeze() { process_->signal(SIGSTOP); }
 void Server::thaw() { process_->signal(SIGCONT); }
 

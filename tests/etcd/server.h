@@ -53,6 +53,8 @@ class Server {
   void wait_ready() const;
   /// SIGKILL; the data stay.
   void kill() { process_.reset(); }
+  /// Of a killed one: the data go too.
+  void forget();
   void freeze();
   void thaw();
 

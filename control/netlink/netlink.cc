@@ -58,6 +58,15 @@ net::Result<LinkInfo> Netlink::link(const std::string& name) {
   return describe(link.get());
 }
 
+net::Result<LinkInfo> Netlink::link(int index) {
+  rtnl_link* found = nullptr;
+  if (const int code = rtnl_link_get_kernel(socket_.get(), index, nullptr, &found); code < 0) {
+    return nl_error("interface " + std::to_string(index), code);
+  }
+  const NlPtr<rtnl_link> link(found);
+  return describe(link.get());
+}
+
 net::Result<void> Netlink::add_veth(const VethEnd& here, const VethEnd& peer, int peer_netns_fd, std::uint32_t mtu) {
   const NlPtr<rtnl_link> link(rtnl_link_veth_alloc());
   if (!link) return nl_out_of_memory();

@@ -71,6 +71,7 @@ class Netlink {
   static net::Result<Netlink> open();
 
   net::Result<LinkInfo> link(const std::string& name);
+  net::Result<LinkInfo> link(int index);
 
   /// Makes a veth pair, both ends down and with one queue; `peer_netns_fd` >= 0 puts the peer there at birth.
   net::Result<void> add_veth(const VethEnd& here, const VethEnd& peer, int peer_netns_fd, std::uint32_t mtu);
@@ -98,6 +99,9 @@ class Netlink {
   net::Result<std::vector<PortRule>> port_rules(std::uint32_t table);
   /// Name of the link of the default route with the lowest metric; "" when there is none.
   net::Result<std::string> default_route_link(std::uint8_t family);
+
+  /// For this room.
+  nl_sock* socket() const noexcept { return socket_.get(); }
 
  private:
   struct Close {

@@ -118,6 +118,9 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& given) {
   if (!mtu) return mtu.error();
   config::Config config = given;
   config.mtu = *mtu;
+  if (config.store == config::Store::kEtcd) {
+    return net::failed_precondition("store: etcd: this version keeps its state on one machine; allowed: embedded");
+  }
   auto parts = std::make_unique<Parts>();
   auto blocks = blocks_of(config);
   if (!blocks) return blocks.error();

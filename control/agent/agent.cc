@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "control/agent/agent_service.h"
+#include "control/agent/cluster/cluster_link.h"
+#include "control/agent/cluster/cluster_objects.h"
 #include "control/agent/host_forwarding.h"
 #include "control/agent/host_port.h"
 #include "control/agent/link_watch.h"
@@ -30,6 +32,8 @@ namespace {
 constexpr std::chrono::milliseconds kStopGrace{5000};
 /// A switch that is there takes the state within this; one that is not is no reason to wait longer.
 constexpr std::chrono::milliseconds kFirstSync{500};
+/// How long the first state of the switch waits for that of the cluster; then it is what was known the last time.
+constexpr std::chrono::milliseconds kFirstState{10'000};
 
 net::Result<std::vector<AddressBlock>> blocks_of(const config::Config& config) {
   std::vector<AddressBlock> blocks;
@@ -84,6 +88,19 @@ kube::Node self_of(const config::Config& config, const std::vector<AddressBlock>
   return self;
 }
 
+cluster::ClusterLink::Options link_of(const config::Config& config) {
+  const auto& etcd = config.etcd;
+  return {.etcd = {.endpoints = etcd.endpoints,
+                   .ca_file = etcd.ca_file,
+                   .cert_file = etcd.cert_file,
+                   .key_file = etcd.key_file,
+                   .user = etcd.user,
+                   .password_file = etcd.password_file},
+          .prefix = etcd.prefix,
+          .cache_file = config.state_dir + "/cluster.db",
+          .times = {}};
+}
+
 }  // namespace
 
 /// In the order of their making; ended in the opposite one.
@@ -92,14 +109,55 @@ struct Agent::Parts {
   std::unique_ptr<NodeBlocks> blocks;
   std::unique_ptr<SwitchClient> the_switch;
   std::unique_ptr<PodManager> pods;
-  std::unique_ptr<ObjectManager> objects;
+  std::unique_ptr<cluster::ClusterLink> link;        // of one node alone: nullptr
+  std::unique_ptr<cluster::ClusterObjects> cluster;  // so is this
+  std::unique_ptr<ObjectManager> own_objects;        // in the cluster: nullptr
   std::unique_ptr<policies::Keeper> policies;
   std::unique_ptr<services::Keeper> keeper;
   std::unique_ptr<NodeFollower> follower;
   std::unique_ptr<AgentService> service;
   std::unique_ptr<api::UnixServer> server;
   std::unique_ptr<LinkWatch> watch;
+
+  Parts() = default;
+  /// The link tells the parts that are made after it.
+  ~Parts() {
+    if (link) link->stop();
+  }
+  ObjectManager& objects() { return cluster ? cluster->objects() : *own_objects; }
+  /// `own`: the blocks of this node.
+  net::Result<void> open_objects(const config::Config& config, const std::vector<AddressBlock>& own);
+  /// What there is goes to the switch with its first state, and what changes follows.
+  void start_keepers();
 };
+
+net::Result<void> Agent::Parts::open_objects(const config::Config& config, const std::vector<AddressBlock>& own) {
+  if (config.store == config::Store::kEmbedded) {
+    auto opened = ObjectManager::open(*store, ranges_of(config), self_of(config, own));
+    if (!opened) return opened.error();
+    own_objects = *std::move(opened);
+    return {};
+  }
+  auto made = cluster::ClusterLink::open(link_of(config));
+  if (!made) return made.error();
+  link = *std::move(made);
+  auto opened = cluster::ClusterObjects::open(*link, *store, ranges_of(config), self_of(config, own));
+  if (!opened) return opened.error();
+  cluster = *std::move(opened);
+  link->start();
+  if (!link->wait_until_current(kFirstState)) {
+    spdlog::warn("etcd: {}; the cluster is as it was known the last time: {} keys", link->mirror().status().message,
+                 link->mirror().status().keys);
+  }
+  cluster->start();
+  return {};
+}
+
+void Agent::Parts::start_keepers() {
+  auto held = link ? link->hold_back() : std::unique_lock<std::mutex>();
+  policies->start();
+  keeper->start();
+}
 
 Agent::Agent(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
@@ -108,6 +166,8 @@ Agent::~Agent() { stop(); }
 void Agent::stop() {
   parts_->watch.reset();
   if (parts_->server) parts_->server->stop(kStopGrace);
+  if (parts_->cluster) parts_->cluster->stop();
+  if (parts_->link) parts_->link->stop();
   if (parts_->the_switch) parts_->the_switch->stop();
 }
 
@@ -131,9 +191,7 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& given) {
   auto kept = reconcile(*parts->store, *blocks);
   if (!kept) return kept.error();
 
-  auto objects = ObjectManager::open(*parts->store, ranges_of(config), self_of(config, *blocks));
-  if (!objects) return objects.error();
-  parts->objects = *std::move(objects);
+  if (auto opened = parts->open_objects(config, *blocks); !opened) return opened.error();
 
   HostPort host = host_port_of(config, *blocks);
   host.extra_pods = addresses_outside(*kept, *blocks);
@@ -159,15 +217,14 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& given) {
   parts->the_switch->set_nat(nat_of(config, *node, *blocks));
   parts->pods =
       std::make_unique<PodManager>(*parts->store, *parts->the_switch, *parts->blocks, host, node->masquerades());
-  parts->policies = std::make_unique<policies::Keeper>(*parts->objects, *parts->the_switch);
-  parts->policies->start();
-  parts->keeper = std::make_unique<services::Keeper>(*parts->objects, *parts->the_switch, ServiceRoutes(host),
+  parts->policies = std::make_unique<policies::Keeper>(parts->objects(), *parts->the_switch);
+  parts->keeper = std::make_unique<services::Keeper>(parts->objects(), *parts->the_switch, ServiceRoutes(host),
                                                      node_ports_of(config, host),
                                                      services::Node{config.node_name, "", node->addresses});
-  parts->keeper->start();  // the zone is what the node's own object says
+  parts->start_keepers();  // the zone is what the node's own object says
   parts->follower = std::make_unique<NodeFollower>(config, *node, *blocks, *parts->the_switch, *parts->keeper);
   parts->service = std::make_unique<AgentService>(config.node_name, *parts->store, *parts->the_switch, *parts->pods,
-                                                  *parts->objects, *parts->blocks, pod_dns_of(config));
+                                                  parts->objects(), *parts->blocks, pod_dns_of(config));
   auto server = api::UnixServer::listen(config.agent_socket(), *parts->service);
   if (!server) return server.error();
   parts->server = *std::move(server);

@@ -143,7 +143,13 @@ grpc::Status AgentService::SetPodObject(grpc::ServerContext*, const api::SetPodO
   std::vector<kube::Manifest> one;
   one.push_back(*std::move(manifest));
   auto applied = objects_.apply(std::move(one), false);
-  return applied ? grpc::Status::OK : to_status(applied.error());
+  if (applied) return grpc::Status::OK;
+  const bool is_away = applied.error().code == net::ErrorCode::kUnavailable;
+  if (!is_away) return to_status(applied.error());
+  // A pod of which nothing is said is seen by its attachment all the same. Labels are not: policies go by them.
+  if (object->labels.empty() && object->ports.empty()) return grpc::Status::OK;
+  return to_status(net::unavailable(
+      fmt::format("{}; without labels and ports the pod can be added meanwhile", applied.error().message)));
 }
 
 grpc::Status AgentService::DeletePodObject(grpc::ServerContext*, const api::DeletePodObjectRequest* request,

@@ -17,6 +17,19 @@ net::Result<std::unique_ptr<ClusterLink>> ClusterLink::open(Options options) {
   return std::unique_ptr<ClusterLink>(new ClusterLink(std::move(options), *std::move(client)));
 }
 
+void ClusterLink::subscribe(Listener listener) {
+  const std::lock_guard guard(delivery_mutex_);
+  if (is_known_) {
+    etcd::Batch known{mirror_->status().revision, {}, true};
+    for (etcd::KeyValue& item : mirror_->list(keys_.prefix())) {
+      const std::string key = item.key;
+      known.changes.push_back({key, std::nullopt, std::move(item)});
+    }
+    listener(known);
+  }
+  listeners_.push_back(std::move(listener));
+}
+
 void ClusterLink::start() {
   cache_ = MirrorCache::open(cache_file_, keys_.prefix());
   MirrorCache::State state = cache_->load();

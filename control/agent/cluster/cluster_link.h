@@ -48,8 +48,8 @@ class ClusterLink final : public Transactions {
   const etcd::Mirror& mirror() const { return *mirror_; }
   const Keys& keys() const { return keys_; }
 
-  /// Before start().
-  void subscribe(Listener listener) { listeners_.push_back(std::move(listener)); }
+  /// Who subscribes when something is known already is told that first; a change just then may be told twice.
+  void subscribe(Listener listener);
   void start();
   /// No listener is called after it.
   void stop();

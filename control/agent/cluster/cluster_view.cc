@@ -16,10 +16,7 @@ void ClusterView::on_batch(const etcd::Batch& batch) {
   ObjectEdit edit;
   for (const etcd::Change& change : batch.changes) {
     const std::optional<Key> key = keys_.parse(change.key);
-    if (!key) {
-      if (change.after) spdlog::warn("etcd: {} is no key of this version; it is left alone", change.key);
-      continue;
-    }
+    if (!key) continue;  // a person's, or a later version's
     std::visit(
         [&](const auto& typed) {
           if constexpr (requires { note(change, typed, edit); }) {

@@ -123,7 +123,7 @@ std::vector<kube::NodeAddress> parse_node_addresses(const std::string& text) {
 
 std::string parse_block_node(const std::string& text) {
   const auto json = parse_map(text);
-  return json ? text_in(*json, "node") : "";
+  return json && text_in(*json, "state") != "empty" ? text_in(*json, "node") : "";
 }
 
 }  // namespace millrace::control::agent::cluster

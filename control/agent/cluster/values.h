@@ -4,7 +4,7 @@
 ///          claims/       NAMESPACE/NAME of the Service
 ///          attachments/  {"addresses": [...], "createdUnixMs": N, "id": N, "pod": {"name", "namespace", "uid"}}
 ///          nodes/        {"addresses": [...], ...}; of it, this is what others see of a Node
-///          blocks/       {"node": NAME, ...}
+///          blocks/       {"node": NAME, "state": "held" | "empty", ...}
 ///          Fields that are not known here are a later version's, and are left alone.
 /// Errors:  kInvalidArgument with a sentence that does not name the key. A node and a block are read as far as it goes.
 /// Thread:  pure functions.
@@ -31,7 +31,7 @@ net::Result<PodAttachment> parse_attachment_value(const std::string& text);
 
 /// InternalIP's.
 std::vector<kube::NodeAddress> parse_node_addresses(const std::string& text);
-/// "": nobody, or it cannot be read.
+/// "": nobody has pods in it, or it cannot be read.
 std::string parse_block_node(const std::string& text);
 
 }  // namespace millrace::control::agent::cluster

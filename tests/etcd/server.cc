@@ -108,6 +108,7 @@ void Server::wait_ready() const {
     credentials = grpc::SslCredentials(
         {read_text(setup_.tls->ca_file), read_text(setup_.tls->key_file), read_text(setup_.tls->cert_file)});
   }
+  if (setup_.tls != nullptr && !setup_.tls->name.empty()) arguments.SetSslTargetNameOverride(setup_.tls->name);
   const auto channel =
       grpc::CreateCustomChannel(fmt::format("127.0.0.1:{}", setup_.client_port), credentials, arguments);
   const auto stub = etcdserverpb::KV::NewStub(channel);

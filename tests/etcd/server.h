@@ -33,6 +33,7 @@ int free_port();
 
 struct Tls {
   std::string ca_file, cert_file, key_file;  // of the server; it wants clients signed by the same
+  std::string name;  // what the harness takes it for when its certificate does not name 127.0.0.1
 };
 
 struct ServerSetup {

@@ -116,6 +116,7 @@ class MemoryLine final : public Transactions {
       return net::deadline_exceeded("etcd: http://10.0.0.1:2379 did not answer");
     }
     auto result = etcd_.txn(txn);
+    races += result && !result->succeeded ? 1 : 0;
     if (lost_answers == 0) return result;
     --lost_answers;
     return net::deadline_exceeded("etcd: http://10.0.0.1:2379 did not answer");
@@ -146,7 +147,7 @@ class MemoryLine final : public Transactions {
   bool is_away = false, is_deaf = false;
   int lost_requests = 0, lost_answers = 0;  // of the next ones
   std::function<void()> before_txn;         // once: somebody else comes first
-  int txns = 0;
+  int txns = 0, races = 0;                  // sent; those whose conditions did not hold
 
  private:
   MemoryEtcd& etcd_;

@@ -93,8 +93,9 @@ TEST_P(History, ends_with_one_view_and_it_is_etcds) {
     change_some(at, etcd);
     at.line.before_txn = nullptr;
     if (below(4) == 0) other.line.deliver();
+    expect_claims_of_services(etcd.items());
+    if (HasFailure()) FAIL() << "step " << step;
   }
-  expect_claims_of_services(etcd.items());
   Agent fresh("fresh", etcd);
   const auto without_self = [&](const Agent& agent, const std::string& name) {
     auto shown = agent.agent.shown();

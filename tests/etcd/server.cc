@@ -52,15 +52,16 @@ int free_port() {
 Server::Server(ServerSetup setup) : setup_(std::move(setup)) {
   if (setup_.client_port == 0) setup_.client_port = free_port();
   if (setup_.peer_port == 0) setup_.peer_port = free_port();
-  if (setup_.cluster.empty()) setup_.cluster = fmt::format("{}=http://127.0.0.1:{}", setup_.name, setup_.peer_port);
+  if (setup_.cluster.empty())
+    setup_.cluster = fmt::format("{}=http://{}:{}", setup_.name, setup_.peer_host, setup_.peer_port);
 }
 
 std::string Server::url() const {
-  return fmt::format("{}://127.0.0.1:{}", setup_.tls == nullptr ? "http" : "https", setup_.client_port);
+  return fmt::format("{}://{}:{}", setup_.tls == nullptr ? "http" : "https", setup_.client_host, setup_.client_port);
 }
 
 void Server::start() {
-  const std::string peer = fmt::format("http://127.0.0.1:{}", setup_.peer_port);
+  const std::string peer = fmt::format("http://{}:{}", setup_.peer_host, setup_.peer_port);
   std::vector<std::string> command = setup_.under;
   for (const std::string& word : std::vector<std::string>{"etcd",
                                                           "--name",
@@ -110,7 +111,7 @@ void Server::wait_ready() const {
   }
   if (setup_.tls != nullptr && !setup_.tls->name.empty()) arguments.SetSslTargetNameOverride(setup_.tls->name);
   const auto channel =
-      grpc::CreateCustomChannel(fmt::format("127.0.0.1:{}", setup_.client_port), credentials, arguments);
+      grpc::CreateCustomChannel(fmt::format("{}:{}", setup_.client_host, setup_.client_port), credentials, arguments);
   const auto stub = etcdserverpb::KV::NewStub(channel);
   const auto end = std::chrono::system_clock::now() + std::chrono::seconds(20);
   grpc::Status status;

@@ -39,6 +39,7 @@ struct Tls {
 struct ServerSetup {
   std::string name = "one";
   std::string cluster;  // --initial-cluster; empty: this one alone
+  std::string client_host = "127.0.0.1", peer_host = "127.0.0.1";
   int client_port = 0, peer_port = 0;
   std::vector<std::string> more;   // further arguments
   std::vector<std::string> under;  // a command to run it with: ip netns exec ...

@@ -154,7 +154,11 @@ grpc::Status AgentService::SetPodObject(grpc::ServerContext*, const api::SetPodO
 
 grpc::Status AgentService::DeletePodObject(grpc::ServerContext*, const api::DeletePodObjectRequest* request,
                                            api::DeletePodObjectReply*) {
-  return to_status(objects_.remove_pod(request->namespace_(), request->name()));
+  const auto removed = objects_.remove_pod(request->namespace_(), request->name());
+  if (removed || removed.error().code != net::ErrorCode::kUnavailable) return to_status(removed);
+  return to_status(net::unavailable(
+      fmt::format("{}; the pod's labels and ports are still in the cluster: try again when etcd answers",
+                  removed.error().message)));
 }
 
 grpc::Status AgentService::ApplyObjects(grpc::ServerContext*, const api::ApplyObjectsRequest* request,

@@ -44,6 +44,12 @@ using LivePorts = std::map<std::string, LivePort>;
 struct DevicePlan {
   std::map<std::string, std::shared_ptr<Device>> devices;    // by port name
   std::vector<std::pair<std::string, net::Error>> failures;  // ports that have none, by name
+
+  std::size_t queue_count() const {
+    std::size_t count = 0;
+    for (const auto& [name, device] : devices) count += device->open.queues.size();
+    return count;
+  }
 };
 
 /// What was opened for a request, by interface. A device has no worker before it is planned.

@@ -59,12 +59,6 @@ std::string blame(const api::ApplyRequest& request, const std::string& name) {
   return fmt::format("port \"{}\"", name);
 }
 
-std::size_t queue_count(const DevicePlan& plan) {
-  std::size_t count = 0;
-  for (const auto& [name, device] : plan.devices) count += device->open.queues.size();
-  return count;
-}
-
 bool is_unchanged(const LivePorts& live, const DesiredState& desired, const DevicePlan& plan) {
   if (live.size() != plan.devices.size()) return false;
   for (const auto& [name, device] : plan.devices) {
@@ -227,7 +221,7 @@ net::Result<SwitchState::Published> SwitchState::commit(DesiredState desired, co
   for (const auto& [name, port] : ports_) {
     if (plan.devices.contains(name)) kept.emplace(name, port);
   }
-  if (const std::size_t queues = queue_count(plan); queues > limits_.port_limit) {
+  if (const std::size_t queues = plan.queue_count(); queues > limits_.port_limit) {
     return net::resource_exhausted(fmt::format("upsert_ports: {} queues of {} ports; portLimit of the switch is {}",
                                                queues, plan.devices.size(), limits_.port_limit));
   }

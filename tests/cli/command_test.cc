@@ -110,7 +110,7 @@ TEST_F(Command, ConfigFileComesFromTheEnvironmentToo) {
   const auto [status, said] = status_of({"config", "check"});
   ::unsetenv("MILLRACE_CONFIG");
   EXPECT_EQ(status, 1);
-  EXPECT_EQ(said, "millrace: " + config_ + ":1: mtu: 1 is out of range; allowed: 576..3400\n");
+  EXPECT_EQ(said, "millrace: " + config_ + ":1: mtu: 1 is out of range; allowed: auto, or 576..3400\n");
 }
 
 TEST_F(Command, RepeatedOptionsDoNotSwallowTheName) {

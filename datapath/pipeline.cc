@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "datapath/answer.h"
 #include "datapath/dhcp.h"
@@ -10,6 +11,7 @@
 #include "datapath/rewrite.h"
 #include "datapath/steer.h"
 #include "datapath/track.h"
+#include "datapath/uplink_filter.h"
 #include "net/fragment.h"
 #include "net/parser.h"
 
@@ -157,6 +159,33 @@ void finish_dropped(Turn& turn, HandoffStage stage, Burst& burst) noexcept {
   if (kept > 0) turn.pool.release({burst.dropped.data(), kept});
 }
 
+/// Gives a packet on as it is: from a device that no kernel drives to the node, or from the node to the device.
+Verdict pass_beside(Turn& turn, const PortEntry& in, net::Packet& packet) noexcept {
+  if (in.beside == net::kNoPort) return {Drop::kNodeLinkDown};
+  packet.drop = Drop::kNone;
+  packet.out_port = in.beside;
+  turn.outbox.put(packet);
+  return {Drop::kNone, Then::kIsGone};
+}
+
+/// Leaves in the burst what is the switch's.
+void part_from_node(Turn& turn, const PortEntry& in, Burst& burst) noexcept {
+  // What cannot be parsed is the node's kernel's to judge.
+  const unsigned broken = std::exchange(burst.dropped_count, 0);
+  for (unsigned i = 0; i < broken; ++i) {
+    net::Packet& packet = *burst.dropped[i];
+    if (const auto [drop, then] = pass_beside(turn, in, packet); drop != Drop::kNone) burst.drop(packet, drop);
+  }
+  for_live(burst, [&](net::Packet& packet) {
+    if (in.kind == PortKind::kNodeLink) {
+      complete_checksum(packet);  // the node's kernel takes a veth for a device that does this
+    } else if (is_for_switch(packet, in, turn.snapshot, turn.flows.fragments(), turn.now_ms())) {
+      return Verdict{};
+    }
+    return pass_beside(turn, in, packet);
+  });
+}
+
 /// DHCP of pods with a leased address, which neither guard() nor the routes would let pass.
 void carry_dhcp_burst(Turn& turn, Burst& burst) noexcept {
   for_live(burst, [&](net::Packet& packet) {
@@ -218,6 +247,8 @@ void from_port(Turn& turn, net::PortId in_port, std::span<net::Packet* const> re
   Burst burst;
 
   parse_burst(turn, in_port, received, burst);
+  if (in.is_filtered || in.kind == PortKind::kNodeLink) [[unlikely]]
+    part_from_node(turn, in, burst);
 
   if (may_be_dhcp(in, snapshot)) [[unlikely]]
     carry_dhcp_burst(turn, burst);

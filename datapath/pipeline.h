@@ -17,8 +17,9 @@
 
 namespace millrace::datapath {
 
-/// Everything a port received: parse -> (DHCP) -> guard -> answer -> steer -> track -> out (in fragments where it must
-/// be). Takes all packets. Precondition: at most kBurst packets; `in_port` is an owned port of the snapshot.
+/// Everything a port received: parse -> (to the node beside) -> (DHCP) -> guard -> answer -> steer -> track -> out (in
+/// fragments where it must be). Takes all packets. Precondition: at most kBurst packets; `in_port` is an owned port of
+/// the snapshot.
 void from_port(Turn& turn, net::PortId in_port, std::span<net::Packet* const> received) noexcept;
 
 /// Packets another worker handed over, all of one stage: track -> out. Takes all packets.

@@ -28,10 +28,11 @@ inline constexpr unsigned kMaxPorts = 4096;
 inline constexpr unsigned kMaxPortAddresses = 4;
 
 enum class PortKind : std::uint8_t {
-  kPod,     // guarded: only the port's own MAC and addresses may send
-  kHost,    // the node's own network: any source address
-  kUplink,  // a device of the node, or a queue of it: any source; what leaves by it leaves through a tunnel
-  kTunnel,  // a way to another node, without a device of its own: tunnels.h
+  kPod,       // guarded: only the port's own MAC and addresses may send
+  kHost,      // the node's own network: any source address
+  kUplink,    // a device of the node, or a queue of it: any source; what leaves by it leaves through a tunnel
+  kTunnel,    // a way to another node, without a device of its own: tunnels.h
+  kNodeLink,  // to the node's kernel, for an uplink that no kernel drives: uplink_filter.h
 };
 
 /// Two cache lines: what most packets need of their in port and out port lies in the first.
@@ -43,12 +44,16 @@ struct alignas(64) PortEntry {
   bool masquerade : 1 = false;     // what it sends to the outside leaves with the node's address
   bool dhcp : 1 = false;           // a pod whose address is leased: dhcp.h
   bool awaits_policy : 1 = false;  // nothing begins from it or to it
+  bool is_filtered : 1 = false;    // an uplink that no kernel drives
   /// The owner: polls its RX and writes its TX. Of a tunnel that of the host port: steer.h says why.
   WorkerId worker = 0;
   std::uint16_t mtu_bytes = 0;  // of the IP packet; 0: a tunnel that is not resolved, nothing fits
   net::Mac mac;                 // of the other side (the pod's interface, the node's millrace0)
   std::uint8_t ipv4_count = 0;
   std::uint8_t ipv6_count = 0;
+  /// Where packets go that are not the switch's, as they are: of a filtered uplink the node link, of a node link the
+  /// uplink's queue that its worker sends by. kNoPort: the other one is not there.
+  net::PortId beside = net::kNoPort;
   std::array<net::Ipv4, kMaxPortAddresses> ipv4{};
   std::array<net::Ipv6, kMaxPortAddresses> ipv6{};
   /// First generation in which this port stands under this id. A packet that was handed over under an earlier

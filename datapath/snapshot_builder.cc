@@ -95,8 +95,13 @@ Result<void> fill_entry(const SnapshotSpec& spec, const PortSpec& port, PortEntr
   if ((port.awaits_policy || port.ingress || port.egress) && port.kind != PortKind::kPod) {
     return net::invalid_argument(quoted(port) + " has policies and is not a pod's");
   }
-  if (port.kind == PortKind::kUplink && !(port.addresses.empty() && port.prefixes.empty())) {
-    return net::invalid_argument(quoted(port) + " is an uplink and cannot have addresses or prefixes");
+  const bool is_way_out = port.kind == PortKind::kUplink || port.kind == PortKind::kNodeLink;
+  if (is_way_out && !(port.addresses.empty() && port.prefixes.empty())) {
+    return net::invalid_argument(quoted(port) + " is an uplink or beside one and cannot have addresses or prefixes");
+  }
+  entry.is_filtered = port.is_filtered;
+  if (port.is_filtered && port.kind != PortKind::kUplink) {
+    return net::invalid_argument(quoted(port) + " is filtered and no uplink");
   }
   for (const net::IpAddress& address : port.addresses) {
     if (Result<void> checked = check_address(port, address, spec.gateway); !checked) return checked.error();
@@ -117,6 +122,29 @@ Result<void> fill_entry(const SnapshotSpec& spec, const PortSpec& port, PortEntr
                                  std::to_string(min_mtu_bytes) + ".." + std::to_string(kMaxMtuBytes));
   }
   entry.mtu_bytes = static_cast<std::uint16_t>(port.mtu_bytes);
+  return {};
+}
+
+/// The node link and the queues of the device that no kernel drives, of which there is at most one each.
+Result<void> join_node_link(const SnapshotSpec& spec, Snapshot& snapshot) {
+  const PortSpec* link = nullptr;
+  const PortSpec* device = nullptr;  // its queue of the link's worker, else the first
+  for (const PortSpec& port : spec.ports) {
+    if (port.kind != PortKind::kNodeLink) continue;
+    if (link != nullptr) return net::already_exists(quoted(port) + " is a second node link beside " + quoted(*link));
+    link = &port;
+  }
+  for (const PortSpec& port : spec.ports) {
+    if (!port.is_filtered) continue;
+    if (device != nullptr && device->name != port.name) {
+      return net::already_exists(quoted(port) + " is a second device that no kernel drives, beside " + quoted(*device));
+    }
+    const bool is_nearer =
+        link != nullptr && port.worker == link->worker && device != nullptr && device->worker != link->worker;
+    if (device == nullptr || is_nearer) device = &port;
+    if (link != nullptr) snapshot.ports[port.id].beside = link->id;
+  }
+  if (link != nullptr && device != nullptr) snapshot.ports[link->id].beside = device->id;
   return {};
 }
 
@@ -274,6 +302,7 @@ Result<std::unique_ptr<Snapshot>> build_snapshot(const SnapshotSpec& spec, const
     snapshot->polled[port.worker].push_back(port.id);
     if (port.kind == PortKind::kHost && snapshot->outside == net::kNoPort) snapshot->outside = port.id;
   }
+  if (Result<void> joined = join_node_link(spec, *snapshot); !joined) return joined.error();
   Result<std::vector<Route>> routes = collect_routes(spec);
   if (!routes) return routes.error();
   if (Result<void> built = build_tunnels(spec, previous, *snapshot); !built) return built.error();

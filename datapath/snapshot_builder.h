@@ -41,6 +41,7 @@ struct PortSpec {
   bool masquerade = false;                // pods only: what it sends to the outside leaves with the node's address
   bool dhcp = false;                      // pods only: its DHCP is carried to the host port and back
   bool awaits_policy = false;             // pods only: nothing begins from it or to it
+  bool is_filtered = false;               // uplinks only: no kernel drives it. All such ports have one name
   std::shared_ptr<const policy::RuleSet> ingress = nullptr;  // pods only; nullptr: not isolated
   std::shared_ptr<const policy::RuleSet> egress = nullptr;
 };

@@ -61,6 +61,24 @@ void FragmentTable::note(const Key& key, const Headers& headers, TickMs now) noe
   *oldest = {key, now, headers.source_port, headers.destination_port, headers.l4_protocol};
 }
 
+FragmentTable::Entry* FragmentTable::find(const Key& key, TickMs now) noexcept {
+  for (Entry& entry : set_of(key)) {
+    if (entry.key == key && now - entry.begin < kFragmentLifetimeMs) return &entry;
+  }
+  return nullptr;
+}
+
+void FragmentTable::note_first(const Packet& packet, TickMs now) noexcept { note(key_of(packet), packet.headers, now); }
+
+bool FragmentTable::knows(const Packet& packet, TickMs now) noexcept { return find(key_of(packet), now) != nullptr; }
+
+void FragmentTable::forget(const Packet& packet) noexcept {
+  const Key key = key_of(packet);
+  for (Entry& entry : set_of(key)) {
+    if (entry.key == key) entry = {};
+  }
+}
+
 bool FragmentTable::follow(Packet& packet, TickMs now) noexcept {
   Headers& headers = packet.headers;
   // The first fragment of IPv6 is past its extension headers: what those behind it will name is not known here.
@@ -71,14 +89,12 @@ bool FragmentTable::follow(Packet& packet, TickMs now) noexcept {
     note(key, headers, now);
     return true;
   }
-  for (const Entry& entry : set_of(key)) {
-    if (entry.key != key || now - entry.begin >= kFragmentLifetimeMs) continue;
-    headers.source_port = entry.source_port;
-    headers.destination_port = entry.destination_port;
-    headers.l4_protocol = entry.l4_protocol;
-    return true;
-  }
-  return false;
+  const Entry* const entry = find(key, now);
+  if (entry == nullptr) return false;
+  headers.source_port = entry->source_port;
+  headers.destination_port = entry->destination_port;
+  headers.l4_protocol = entry->l4_protocol;
+  return true;
 }
 
 }  // namespace millrace::nat

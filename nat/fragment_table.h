@@ -31,6 +31,14 @@ class FragmentTable {
   /// false). False: a later fragment whose first was not seen. Precondition: parsed, headers.is_fragment.
   bool follow(net::Packet& packet, TickMs now) noexcept;
 
+  // For who asks before it is clear that a packet is the switch's (datapath/uplink_filter.h).
+  /// Notes a first fragment, of any protocol.
+  void note_first(const net::Packet& packet, TickMs now) noexcept;
+  /// Whether the first fragment of a later one was noted.
+  bool knows(const net::Packet& packet, TickMs now) noexcept;
+  /// The next fragments of this packet are not known any more.
+  void forget(const net::Packet& packet) noexcept;
+
  private:
   struct Key {
     AddressWords source;
@@ -50,6 +58,7 @@ class FragmentTable {
 
   static Key key_of(const net::Packet& packet) noexcept;
   std::span<Entry> set_of(const Key& key) noexcept;
+  Entry* find(const Key& key, TickMs now) noexcept;
   void note(const Key& key, const net::Headers& headers, TickMs now) noexcept;
 
   std::vector<Entry> entries_;

@@ -12,6 +12,7 @@ api::PortKind to_proto(datapath::PortKind kind) {
     case datapath::PortKind::kPod: return api::PORT_KIND_POD;
     case datapath::PortKind::kHost: return api::PORT_KIND_HOST;
     case datapath::PortKind::kUplink: return api::PORT_KIND_UPLINK;
+    case datapath::PortKind::kNodeLink: return api::PORT_KIND_NODE_LINK;
     case datapath::PortKind::kTunnel: break;  // no port that anybody adds
   }
   return api::PORT_KIND_UNSPECIFIED;

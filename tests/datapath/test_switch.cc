@@ -85,6 +85,15 @@ PortSpec& TestSwitch::add_uplink(net::PortId id, WorkerId worker) {
   return add(id, std::move(spec));
 }
 
+PortSpec& TestSwitch::add_node_link(net::PortId id, WorkerId worker) {
+  PortSpec spec;
+  spec.name = "node";
+  spec.kind = datapath::PortKind::kNodeLink;
+  spec.worker = worker;
+  spec.mac = mac(kUplinkMac);
+  return add(id, std::move(spec));
+}
+
 void TestSwitch::remove(net::PortId id) {
   specs_.erase(id);
   removed_.push_back({std::move(devices_.at(id)), generation_});

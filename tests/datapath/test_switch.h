@@ -59,6 +59,8 @@ class TestSwitch {
   datapath::PortSpec& spec(net::PortId id) { return specs_.at(id); }
   /// An uplink with kUplinkMac.
   datapath::PortSpec& add_uplink(net::PortId id, datapath::WorkerId worker = 0);
+  /// The node's end beside an uplink that is filtered.
+  datapath::PortSpec& add_node_link(net::PortId id, datapath::WorkerId worker = 0);
   /// Takes the port out of the description; its device lives until reclaim() finds that no snapshot needs it.
   void remove(net::PortId id);
   void publish();

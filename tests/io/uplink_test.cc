@@ -17,6 +17,7 @@
 #include "datapath/io/receive_queues.h"
 #include "tests/io/port_rig.h"
 #include "tests/net/packet_builder.h"
+#include "tests/net/uplink_rows.h"
 
 namespace millrace::datapath::io {
 namespace {
@@ -24,12 +25,8 @@ namespace {
 using tests::eth;
 using tests::Frame;
 
-constexpr const char* kNode = "192.0.2.1";
-constexpr const char* kNode6 = "2001:db8::1";
-constexpr const char* kVtep = "192.0.2.9";  // the node's own too, and not that of masquerade
-constexpr const char* kVtep6 = "2001:db8::9";
-constexpr const char* kWorld = "192.0.2.2";
-constexpr const char* kWorld6 = "2001:db8::2";
+using namespace tests::uplink;
+
 constexpr std::uint8_t kSyn = net::TcpHeader::kSyn;
 
 UplinkFrontend frontend(const char* address, std::uint8_t protocol, std::uint16_t port) {
@@ -40,12 +37,12 @@ UplinkRules rules() {
   UplinkRules made;
   made.masquerade_v4 = net::Ipv4::parse(kNode).value();
   made.masquerade_v6 = net::Ipv6::parse(kNode6).value();
-  made.ports = {40960, 24576};
-  made.frontends = {frontend(kNode, 6, 30500), frontend("203.0.113.7", 17, 53), frontend(kNode6, 6, 30500)};
+  made.ports = {kFirstPort, 65536u - kFirstPort};
+  made.frontends = {frontend(kNode, 6, 30500), frontend(kExternal, 17, 53), frontend(kNode6, 6, 30500)};
   made.vtep_v4 = net::Ipv4::parse(kVtep).value();
   made.vtep_v6 = net::Ipv6::parse(kVtep6).value();
-  made.vtep_port = 4789;
-  made.local_prefixes = {net::Prefix::parse("10.244.1.0/24").value(), net::Prefix::parse("fd00:1::/64").value()};
+  made.vtep_port = kVtepPort;
+  made.local_prefixes = {net::Prefix::parse(kLocalPrefix).value(), net::Prefix::parse(kLocalPrefix6).value()};
   return made;
 }
 
@@ -130,73 +127,8 @@ class Uplink : public testing::Test {
   std::unique_ptr<tests::RawSocket> socket_;
 };
 
-/// An ICMP error about a packet, in the answer to which `inside` is quoted without its Ethernet header.
-Frame error_about(const Frame& inside) {
-  return eth().ipv4(kWorld, kNode).icmp(3, 4).payload(tests::Bytes(inside.begin() + 14, inside.end())).bytes();
-}
-Frame error6_about(const Frame& inside) {
-  return eth().ipv6(kWorld6, kNode6).icmpv6(2).payload(tests::Bytes(inside.begin() + 14, inside.end())).bytes();
-}
-
-struct Row {
-  const char* name;
-  Frame frame;
-  const char* taker;
-};
-
-std::vector<Row> rows() {
-  return {
-      {"TCP to a masquerade port", eth().ipv4(kWorld, kNode).tcp(443, 40960).bytes(), "switch"},
-      {"UDP to the last masquerade port", eth().ipv4(kWorld, kNode).udp(53, 65535).bytes(), "switch"},
-      {"SCTP to a masquerade port", eth().ipv4(kWorld, kNode).sctp(5000, 50000).bytes(), "switch"},
-      {"UDP to a port below", eth().ipv4(kWorld, kNode).udp(53, 40959).bytes(), "kernel"},
-      {"a masquerade port of another address", eth().ipv4(kWorld, "192.0.2.3").udp(53, 40960).bytes(), "kernel"},
-      {"IPv6 to a masquerade port", eth().ipv6(kWorld6, kNode6).udp(53, 41000).bytes(), "switch"},
-      {"IPv6 to a port below", eth().ipv6(kWorld6, kNode6).udp(53, 22).bytes(), "kernel"},
-      {"IPv6 behind other headers", eth().ipv6(kWorld6, kNode6).extension(0).extension(60, 24).tcp(443, 41000).bytes(),
-       "switch"},
-      {"a node port", eth().ipv4(kWorld, kNode).tcp(4000, 30500, kSyn).bytes(), "switch"},
-      {"a node port of another protocol", eth().ipv4(kWorld, kNode).udp(4000, 30500).bytes(), "kernel"},
-      {"a node port of IPv6", eth().ipv6(kWorld6, kNode6).tcp(4000, 30500, kSyn).bytes(), "switch"},
-      {"an external address", eth().ipv4(kWorld, "203.0.113.7").udp(4000, 53).bytes(), "switch"},
-      {"another port of it", eth().ipv4(kWorld, "203.0.113.7").udp(4000, 54).bytes(), "kernel"},
-      {"SSH", eth().ipv4(kWorld, kNode).tcp(4000, 22, kSyn).bytes(), "kernel"},
-      {"ping of the node", eth().ipv4(kWorld, kNode).icmp(8, 0, 50000, 1).bytes(), "kernel"},
-      {"answer to a pod's ping", eth().ipv4(kWorld, kNode).icmp(0, 0, 50000, 1).bytes(), "switch"},
-      {"answer to a ping of the node", eth().ipv4(kWorld, kNode).icmp(0, 0, 1000, 1).bytes(), "kernel"},
-      {"answer to a pod's ping, IPv6", eth().ipv6(kWorld6, kNode6).icmpv6(129, 0, 50000, 1).bytes(), "switch"},
-      {"neighbour solicitation", eth().ipv6(kWorld6, kNode6).neighbor_solicitation(kNode6).bytes(), "kernel"},
-      {"error about a masqueraded packet", error_about(eth().ipv4(kNode, kWorld).udp(50000, 53).bytes()), "switch"},
-      {"error about a masqueraded ping", error_about(eth().ipv4(kNode, kWorld).icmp(8, 0, 50000).bytes()), "switch"},
-      {"error about an answer of a node port", error_about(eth().ipv4(kNode, kWorld).tcp(30500, 4000).bytes()),
-       "switch"},
-      {"error about a packet of the node", error_about(eth().ipv4(kNode, kWorld).udp(1000, 53).bytes()), "kernel"},
-      {"error about a packet of somebody else", error_about(eth().ipv4(kWorld, kNode).udp(50000, 53).bytes()),
-       "kernel"},
-      {"packet too big, IPv6", error6_about(eth().ipv6(kNode6, kWorld6).tcp(41000, 80).bytes()), "switch"},
-      {"packet too big of the node's", error6_about(eth().ipv6(kNode6, kWorld6).tcp(1000, 80).bytes()), "kernel"},
-      {"VXLAN", eth().ipv4(kWorld, kVtep).udp(50000, 4789).bytes(), "switch"},
-      {"VXLAN over IPv6", eth().ipv6(kWorld6, kVtep6).udp(50000, 4789).bytes(), "switch"},
-      {"the port of VXLAN at another address", eth().ipv4(kWorld, kNode).udp(1000, 4789).bytes(), "kernel"},
-      {"another port of the VTEP", eth().ipv4(kWorld, kVtep).udp(50000, 4790).bytes(), "kernel"},
-      {"another port of the VTEP, IPv6", eth().ipv6(kWorld6, kVtep6).udp(50000, 8472).bytes(), "kernel"},
-      {"TCP to the port of VXLAN", eth().ipv4(kWorld, kVtep).tcp(4000, 4789, kSyn).bytes(), "kernel"},
-      {"a pod of this node", eth().ipv4(kWorld, "10.244.1.7").tcp(4000, 80, kSyn).bytes(), "switch"},
-      {"a ping of a pod of this node", eth().ipv4(kWorld, "10.244.1.255").icmp(8, 0, 7, 1).bytes(), "switch"},
-      {"a pod of another node", eth().ipv4(kWorld, "10.244.2.7").tcp(4000, 80, kSyn).bytes(), "kernel"},
-      {"a pod of this node, IPv6", eth().ipv6(kWorld6, "fd00:1::7").icmpv6(128).bytes(), "switch"},
-      {"a pod of another node, IPv6", eth().ipv6(kWorld6, "fd00:1:0:1::7").icmpv6(128).bytes(), "kernel"},
-      {"a later fragment to a pod of this node",
-       eth().ipv4(kWorld, "10.244.1.7").fragment(32, false, 5).protocol(17).payload(24).bytes(), "switch"},
-      {"ARP", eth().arp(1, tests::kMacA, kWorld, "00:00:00:00:00:00", kNode).bytes(), "kernel"},
-      {"broadcast frame", eth(tests::kMacA, "ff:ff:ff:ff:ff:ff").ipv4(kWorld, kNode).udp(53, 40960).bytes(), "kernel"},
-      {"cut short in the ports", tests::cut(eth().ipv4(kWorld, kNode).udp(53, 40960).bytes(), 36), "kernel"},
-      {"another protocol", eth().ipv4(kWorld, kNode).protocol(47).payload(20).bytes(), "kernel"},
-  };
-}
-
 TEST_F(Uplink, TakesWhatIsTheSwitchsAndLeavesTheRestToTheKernel) {
-  for (const Row& row : rows()) EXPECT_EQ(taker(row.frame), row.taker) << row.name;
+  for (const Row& row : tests::uplink::rows()) EXPECT_EQ(taker(row.frame), row.taker) << row.name;
 }
 
 TEST_F(Uplink, APacketOfAVlanIsNotOfThisNetwork) {
@@ -207,31 +139,7 @@ TEST_F(Uplink, APacketOfAVlanIsNotOfThisNetwork) {
 }
 
 TEST_F(Uplink, LaterFragmentsGoWhereTheirFirstWent) {
-  const auto first = [](std::uint16_t port, std::uint16_t id) {
-    return eth().ipv4(kWorld, kNode).fragment(0, true, id).udp(53, port).payload(24).bytes();
-  };
-  const auto later = [](std::uint16_t id) {
-    return eth().ipv4(kWorld, kNode).fragment(32, false, id).protocol(17).payload(24).bytes();
-  };
-  EXPECT_EQ(taker(later(1)), "kernel") << "nothing is known of it";
-  EXPECT_EQ(taker(first(50000, 1)), "switch");
-  EXPECT_EQ(taker(later(1)), "switch");
-  EXPECT_EQ(taker(later(2)), "kernel") << "of another packet";
-  EXPECT_EQ(taker(first(1000, 2)), "kernel");
-  EXPECT_EQ(taker(later(2)), "kernel");
-  EXPECT_EQ(taker(first(1000, 1)), "kernel") << "the identification comes again, for the node";
-  EXPECT_EQ(taker(later(1)), "kernel");
-
-  const auto vxlan = eth().ipv4(kWorld, kVtep).fragment(0, true, 3).udp(50000, 4789).payload(24).bytes();
-  const auto vxlan_later = eth().ipv4(kWorld, kVtep).fragment(32, false, 3).protocol(17).payload(24).bytes();
-  EXPECT_EQ(taker(vxlan), "switch") << "to be refused there, and counted";
-  EXPECT_EQ(taker(vxlan_later), "switch");
-
-  const auto first6 = eth().ipv6(kWorld6, kNode6).ipv6_fragment(0, true, 9).udp(53, 50000).payload(24).bytes();
-  const auto later6 = eth().ipv6(kWorld6, kNode6).ipv6_fragment(32, false, 9).payload(24).bytes();
-  EXPECT_EQ(taker(later6), "kernel");
-  EXPECT_EQ(taker(first6), "switch");
-  EXPECT_EQ(taker(later6), "switch");
+  for (const Row& row : tests::uplink::fragment_rows()) EXPECT_EQ(taker(row.frame), row.taker) << row.name;
 }
 
 TEST_F(Uplink, TheNodeGoesOnAnsweringPings) {

@@ -83,6 +83,7 @@ net::Result<void> Mirror::Follower::take(const etcdserverpb::WatchResponse& resp
     must_read_ = true;
     return net::unavailable("another cluster answers");
   }
+  if (response.header().revision() > kLastRevision) return net::internal_error("a revision that cannot be");
   if (response.canceled() || response.compact_revision() != 0) return canceled(response, member);
   if (response.created()) return take_created(response);
   if (response.watch_id() != watch_id_) return {};
@@ -129,6 +130,7 @@ net::Error Mirror::Follower::canceled(const etcdserverpb::WatchResponse& respons
 void Mirror::Follower::add_events(const etcdserverpb::WatchResponse& response) {
   for (const mvccpb::Event& event : response.events()) {
     KeyEvent made{.key = event.kv().key(), .revision = event.kv().mod_revision(), .after = {}};
+    if (made.revision > kLastRevision || !mvccpb::Event::EventType_IsValid(event.type())) continue;
     if (event.type() == mvccpb::Event::PUT) made.after = to_key_value(event.kv());
     events_.push_back(std::move(made));
   }

@@ -7,7 +7,7 @@ namespace millrace::control::etcd {
 namespace {
 
 constexpr std::chrono::milliseconds kFirstBackoff{200}, kLastBackoff{5000};
-constexpr std::int64_t kMaxTtlS = 9'000'000'000;  // etcd's own limit, lease/lessor.go
+constexpr std::int64_t kMaxTtlS = 24 * 3600;  // whatever etcd says: renewed three times a day at least
 
 }  // namespace
 

@@ -20,16 +20,18 @@ etcdserverpb::RangeRequest to_request(const RangeQuestion& question) {
   return request;
 }
 
+bool is_revision(std::int64_t number) { return number > 0 && number <= kLastRevision; }
+
 /// nullptr: the answer is one to this question.
 const char* oddity_of(const etcdserverpb::RangeResponse& answer, const RangeQuestion& question) {
-  if (answer.header().revision() <= 0) return "an answer without a revision";
+  if (!is_revision(answer.header().revision())) return "an answer without a revision";
   if (answer.count() < 0 || (answer.more() && answer.kvs().empty())) return "a count that cannot be";
   const std::string* last = nullptr;
   for (const mvccpb::KeyValue& item : answer.kvs()) {
     if (!item.key().starts_with(question.prefix) || item.key() < question.from_key)
       return "a key that was not asked for";
     if (last != nullptr && item.key() <= *last) return "keys out of order";
-    if (item.mod_revision() <= 0) return "a key without a revision";
+    if (!is_revision(item.mod_revision())) return "a key without a revision";
     last = &item.key();
   }
   return nullptr;

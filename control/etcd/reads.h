@@ -1,8 +1,7 @@
 /// Reading a range: for the client and, so that it can be ended from another thread, for the mirror.
 ///
-/// Checked: what etcd answers is held against what was asked: keys within the range, ascending, nothing below zero.
-/// Else
-///          kInternal, and nothing is taken from it.
+/// Checked: what etcd answers is held against what was asked: keys within the range, ascending,
+///          revisions in [1, kLastRevision]. Else kInternal, and nothing is taken from it.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +13,8 @@
 #include "control/etcd/session.h"
 
 namespace millrace::control::etcd {
+
+inline constexpr std::int64_t kLastRevision = std::int64_t{1} << 62;  // no cluster counts that far; one more still fits
 
 struct RangeQuestion {
   std::string prefix;

@@ -37,19 +37,22 @@ std::optional<net::IcmpError> error_for(const net::Packet& packet, const Snapsho
     case Drop::kServiceNoBackend:
     case Drop::kServiceNoPort: return net::IcmpError{net::IcmpErrorKind::kPortUnreachable};
     // The host routes its pods' prefix here; an address of it that no port has comes back by the default route.
-    case Drop::kSameRoute: return net::IcmpError{net::IcmpErrorKind::kHostUnreachable};
+    case Drop::kSameRoute:
+    case Drop::kTunnelUnresolved: return net::IcmpError{net::IcmpErrorKind::kHostUnreachable};
     case Drop::kPacketTooBig:
       return net::IcmpError{net::IcmpErrorKind::kPacketTooBig, snapshot.ports[packet.out_port].mtu_bytes};
     default: return std::nullopt;
   }
 }
 
-/// Where an error about the packet leaves: by the port it came from. An uplink is the kernel's to send by: for what it
-/// brought, the way of all answers, by the route to its sender. kNoPort: there is none.
+/// Where an error about the packet leaves: by the port or tunnel it came from. An uplink is the kernel's to send by:
+/// for what it brought without a tunnel, the way of all answers, by the route to its sender. kNoPort: there is none.
 net::PortId way_back(const net::Packet& packet, const Snapshot& snapshot) noexcept {
   if (snapshot.ports[packet.in_port].kind != PortKind::kUplink) return packet.in_port;
+  if (packet.tunnel != net::kNoPort) return packet.tunnel;
   const net::PortId out = packet.headers.l3 == net::L3::kIpv4 ? snapshot.routes.lookup(net::ipv4(packet).source)
                                                               : snapshot.routes.lookup(net::ipv6(packet).source);
+  if (is_tunnel(snapshot, out)) return snapshot.outside;  // past the tunnel it came
   return out != net::kNoPort && snapshot.ports[out].kind == PortKind::kUplink ? net::kNoPort : out;
 }
 

@@ -6,6 +6,7 @@
 #include "datapath/flow_way.h"
 #include "datapath/forward.h"
 #include "datapath/policy_check.h"
+#include "datapath/tunnel_in.h"
 #include "nat/sctp_state.h"
 #include "nat/tcp_state.h"
 #include "nat/translate.h"
@@ -27,6 +28,7 @@ struct Plan {
   std::uint8_t flags = 0;
   bool masquerade = false;
   bool picked_up = false;
+  bool is_hairpin = false;  // leaves by the port it came by
 };
 
 template <typename Line>
@@ -154,7 +156,7 @@ enum class PortOf : std::uint8_t { kEndpoint, kConnection };
 template <typename Line>
 Drop masquerade(Turn& turn, const net::Packet& packet, PortOf whose, Plan<Line>& plan) noexcept {
   const auto address = turn.snapshot.nat.masquerade(plan.key.source);
-  if (address.is_unspecified()) return (plan.flags & flag::kHairpin) != 0 ? Drop::kSameRoute : Drop::kNone;
+  if (address.is_unspecified()) return plan.is_hairpin ? Drop::kSameRoute : Drop::kNone;
   if (!has_ports(packet)) return Drop::kMasqueradeProtocol;
   auto& ports = turn.flows.ports(plan.key.source);
   const nat::InsideEndpoint<typename Line::Address> inside{plan.key.source, plan.key.source_port, plan.key.protocol};
@@ -240,10 +242,16 @@ Drop check_way(const Turn& turn, const net::Packet& packet, Plan<Line>& plan) no
   if (out == packet.in_port) {
     if (!is_translated) return Drop::kSameRoute;
     if (in.kind == PortKind::kPod) plan.masquerade = true;
-    plan.flags |= flag::kHairpin;
+    plan.is_hairpin = true;
   }
-  const bool leaves = snapshot.ports[out].kind != PortKind::kPod;
-  if (leaves && in.kind == PortKind::kPod && in.masquerade &&
+  const PortKind kind = snapshot.ports[out].kind;
+  if (in.kind == PortKind::kUplink && kind == PortKind::kTunnel) {
+    // Its answers would not come by here.
+    const bool becomes_ours = plan.masquerade && !snapshot.nat.masquerade(plan.key.source).is_unspecified();
+    if (!becomes_ours) return Drop::kTunnelTransit;
+  }
+  const bool is_outside = kind != PortKind::kPod && kind != PortKind::kTunnel;
+  if (is_outside && in.kind == PortKind::kPod && in.masquerade &&
       snapshot.nat.not_masqueraded.lookup(plan.to.destination) == net::kNoPort) {
     plan.masquerade = true;
   }
@@ -281,12 +289,28 @@ Drop check_stray_policy(Turn& turn, const Plan<Line>& plan) noexcept {
   return note_denial(turn, verdict, net::kNoPort, plan.out);
 }
 
+/// From this node's kernel to another node or its pods, or the other way: the kernel knows its connections, and one
+/// direction may pass the switch by.
+template <typename Key>
+bool is_between_nodes(const Snapshot& snapshot, const net::Packet& packet, const Key& key) noexcept {
+  if (packet.headers.l4_protocol != ip_protocol::kTcp && packet.headers.l4_protocol != ip_protocol::kSctp) return false;
+  const net::PortId out = snapshot.routes.lookup(key.destination);
+  if (packet.tunnel != net::kNoPort) return out != net::kNoPort && out == snapshot.outside;
+  return snapshot.ports[packet.in_port].kind == PortKind::kHost && is_tunnel(snapshot, out);
+}
+
 template <typename Line>
 Drop begin(Turn& turn, const net::Packet& packet, const typename Line::Key& key, Line*& line) noexcept {
   const Snapshot& snapshot = turn.snapshot;
   const PortEntry& in = snapshot.ports[packet.in_port];
   Plan<Line> plan = identity<Line>(key);
-  if (const Drop drop = check_start(packet, turn.flows.settings().pick_up_tcp, plan); drop != Drop::kNone) return drop;
+  Origin origin;
+  if (const Drop drop = check_origin(snapshot, in.kind, packet.tunnel, key.source, origin); drop != Drop::kNone) {
+    return drop;
+  }
+  if (origin == Origin::kOutside) plan.flags |= flag::kOutside;
+  const bool may_pick_up = turn.flows.settings().pick_up_tcp || is_between_nodes(snapshot, packet, key);
+  if (const Drop drop = check_start(packet, may_pick_up, plan); drop != Drop::kNone) return drop;
 
   if (is_masquerade_port(snapshot, packet, key)) [[unlikely]] {
     const bool is_pod = in.kind == PortKind::kPod;

@@ -48,6 +48,7 @@ PacketEvent EventTap::event_of(const net::Packet& packet, HandoffStage stage) co
   event.length_bytes = packet.length_bytes;
   event.in_port = packet.in_port;
   event.out_port = packet.out_port;
+  event.tunnel = packet.tunnel;
   event.worker = self_;
   event.stage = stage;
   event.l3 = packet.headers.l3;
@@ -58,8 +59,8 @@ PacketEvent EventTap::event_of(const net::Packet& packet, HandoffStage stage) co
 }
 
 void EventTap::put_drop(const net::Packet& packet, net::Drop reason, HandoffStage stage) noexcept {
-  const bool is_wanted =
-      wants_drops_.load(std::memory_order_relaxed) || traces(packet.in_port) || traces(packet.out_port);
+  const bool is_wanted = wants_drops_.load(std::memory_order_relaxed) || traces(packet.in_port) ||
+                         traces(packet.out_port) || traces(packet.tunnel);
   if (!is_wanted) return;
   PacketEvent event = event_of(packet, stage);
   event.drop = reason;
@@ -75,7 +76,7 @@ void EventTap::put_drop(const net::Packet& packet, net::Drop reason, HandoffStag
 
 void EventTap::note_passage(const net::Packet& packet, const PacketEnds& arrived, WorkerId next,
                             HandoffStage stage) noexcept {
-  if (!traces(packet.in_port) && !traces(packet.out_port)) return;
+  if (!traces(packet.in_port) && !traces(packet.out_port) && !traces(packet.tunnel)) return;
   PacketEvent event = event_of(packet, stage);
   event.arrived = arrived;
   event.left = ends_of(packet);

@@ -27,7 +27,9 @@ struct PacketEvent {
   PacketEnds left;     // as it went on; of no meaning for a drop
   std::uint32_t length_bytes = 0;
   net::PortId in_port = net::kNoPort;
-  /// The way out. Of a drop by policy: the port whose policies said no; of another, kNoPort where it was not known.
+  net::PortId tunnel = net::kNoPort;  // by which it came from another node
+  /// The way out; a tunnel while it has not entered it. Of a drop by policy: the port whose policies said no; of
+  /// another, kNoPort where it was not known.
   net::PortId out_port = net::kNoPort;
   WorkerId worker = 0;
   WorkerId next = 0;  // that the packet went on to

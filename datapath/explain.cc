@@ -2,6 +2,7 @@
 
 #include "datapath/flow_way.h"
 #include "datapath/forward.h"
+#include "datapath/tunnel_in.h"
 #include "net/flow_key.h"
 
 namespace millrace::datapath {
@@ -57,8 +58,14 @@ Drop explain_way(const Snapshot& snapshot, const Address& source, const Address&
     told.is_masqueraded |= in.kind == PortKind::kPod;
   }
   told.out = out;
-  const bool leaves = snapshot.ports[out].kind != PortKind::kPod;
-  told.is_masqueraded |= leaves && in.kind == PortKind::kPod && in.masquerade &&
+  const PortKind kind = snapshot.ports[out].kind;
+  const bool is_from_afar = in.kind == PortKind::kUplink || in.kind == PortKind::kTunnel;
+  if (is_from_afar && kind == PortKind::kTunnel) {
+    const bool becomes_ours = told.is_masqueraded && !snapshot.nat.masquerade(source).is_unspecified();
+    if (!becomes_ours) return Drop::kTunnelTransit;
+  }
+  const bool is_outside = kind != PortKind::kPod && kind != PortKind::kTunnel;
+  told.is_masqueraded |= is_outside && in.kind == PortKind::kPod && in.masquerade &&
                          snapshot.nat.not_masqueraded.lookup(destination) == net::kNoPort;
   return Drop::kNone;
 }
@@ -85,6 +92,10 @@ template <typename Key>
 Drop explain_key(const Snapshot& snapshot, const Key& key, Explanation& told) noexcept {
   using Address = decltype(Key::source);
   told.from = source_kind(snapshot.ports[told.in], key.source, snapshot.nat);
+  const net::PortId tunnel = is_tunnel(snapshot, told.in) ? told.in : net::kNoPort;
+  Origin origin;
+  const Drop refused = check_origin(snapshot, snapshot.ports[told.in].kind, tunnel, key.source, origin);
+  if (refused != Drop::kNone) return refused;
   // A masquerade port's flow is known to its worker alone.
   if (snapshot.nat.holds(key.destination, key.destination_port)) return Drop::kNoFlow;
   if (const Drop drop = explain_service(snapshot, key, told); drop != Drop::kNone) return drop;
@@ -94,6 +105,7 @@ Drop explain_key(const Snapshot& snapshot, const Key& key, Explanation& told) no
     return drop;
   }
   if (const Drop drop = explain_policy(snapshot, key, told); drop != Drop::kNone) return drop;
+  if (is_tunnel(snapshot, told.out) && !tunnel_of(snapshot, told.out).is_resolved) return Drop::kTunnelUnresolved;
   if (!told.is_masqueraded) return Drop::kNone;
   const Address masquerade = snapshot.nat.masquerade(key.source);
   if (masquerade.is_unspecified()) {

@@ -23,7 +23,7 @@ struct Explanation {
   /// Where it would be dropped, and why; kNone: it goes on.
   net::Drop drop = net::Drop::kNone;
   net::PortId in = net::kNoPort;
-  net::PortId out = net::kNoPort;  // kNoPort: dropped before a way was found
+  net::PortId out = net::kNoPort;  // or a tunnel. kNoPort: dropped before a way was found
   nat::SourceKind from = nat::SourceKind::kPod;
 
   bool is_service = false;
@@ -41,8 +41,8 @@ struct Explanation {
   PolicyVerdict verdict;
 };
 
-/// `in`: where it would come in. Ends of one family, ports host order; protocol net::ip_protocol. Precondition: the
-/// snapshot has the port.
+/// `in`: where it would come in: a port, or the tunnel by which it would come from another node. Ends of one family,
+/// ports host order; protocol net::ip_protocol. Precondition: the snapshot has the port.
 Explanation explain(const Snapshot& snapshot, net::PortId in, const PacketEnds& ends, std::uint8_t protocol) noexcept;
 
 }  // namespace millrace::datapath

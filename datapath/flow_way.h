@@ -48,8 +48,15 @@ bool leads_to_masquerade(const Line& line) noexcept {
 template <typename Line>
 net::Drop take_way(const Snapshot& snapshot, WorkerId self, Line& line, net::PortId out) noexcept {
   if (out == net::kNoPort) return net::Drop::kNoRoute;
+  if ((line.flags & nat::line_flag::kOutside) != 0 && line.is_reply() && is_tunnel(snapshot, out)) [[unlikely]] {
+    // Another node's kernel asked, past the tunnel: the answer has to come to it the way it asked.
+    out = snapshot.outside;
+    if (out == net::kNoPort) return net::Drop::kNoRoute;
+  }
   line.out_port = out;
   line.worker = owner_of_destination(snapshot, line.to.destination, line.to.destination_port, out);
+  // Whoever tracks a packet to a tunnel sends it there, but an answer of which the question was translated elsewhere.
+  if (is_tunnel(snapshot, out) && (line.flags & nat::line_flag::kForwarded) == 0) line.worker = self;
   // Complete as it leaves here: nobody else is to look for a flow of it.
   const bool is_held = snapshot.nat.holds(line.to.destination, line.to.destination_port);
   if (is_held && !leads_to_masquerade(line)) [[unlikely]]

@@ -36,4 +36,7 @@ inline bool needs_fragments(const net::Packet& packet, const PortEntry& out) noe
   return packet.headers.l3_length > out.mtu_bytes;
 }
 
+/// Whether anything can: not by a tunnel that is not resolved. Precondition: needs_fragments().
+inline bool can_leave(const PortEntry& out) noexcept { return out.mtu_bytes != 0; }
+
 }  // namespace millrace::datapath

@@ -72,9 +72,15 @@ Drop guard_ipv6_special(const net::Packet& packet, const PortEntry& in, const Ga
 }
 
 Drop guard_uplink(const net::Packet& packet, const PortEntry& in, const Gateway& gateway) noexcept {
-  if (packet.headers.l3 == net::L3::kIpv4) return guard_host_source(net::ipv4(packet).source);
+  if (packet.headers.vlan_count != 0) return Drop::kVlanOnPod;
+  if (packet.headers.l3 == net::L3::kIpv4) {
+    // The gateway is a neighbour of pods and the node, of nobody behind an uplink.
+    if (net::ipv4(packet).destination == gateway.ipv4) return Drop::kGatewayProtocol;
+    return guard_host_source(net::ipv4(packet).source);
+  }
   if (packet.headers.l3 != net::L3::kIpv6) return Drop::kUnknownEtherType;
   const net::Ipv6& source = net::ipv6(packet).source;
+  if (net::ipv6(packet).destination == gateway.ipv6) return Drop::kGatewayProtocol;
   if (source.is_unspecified() || is_neighbor_discovery(packet.headers)) return Drop::kBadSource;
   return guard_ipv6_special(packet, in, gateway);
 }

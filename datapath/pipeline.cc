@@ -11,6 +11,8 @@
 #include "datapath/rewrite.h"
 #include "datapath/steer.h"
 #include "datapath/track.h"
+#include "datapath/tunnel_in.h"
+#include "datapath/tunnel_out.h"
 #include "datapath/uplink_filter.h"
 #include "net/fragment.h"
 #include "net/parser.h"
@@ -63,7 +65,12 @@ template <typename Stage>
   burst.live_count = kept;
 }
 
-void prefetch_headers(const net::Packet* packet) noexcept { __builtin_prefetch(packet->data, 1); }
+/// What a tunnel has put in front of a packet fills the first cache line.
+template <bool kIsDeep>
+void prefetch_headers(const net::Packet* packet) noexcept {
+  __builtin_prefetch(packet->data, 1);
+  if constexpr (kIsDeep) __builtin_prefetch(packet->data + 64, 1);
+}
 
 void prefetch_descriptor(const net::Packet* packet) noexcept {
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(packet);
@@ -72,17 +79,19 @@ void prefetch_descriptor(const net::Packet* packet) noexcept {
 }
 
 /// Headers of every packet; counts what was received.
+template <bool kIsDeep>
 void parse_burst(Turn& turn, net::PortId in_port, std::span<net::Packet* const> received, Burst& burst) noexcept {
   const std::size_t count = received.size();
   for (std::size_t i = 0; i < std::min<std::size_t>(count, kDescriptorsAhead); ++i) prefetch_descriptor(received[i]);
-  for (std::size_t i = 0; i < std::min<std::size_t>(count, kHeadersAhead); ++i) prefetch_headers(received[i]);
+  for (std::size_t i = 0; i < std::min<std::size_t>(count, kHeadersAhead); ++i) prefetch_headers<kIsDeep>(received[i]);
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < count; ++i) {
     if (i + kDescriptorsAhead < count) prefetch_descriptor(received[i + kDescriptorsAhead]);
-    if (i + kHeadersAhead < count) prefetch_headers(received[i + kHeadersAhead]);
+    if (i + kHeadersAhead < count) prefetch_headers<kIsDeep>(received[i + kHeadersAhead]);
     net::Packet& packet = *received[i];
     packet.in_port = in_port;
     packet.out_port = net::kNoPort;
+    packet.tunnel = net::kNoPort;
     bytes += packet.length_bytes;
     const Drop drop = net::parse(packet.head(), packet.length_bytes, packet.headers);
     if (drop != Drop::kNone) [[unlikely]] {
@@ -96,18 +105,36 @@ void parse_burst(Turn& turn, net::PortId in_port, std::span<net::Packet* const> 
   row.rx_bytes.add(bytes);
 }
 
-/// A tracked packet leaves by a port of this worker, or goes on to the worker that has the next word.
-inline void send_tracked(Turn& turn, net::Packet& packet, WorkerId next) noexcept {
-  if (next == turn.self) [[likely]] {
-    rewrite(packet, turn.snapshot.ports[packet.out_port], turn.snapshot.gateway);
-    turn.outbox.put(packet);
-  } else {
+/// A tracked packet leaves by a port of this worker or by a tunnel, or goes on to the worker that has the next word.
+inline Drop send_tracked(Turn& turn, net::Packet& packet, WorkerId next) noexcept {
+  if (next != turn.self) [[unlikely]] {
     turn.outbox.hand_over(packet, next, HandoffStage::kForwarded);
+    return Drop::kNone;
   }
+  const PortEntry& out = turn.snapshot.ports[packet.out_port];
+  if (out.kind == PortKind::kTunnel) {
+    if (const Drop drop = enter_tunnel(turn, packet); drop != Drop::kNone) [[unlikely]]
+      return drop;
+  } else {
+    rewrite(packet, out, turn.snapshot.gateway);
+  }
+  turn.outbox.put(packet);
+  return Drop::kNone;
+}
+
+void count_drop(PortCounters& row, Drop reason) noexcept { row.drops[static_cast<std::size_t>(reason)].add(1); }
+
+/// Ends a packet that is not of the burst.
+void lose(Turn& turn, net::Packet& packet, Drop reason) noexcept {
+  count_drop(turn.counters.row_of(packet.in_port), reason);
+  turn.tap.note_drop(packet, reason, HandoffStage::kForwarded);
+  net::Packet* const lost = &packet;
+  turn.pool.release({&lost, 1});
 }
 
 /// Cuts an IPv4 packet for its way out and sends the pieces. kNone: the packet itself is released.
 Drop send_fragments(Turn& turn, net::Packet& packet, WorkerId next) noexcept {
+  if (!can_leave(turn.snapshot.ports[packet.out_port])) return Drop::kTunnelUnresolved;
   complete_checksum(packet);  // over the whole packet: no fragment can
   const std::uint32_t mtu_bytes = turn.snapshot.ports[packet.out_port].mtu_bytes;
   const unsigned count = net::count_ipv4_fragments(packet, mtu_bytes);
@@ -125,7 +152,7 @@ Drop send_fragments(Turn& turn, net::Packet& packet, WorkerId next) noexcept {
     // A later fragment has no ports of its own: the next worker tracks it by those of the whole.
     fragments[i]->headers.source_port = packet.headers.source_port;
     fragments[i]->headers.destination_port = packet.headers.destination_port;
-    send_tracked(turn, *fragments[i], next);
+    if (const Drop drop = send_tracked(turn, *fragments[i], next); drop != Drop::kNone) lose(turn, *fragments[i], drop);
   }
   net::Packet* const whole = &packet;
   turn.pool.release({&whole, 1});
@@ -137,7 +164,6 @@ Drop send_fragments(Turn& turn, net::Packet& packet, WorkerId next) noexcept {
 void finish_dropped(Turn& turn, HandoffStage stage, Burst& burst) noexcept {
   if (burst.dropped_count == 0) [[likely]]
     return;
-  const auto count_drop = [](PortCounters& row, Drop reason) { row.drops[static_cast<std::size_t>(reason)].add(1); };
   unsigned kept = 0;
   for (unsigned i = 0; i < burst.dropped_count; ++i) {
     net::Packet& packet = *burst.dropped[i];
@@ -149,7 +175,10 @@ void finish_dropped(Turn& turn, HandoffStage stage, Burst& burst) noexcept {
                                   : ErrorAnswer::kNone;
     if (error != ErrorAnswer::kNone) row.created.add(1);
     if (error == ErrorAnswer::kLimited) count_drop(row, Drop::kIcmpRateLimited);
-    if (error == ErrorAnswer::kSent) {
+    Drop lost = Drop::kNone;
+    if (error == ErrorAnswer::kSent && is_tunnel(turn.snapshot, packet.out_port)) lost = enter_tunnel(turn, packet);
+    if (lost != Drop::kNone) count_drop(row, lost);
+    if (error == ErrorAnswer::kSent && lost == Drop::kNone) {
       row.answered.add(1);
       turn.outbox.put(packet);
     } else {
@@ -234,8 +263,7 @@ void track_burst(Turn& turn, HandoffStage stage, Burst& burst) noexcept {
       return Verdict{drop};
     if (needs_fragments(packet, turn.snapshot.ports[packet.out_port])) [[unlikely]]
       return Verdict{send_fragments(turn, packet, next), Then::kIsGone};
-    send_tracked(turn, packet, next);
-    return Verdict{Drop::kNone, Then::kIsGone};
+    return Verdict{send_tracked(turn, packet, next), Then::kIsGone};
   });
 }
 
@@ -246,9 +274,17 @@ void from_port(Turn& turn, net::PortId in_port, std::span<net::Packet* const> re
   const PortEntry& in = snapshot.ports[in_port];
   Burst burst;
 
-  parse_burst(turn, in_port, received, burst);
+  const bool is_tunnelled = may_be_tunnelled(in, snapshot);
+  if (is_tunnelled) [[unlikely]]
+    parse_burst<true>(turn, in_port, received, burst);
+  else
+    parse_burst<false>(turn, in_port, received, burst);
   if (in.is_filtered || in.kind == PortKind::kNodeLink) [[unlikely]]
     part_from_node(turn, in, burst);
+  if (is_tunnelled) [[unlikely]] {
+    LastPeer last;
+    for_live(burst, [&](net::Packet& packet) { return Verdict{take_from_uplink(turn, packet, last)}; });
+  }
 
   if (may_be_dhcp(in, snapshot)) [[unlikely]]
     carry_dhcp_burst(turn, burst);

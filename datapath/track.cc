@@ -6,6 +6,7 @@
 #include "datapath/foresee_flow.h"
 #include "datapath/forward.h"
 #include "datapath/renew_flow.h"
+#include "datapath/tunnel_in.h"
 #include "nat/sctp_state.h"
 #include "nat/tcp_state.h"
 #include "nat/translate.h"
@@ -41,8 +42,11 @@ template <typename Line>
 Drop check_hop(const net::Packet& packet, const Line& line, const Snapshot& snapshot) noexcept {
   if (packet.headers.ttl <= 1) [[unlikely]]
     return Drop::kTtlExceeded;
-  if (needs_fragments(packet, snapshot.ports[line.out_port]) && !may_fragment(header(packet, &line))) [[unlikely]]
-    return Drop::kPacketTooBig;
+  const PortEntry& out = snapshot.ports[line.out_port];
+  if (needs_fragments(packet, out)) [[unlikely]] {
+    if (!can_leave(out)) return Drop::kTunnelUnresolved;
+    if (!may_fragment(header(packet, &line))) return Drop::kPacketTooBig;
+  }
   return net::ethernet(packet).destination.is_multicast() ? Drop::kMulticast : Drop::kNone;
 }
 
@@ -132,8 +136,7 @@ class Tracker {
   /// taken.
   Tracked give_back(net::Packet& packet, const typename Line::Key& key) noexcept {
     const Snapshot& snapshot = turn_.snapshot;
-    const bool is_taken = stage_ == HandoffStage::kArrived && snapshot.ports[packet.in_port].kind == PortKind::kUplink;
-    const net::PortId out = is_taken ? snapshot.routes.lookup(key.destination) : net::kNoPort;
+    const net::PortId out = from_uplink(packet) ? snapshot.routes.lookup(key.destination) : net::kNoPort;
     if (out == net::kNoPort || snapshot.ports[out].kind != PortKind::kHost) return {Drop::kNoFlow};
     packet.out_port = out;
     return {Drop::kNone, turn_.self};  // complete: whose port it is sends it as it is
@@ -196,6 +199,10 @@ class Tracker {
     return tracked;
   }
 
+  bool from_uplink(const net::Packet& packet) const noexcept {
+    return stage_ == HandoffStage::kArrived && turn_.snapshot.ports[packet.in_port].kind == PortKind::kUplink;
+  }
+
   /// An ICMP error goes the way of the flow whose packet it quotes (RFC 5508 section 4).
   Tracked relate(net::Packet& packet, const typename Line::Key& quoted) noexcept {
     Line* const line = table_.find(quoted.reversed());
@@ -209,6 +216,7 @@ class Tracker {
     if (line->epoch != turn_.snapshot.epoch) {
       if (const Drop drop = renew_line(turn_, *line); drop != Drop::kNone) return {Drop::kNoFlow};
     }
+    if (from_uplink(packet) && !is_credible(turn_.snapshot, packet, quoted.destination)) return {Drop::kTunnelSource};
     if (stage_ == HandoffStage::kArrived) {
       if (packet.headers.ttl <= 1) return {Drop::kTtlExceeded};
       net::decrement_ttl(packet);

@@ -71,11 +71,13 @@ struct Worker::State {
 
 namespace {
 
-/// The port a packet meant under `generation`, or nullptr: ids are used again, and a port that came later is another.
+/// The port or tunnel a packet meant under `generation`, or nullptr: ids are used again, and a port that came later is
+/// another.
 const PortEntry* same_port(const Snapshot& snapshot, net::PortId id, std::uint64_t generation) noexcept {
   if (id == net::kNoPort) return nullptr;
   const PortEntry& entry = snapshot.ports[id];
-  return entry.port != nullptr && entry.since_generation <= generation ? &entry : nullptr;
+  const bool is_there = is_tunnel(snapshot, id) ? tunnel_of(snapshot, id).is_set : entry.port != nullptr;
+  return is_there && entry.since_generation <= generation ? &entry : nullptr;
 }
 
 }  // namespace
@@ -131,7 +133,10 @@ void Worker::State::take_handed_over(Turn& turn, const Handoff& entry, HandedBur
   if (same_port(turn.snapshot, packet.in_port, entry.generation) == nullptr) packet.in_port = net::kNoPort;
   const PortEntry* out = same_port(turn.snapshot, packet.out_port, entry.generation);
   if (out == nullptr) packet.out_port = net::kNoPort;
-  const bool is_lost = entry.stage == HandoffStage::kArrived  ? packet.in_port == net::kNoPort
+  const bool tunnel_is_gone =
+      packet.tunnel != net::kNoPort && same_port(turn.snapshot, packet.tunnel, entry.generation) == nullptr;
+  if (tunnel_is_gone) packet.tunnel = net::kNoPort;
+  const bool is_lost = entry.stage == HandoffStage::kArrived  ? packet.in_port == net::kNoPort || tunnel_is_gone
                        : entry.stage == HandoffStage::kAnswer ? out == nullptr || out->worker != self
                                                               : false;
   if (is_lost) {

@@ -38,6 +38,7 @@ struct alignas(64) Packet {
   std::uint32_t length_bytes = 0;  // bytes of all segments
   PortId in_port = kNoPort;
   PortId out_port = kNoPort;
+  PortId tunnel = kNoPort;  // by which it came from another node, in_port being the uplink's (datapath/tunnel_in.h)
   Offload offload;
   Headers headers;
   Drop drop = Drop::kNone;

@@ -39,7 +39,8 @@ TestSwitch::TestSwitch(const SwitchShape& shape)
           [](void* context, WorkerId consumer) noexcept { static_cast<TestSwitch*>(context)->wakes[consumer]++; },
           this)) {
   for (WorkerId id = 0; id < shape.workers; ++id) {
-    counters_.push_back(std::make_unique<datapath::WorkerCounters>(shape.port_limit, shape.rule_limit));
+    counters_.push_back(
+        std::make_unique<datapath::WorkerCounters>(shape.port_limit, shape.rule_limit, shape.tunnel_limit));
     datapath::FlowSettings flows = shape.flows;
     flows.ports = datapath::ports_of_worker(shape.masquerade_ports, shape.workers, id);
     workers_.push_back(std::make_unique<datapath::Worker>(id, flows, publisher_, pool_, *rings_, *counters_.back()));
@@ -114,6 +115,10 @@ std::unique_ptr<datapath::Snapshot> TestSwitch::build(std::uint64_t generation) 
     built_services.push_back(millrace::nat::build_service(service).value());
   spec.services = millrace::nat::ServiceTable::build(built_services).value();
   spec.identities = identities;
+  spec.tunnel_limit = shape_.tunnel_limit;
+  spec.underlay = underlay;
+  spec.uplinks = uplinks;
+  spec.tunnels = tunnels;
   auto built = datapath::build_snapshot(spec, publisher_.current());
   EXPECT_TRUE(built.ok()) << built.error().message;
   return built.ok() ? std::move(built).value() : nullptr;

@@ -44,11 +44,13 @@ struct SwitchShape {
   datapath::FlowSettings flows{.limit = 1024, .seed = 1};  // .ports are each worker's block of masquerade_ports
   nat::PortRange masquerade_ports = kMasqueradePorts;
   std::size_t rule_limit = 0;  // rules of policies that are counted
+  std::size_t tunnel_limit = 0;
 };
 
 class TestSwitch {
  public:
   explicit TestSwitch(const SwitchShape& shape = {});
+  TestSwitch(const TestSwitch&) = delete;
   ~TestSwitch();
 
   /// Describes a port under `id`; publish() brings it into force. Pod addresses follow from `number`.
@@ -61,6 +63,10 @@ class TestSwitch {
   datapath::PortSpec& add_uplink(net::PortId id, datapath::WorkerId worker = 0);
   /// The node's end beside an uplink that is filtered.
   datapath::PortSpec& add_node_link(net::PortId id, datapath::WorkerId worker = 0);
+  /// Id of the tunnel in routes and as a way out.
+  net::PortId tunnel_id(datapath::TunnelIndex index) const {
+    return static_cast<net::PortId>(shape_.port_limit + index);
+  }
   /// Takes the port out of the description; its device lives until reclaim() finds that no snapshot needs it.
   void remove(net::PortId id);
   void publish();
@@ -97,6 +103,9 @@ class TestSwitch {
   datapath::NatSpec nat;
   std::vector<nat::ServiceSpec> services;
   std::shared_ptr<const policy::IdentityTable> identities;
+  datapath::Underlay underlay;
+  std::vector<datapath::UplinkSpec> uplinks;
+  std::vector<datapath::TunnelSpec> tunnels;
   /// How often each worker was woken by a hand-over.
   std::array<std::atomic<unsigned>, datapath::kMaxWorkers> wakes{};
 

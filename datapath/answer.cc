@@ -38,6 +38,7 @@ std::optional<net::IcmpError> error_for(const net::Packet& packet, const Snapsho
     case Drop::kServiceNoPort: return net::IcmpError{net::IcmpErrorKind::kPortUnreachable};
     // The host routes its pods' prefix here; an address of it that no port has comes back by the default route.
     case Drop::kSameRoute:
+    case Drop::kTunnelTransit:
     case Drop::kTunnelUnresolved: return net::IcmpError{net::IcmpErrorKind::kHostUnreachable};
     case Drop::kPacketTooBig:
       return net::IcmpError{net::IcmpErrorKind::kPacketTooBig, snapshot.ports[packet.out_port].mtu_bytes};

@@ -245,10 +245,9 @@ Drop check_way(const Turn& turn, const net::Packet& packet, Plan<Line>& plan) no
     plan.is_hairpin = true;
   }
   const PortKind kind = snapshot.ports[out].kind;
-  if (in.kind == PortKind::kUplink && kind == PortKind::kTunnel) {
-    // Its answers would not come by here.
+  if (in.kind == PortKind::kUplink) {
     const bool becomes_ours = plan.masquerade && !snapshot.nat.masquerade(plan.key.source).is_unspecified();
-    if (!becomes_ours) return Drop::kTunnelTransit;
+    if (is_transit(snapshot, packet.tunnel, out, plan.to.destination) && !becomes_ours) return Drop::kTunnelTransit;
   }
   const bool is_outside = kind != PortKind::kPod && kind != PortKind::kTunnel;
   if (is_outside && in.kind == PortKind::kPod && in.masquerade &&

@@ -53,16 +53,16 @@ Drop explain_way(const Snapshot& snapshot, const Address& source, const Address&
   const net::PortId out = snapshot.routes.lookup(destination);
   if (out == net::kNoPort) return Drop::kNoRoute;
   const PortEntry& in = snapshot.ports[told.in];
-  if (out == told.in) {
+  if (out == told.in && in.kind != PortKind::kTunnel) {  // by a tunnel it is transit
     if (!is_translated) return Drop::kSameRoute;
     told.is_masqueraded |= in.kind == PortKind::kPod;
   }
   told.out = out;
   const PortKind kind = snapshot.ports[out].kind;
-  const bool is_from_afar = in.kind == PortKind::kUplink || in.kind == PortKind::kTunnel;
-  if (is_from_afar && kind == PortKind::kTunnel) {
+  if (in.kind == PortKind::kUplink || in.kind == PortKind::kTunnel) {
+    const net::PortId tunnel = in.kind == PortKind::kTunnel ? told.in : net::kNoPort;
     const bool becomes_ours = told.is_masqueraded && !snapshot.nat.masquerade(source).is_unspecified();
-    if (!becomes_ours) return Drop::kTunnelTransit;
+    if (is_transit(snapshot, tunnel, out, destination) && !becomes_ours) return Drop::kTunnelTransit;
   }
   const bool is_outside = kind != PortKind::kPod && kind != PortKind::kTunnel;
   told.is_masqueraded |= is_outside && in.kind == PortKind::kPod && in.masquerade &&

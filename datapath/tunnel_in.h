@@ -53,6 +53,18 @@ net::Drop check_origin(const Snapshot& snapshot, PortKind kind, net::PortId tunn
   return net::Drop::kNone;
 }
 
+/// Whether what came by an uplink (`tunnel` as in Packet) passes through this node on its way to another, or from
+/// another to the outside: its answers would not come by here. For masquerade, which makes it this node's own, to allow.
+/// `out`: the route of `destination`.
+template <typename Address>
+bool is_transit(const Snapshot& snapshot, net::PortId tunnel, net::PortId out, const Address& destination) noexcept {
+  switch (snapshot.ports[out].kind) {
+    case PortKind::kTunnel: return true;
+    case PortKind::kPod: return false;
+    default: return tunnel != net::kNoPort && !snapshot.nat.is_node(destination);
+  }
+}
+
 /// Whether an ICMP error may speak of a packet that was sent to `destination`: what left in a tunnel is spoken of by
 /// nobody outside of it, and nobody in a tunnel speaks of anything else.
 template <typename Address>

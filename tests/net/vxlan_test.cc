@@ -293,12 +293,8 @@ TEST(Vxlan, EcnOfBothIsCombined) {
         ASSERT_EQ(check_vxlan(*packet, kVni, kVtep), Drop::kNone);
         const Drop drop = open_vxlan(*packet);
         ASSERT_EQ(drop, expected[inner][outer] == kLost ? Drop::kTunnelEcn : Drop::kNone);
-        if (drop == Drop::kNone) {
-          EXPECT_EQ(traffic_class(*packet), dscp | expected[inner][outer]) << "DSCP stays";
-        }
-        if (!is_v6) {
-          EXPECT_TRUE(ipv4_checksum_is_right(ipv4(*packet)));
-        }
+        if (drop == Drop::kNone) { EXPECT_EQ(traffic_class(*packet), dscp | expected[inner][outer]) << "DSCP stays"; }
+        if (!is_v6) { EXPECT_TRUE(ipv4_checksum_is_right(ipv4(*packet))); }
       }
     }
   }

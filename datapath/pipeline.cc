@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "datapath/answer.h"
+#include "datapath/burst.h"
 #include "datapath/dhcp.h"
 #include "datapath/forward.h"
 #include "datapath/guard.h"
@@ -29,80 +30,49 @@ constexpr unsigned kDescriptorsAhead = 16;
 /// Most fragments one packet makes: 65515 bytes in pieces of 512, the payload of a 576-byte packet with all options.
 constexpr unsigned kMaxFragments = 128;
 
-/// The packets of a burst that are still on their way, and those that are not.
-struct Burst {
-  std::array<net::Packet*, kBurst> live;
-  std::array<net::Packet*, kBurst> dropped;
-  unsigned live_count = 0;
-  unsigned dropped_count = 0;
-
-  void drop(net::Packet& packet, Drop reason) noexcept {
-    packet.drop = reason;
-    dropped[dropped_count++] = &packet;
-  }
-};
-
-/// Runs `stage` over the live packets; those it drops leave the burst, and so do those it sent elsewhere by itself.
-enum class Then : std::uint8_t { kNextStage, kIsGone };
-struct Verdict {
-  Drop drop = Drop::kNone;
-  Then then = Then::kNextStage;
-};
-
-template <typename Stage>
-[[gnu::always_inline]] inline void for_live(Burst& burst, Stage stage) noexcept {
-  const unsigned count = burst.live_count;
-  unsigned kept = 0;
-  for (unsigned i = 0; i < count; ++i) {
-    net::Packet* const packet = burst.live[i];
-    const Verdict verdict = stage(*packet);
-    if (verdict.drop != Drop::kNone) [[unlikely]] {
-      burst.drop(*packet, verdict.drop);
-    } else if (verdict.then == Then::kNextStage) [[likely]] {
-      burst.live[kept++] = packet;
-    }
-  }
-  burst.live_count = kept;
-}
-
-/// What a tunnel has put in front of a packet fills the first cache line.
-template <bool kIsDeep>
-void prefetch_headers(const net::Packet* packet) noexcept {
-  __builtin_prefetch(packet->data, 1);
-  if constexpr (kIsDeep) __builtin_prefetch(packet->data + 64, 1);
-}
-
 void prefetch_descriptor(const net::Packet* packet) noexcept {
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(packet);
   __builtin_prefetch(bytes, 1);
   __builtin_prefetch(bytes + 64, 1);
 }
 
-/// Headers of every packet; counts what was received.
-template <bool kIsDeep>
-void parse_burst(Turn& turn, net::PortId in_port, std::span<net::Packet* const> received, Burst& burst) noexcept {
+/// Where headers begin and, where they may be a tunnel's, its second line: what is inside.
+enum class Depth { kFirstLine, kTwoLines };
+
+/// Gives every packet to `take`, with its headers on the way into the cache; counts what was received.
+template <Depth kDepth, typename Take>
+[[gnu::always_inline]] inline void for_received(Turn& turn, net::PortId in_port, std::span<net::Packet* const> received,
+                                                Take take) noexcept {
+  const auto prefetch_headers = [](const net::Packet* packet) {
+    __builtin_prefetch(packet->data, 1);
+    if constexpr (kDepth == Depth::kTwoLines) __builtin_prefetch(packet->data + 64, 1);
+  };
   const std::size_t count = received.size();
   for (std::size_t i = 0; i < std::min<std::size_t>(count, kDescriptorsAhead); ++i) prefetch_descriptor(received[i]);
-  for (std::size_t i = 0; i < std::min<std::size_t>(count, kHeadersAhead); ++i) prefetch_headers<kIsDeep>(received[i]);
+  for (std::size_t i = 0; i < std::min<std::size_t>(count, kHeadersAhead); ++i) prefetch_headers(received[i]);
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < count; ++i) {
     if (i + kDescriptorsAhead < count) prefetch_descriptor(received[i + kDescriptorsAhead]);
-    if (i + kHeadersAhead < count) prefetch_headers<kIsDeep>(received[i + kHeadersAhead]);
+    if (i + kHeadersAhead < count) prefetch_headers(received[i + kHeadersAhead]);
     net::Packet& packet = *received[i];
     packet.in_port = in_port;
     packet.out_port = net::kNoPort;
     packet.tunnel = net::kNoPort;
     bytes += packet.length_bytes;
-    const Drop drop = net::parse(packet.head(), packet.length_bytes, packet.headers);
-    if (drop != Drop::kNone) [[unlikely]] {
-      burst.drop(packet, drop);
-    } else {
-      burst.live[burst.live_count++] = &packet;
-    }
+    take(packet);
   }
   PortCounters& row = turn.counters.port(in_port);
   row.rx_packets.add(count);
   row.rx_bytes.add(bytes);
+}
+
+[[gnu::always_inline]] inline void parse_into(net::Packet& packet, Burst& burst) noexcept {
+  const Drop drop = net::parse(packet.head(), packet.length_bytes, packet.headers);
+  if (drop != Drop::kNone) [[unlikely]] {
+    burst.drop(packet, drop);
+  } else {
+    burst.live[burst.live_count++] = &packet;
+  }
 }
 
 /// A tracked packet leaves by a port of this worker or by a tunnel, or goes on to the worker that has the next word.
@@ -215,6 +185,37 @@ void part_from_node(Turn& turn, const PortEntry& in, Burst& burst) noexcept {
   });
 }
 
+/// From an uplink: what is VXLAN for this node is taken out of it, mostly at first sight. Of a filtered uplink only
+/// packets to its own MAC are the switch's: uplink_filter.h.
+[[gnu::noinline]] void open_burst(Turn& turn, net::PortId in_port, std::span<net::Packet* const> received,
+                                  Burst& burst) noexcept {
+  const PortEntry& in = turn.snapshot.ports[in_port];
+  const Underlay& underlay = turn.snapshot.underlay;
+  const net::Vtep vtep{underlay.ipv4, underlay.udp_port, underlay.vni, underlay.vtep_mac};
+  Peers peers(turn);
+  std::array<net::Packet*, kBurst> opened;
+  unsigned opened_count = 0;
+  for_received<Depth::kTwoLines>(turn, in_port, received, [&](net::Packet& packet) {
+    const bool is_to_device = !in.is_filtered || (packet.head_bytes >= sizeof(net::EthernetHeader) &&
+                                                  net::ethernet(packet).destination == in.mac);
+    if (is_to_device && take_common(packet, vtep, peers)) [[likely]] {
+      opened[opened_count++] = &packet;
+    } else {
+      parse_into(packet, burst);
+    }
+  });
+  if (in.is_filtered) part_from_node(turn, in, burst);
+  for_live(burst, [&](net::Packet& packet) { return Verdict{take_from_uplink(turn, packet, peers)}; });
+  for (unsigned i = 0; i < opened_count; ++i) {
+    net::Packet& packet = *opened[i];
+    if (packet.drop != Drop::kNone) [[unlikely]] {
+      burst.drop(packet, packet.drop);
+    } else {
+      burst.live[burst.live_count++] = &packet;
+    }
+  }
+}
+
 /// DHCP of pods with a leased address, which neither guard() nor the routes would let pass.
 void carry_dhcp_burst(Turn& turn, Burst& burst) noexcept {
   for_live(burst, [&](net::Packet& packet) {
@@ -274,16 +275,12 @@ void from_port(Turn& turn, net::PortId in_port, std::span<net::Packet* const> re
   const PortEntry& in = snapshot.ports[in_port];
   Burst burst;
 
-  const bool is_tunnelled = may_be_tunnelled(in, snapshot);
-  if (is_tunnelled) [[unlikely]]
-    parse_burst<true>(turn, in_port, received, burst);
-  else
-    parse_burst<false>(turn, in_port, received, burst);
-  if (in.is_filtered || in.kind == PortKind::kNodeLink) [[unlikely]]
-    part_from_node(turn, in, burst);
-  if (is_tunnelled) [[unlikely]] {
-    LastPeer last;
-    for_live(burst, [&](net::Packet& packet) { return Verdict{take_from_uplink(turn, packet, last)}; });
+  if (may_be_tunnelled(in, snapshot)) {
+    open_burst(turn, in_port, received, burst);
+  } else {
+    for_received<Depth::kFirstLine>(turn, in_port, received, [&](net::Packet& packet) { parse_into(packet, burst); });
+    if (in.is_filtered || in.kind == PortKind::kNodeLink) [[unlikely]]
+      part_from_node(turn, in, burst);
   }
 
   if (may_be_dhcp(in, snapshot)) [[unlikely]]

@@ -14,6 +14,8 @@
 #include "datapath/turn.h"
 #include "net/drop.h"
 #include "net/packet.h"
+#include "net/vxlan.h"
+#include "net/wire.h"
 
 namespace millrace::datapath {
 
@@ -22,13 +24,64 @@ inline bool may_be_tunnelled(const PortEntry& in, const Snapshot& snapshot) noex
   return in.kind == PortKind::kUplink && (snapshot.underlay.udp_port != 0 || snapshot.has_plain_tunnels);
 }
 
-/// The tunnel that the packet before came by: mostly the next one does, too. Of one burst.
-struct LastPeer {
-  TunnelIndex index = kNoTunnel;
+/// The tunnels that a burst comes by. Mostly it is one for many packets: it is looked up once, and counted once, when
+/// another follows it or the burst ends.
+class Peers {
+ public:
+  explicit Peers(Turn& turn) noexcept : turn_(turn) {}
+  Peers(const Peers&) = delete;
+  Peers& operator=(const Peers&) = delete;
+  ~Peers() { count(); }
+
+  /// kNoTunnel: no tunnel leads to the address.
+  TunnelIndex find(net::Ipv4 remote) const noexcept {
+    return remote == last_remote_ && !remote.is_unspecified() ? last_ : turn_.snapshot.peers.find(remote);
+  }
+  TunnelIndex find(const net::Ipv6& remote) const noexcept { return turn_.snapshot.peers.find(remote); }
+  /// The packet, as it is now, came by this tunnel. `remote`: whence, of IPv4.
+  void note(net::Packet& packet, TunnelIndex index, net::Ipv4 remote = {}) noexcept {
+    if (index != last_) [[unlikely]] {
+      count();
+      last_ = index;
+    }
+    last_remote_ = remote;
+    packet.tunnel = static_cast<net::PortId>(turn_.snapshot.first_tunnel + index);
+    packets_ += 1;
+    bytes_ += packet.headers.l3_length;
+  }
+
+ private:
+  void count() noexcept {
+    if (packets_ == 0) return;
+    TunnelCounters& row = turn_.counters.tunnel(last_);
+    row.rx_packets.add(packets_);
+    row.rx_bytes.add(bytes_);
+    packets_ = bytes_ = 0;
+  }
+
+  Turn& turn_;
+  TunnelIndex last_ = kNoTunnel;
+  net::Ipv4 last_remote_;  // of the last tunnel; unspecified: it is not known by one of IPv4
+  std::uint64_t packets_ = 0;
+  std::uint64_t bytes_ = 0;
 };
 
 /// Precondition: parsed, in_port set, tunnel == kNoPort, may_be_tunnelled().
-net::Drop take_from_uplink(Turn& turn, net::Packet& packet, LastPeer& last) noexcept;
+net::Drop take_from_uplink(Turn& turn, net::Packet& packet, Peers& peers) noexcept;
+
+/// The same of a packet that is not parsed yet, if it is VXLAN as nearly all is: true, and `packet.drop` says what
+/// take_from_uplink() would. False: nothing was changed. `vtep`: of the snapshot's underlay.
+inline bool take_common(net::Packet& packet, const net::Vtep& vtep, Peers& peers) noexcept {
+  if (!net::is_common_vxlan(packet, vtep)) return false;
+  const net::Ipv4 remote = net::view<net::Ipv4Header>(packet.data + sizeof(net::EthernetHeader)).source;
+  const TunnelIndex index = peers.find(remote);
+  if (index == kNoTunnel) [[unlikely]]
+    return false;
+  packet.drop = net::open_common_vxlan(packet);
+  if (packet.drop == net::Drop::kNone) [[likely]]
+    peers.note(packet, index, remote);
+  return true;
+}
 
 /// How a packet of another node's came by the uplink.
 enum class Origin : std::uint8_t {
@@ -54,8 +107,8 @@ net::Drop check_origin(const Snapshot& snapshot, PortKind kind, net::PortId tunn
 }
 
 /// Whether what came by an uplink (`tunnel` as in Packet) passes through this node on its way to another, or from
-/// another to the outside: its answers would not come by here. For masquerade, which makes it this node's own, to allow.
-/// `out`: the route of `destination`.
+/// another to the outside: its answers would not come by here. For masquerade, which makes it this node's own, to
+/// allow. `out`: the route of `destination`.
 template <typename Address>
 bool is_transit(const Snapshot& snapshot, net::PortId tunnel, net::PortId out, const Address& destination) noexcept {
   switch (snapshot.ports[out].kind) {

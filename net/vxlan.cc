@@ -131,6 +131,26 @@ bool checksum_is_right(Packet& packet) noexcept {
   return !is_here || l4_checksum_is_right(packet.head(), packet.headers) || is_right_once_completed(packet);
 }
 
+/// The inner frame begins `shift` bytes into the packet; the packet ends there with it.
+[[gnu::always_inline]] inline Drop open_at(Packet& packet, std::uint32_t shift, std::uint8_t outer_ecn) noexcept {
+  packet.data += shift;
+  packet.head_bytes -= shift;
+  packet.length_bytes -= shift;
+  packet.offload = {};
+  packet.checksum_is_known = false;
+  const Drop drop = parse(packet.head(), packet.length_bytes, packet.headers);
+  if (drop != Drop::kNone) [[unlikely]]
+    return drop;
+  if (packet.headers.l3 == L3::kArp) return Drop::kNone;
+  const std::uint8_t inner_ecn = traffic_class(packet) & ecn::kMask;
+  const auto merged = decapsulated_ecn(inner_ecn, outer_ecn);
+  if (!merged) [[unlikely]]
+    return Drop::kTunnelEcn;
+  if (*merged != inner_ecn) [[unlikely]]
+    set_ecn(packet, *merged);
+  return Drop::kNone;
+}
+
 }  // namespace
 
 OuterHeader make_vxlan_header(const VxlanEnds& ends) noexcept {
@@ -243,22 +263,41 @@ Drop open_vxlan(Packet& packet) noexcept {
   // What follows the datagram is Ethernet's padding, or that of the IP packet (RFC 9868): none of ours.
   const std::uint32_t end = packet.headers.l4_offset + udp.length.host();
   if (packet.head_bytes == packet.length_bytes) packet.head_bytes = packet.length_bytes = end;
-  packet.data += shift;
-  packet.head_bytes -= shift;
-  packet.length_bytes -= shift;
-  packet.offload = {};
-  packet.checksum_is_known = false;
-  const Drop drop = parse(packet.head(), packet.length_bytes, packet.headers);
-  if (drop != Drop::kNone) [[unlikely]]
-    return drop;
-  if (packet.headers.l3 == L3::kArp) return Drop::kNone;
-  const std::uint8_t inner_ecn = traffic_class(packet) & ecn::kMask;
-  const auto merged = decapsulated_ecn(inner_ecn, outer_ecn);
-  if (!merged) [[unlikely]]
-    return Drop::kTunnelEcn;
-  if (*merged != inner_ecn) [[unlikely]]
-    set_ecn(packet, *merged);
-  return Drop::kNone;
+  return open_at(packet, shift, outer_ecn);
+}
+
+bool is_common_vxlan(const Packet& packet, const Vtep& vtep) noexcept {
+  if (packet.head_bytes != packet.length_bytes || packet.head_bytes < kOverIpv4Bytes) [[unlikely]]
+    return false;
+  const std::uint8_t* const at = packet.data;
+  const auto& ip = view<Ipv4Header>(at + kEthernetBytes);
+  const auto& udp = view<UdpHeader>(at + kEthernetBytes + sizeof(Ipv4Header));
+  const auto& vxlan = view<VxlanHeader>(at + kEthernetBytes + sizeof(Ipv4Header) + sizeof(UdpHeader));
+  const auto& inner = view<EthernetHeader>(at + kOverIpv4Bytes - kEthernetBytes);
+  // One question for all fields that have one right value.
+  constexpr Be16 kFragmentBits(Ipv4Header::kMoreFragments | Ipv4Header::kOffsetMask);
+  constexpr Be32 kVniBits(kMaxVni << 8);
+  std::uint32_t wrong = view<EthernetHeader>(at).type.raw() ^ ether_type::kIpv4.raw();
+  wrong |= ip.version_ihl ^ 0x45u;
+  wrong |= ip.protocol ^ std::uint32_t{ip_protocol::kUdp};
+  wrong |= ip.flags_offset.raw() & kFragmentBits.raw();
+  wrong |= ip.destination.value.raw() ^ vtep.address.value.raw();
+  wrong |= udp.destination_port.raw() ^ Be16(vtep.udp_port).raw();
+  wrong |= udp.checksum.raw();
+  wrong |= (vxlan.flags & VxlanHeader::kHasVni) ^ std::uint32_t{VxlanHeader::kHasVni};
+  wrong |= (vxlan.vni_reserved.raw() ^ Be32(vtep.vni << 8).raw()) & kVniBits.raw();
+  wrong |= inner.destination != vtep.mac ? 1 : 0;
+  if (wrong != 0) [[unlikely]]
+    return false;
+  const std::uint32_t length = ip.total_length.host();
+  return length >= kVxlanOverIpv4Bytes && kEthernetBytes + length <= packet.head_bytes &&
+         udp.length.host() == length - sizeof(Ipv4Header) && fold(plain_ipv4_header_sum(ip)) == 0xffff;
+}
+
+Drop open_common_vxlan(Packet& packet) noexcept {
+  const auto& ip = view<Ipv4Header>(packet.data + kEthernetBytes);
+  packet.head_bytes = packet.length_bytes = kEthernetBytes + ip.total_length.host();
+  return open_at(packet, kVxlanOverIpv4Bytes, ip.tos & ecn::kMask);
 }
 
 }  // namespace millrace::net

@@ -75,6 +75,23 @@ bool encapsulate(Packet& packet, const OuterHeader& outer) noexcept;
 /// Precondition: parsed, UDP with has_l4, no fragment.
 Drop check_vxlan(Packet& packet, std::uint32_t vni, const Mac& vtep_mac) noexcept;
 
+/// This end of all ways over IPv4.
+struct Vtep {
+  Ipv4 address;
+  std::uint16_t udp_port = 0;
+  std::uint32_t vni = 0;
+  Mac mac;
+};
+
+/// Whether a packet that nobody has parsed yet is VXLAN as nearly all of it comes: in one segment, over untagged IPv4
+/// without options, whole, without a UDP checksum, and in every field what check_vxlan() asks for. Of such a packet
+/// parse(), check_vxlan() and open_vxlan() come to the same as open_common_vxlan(), which needs no headers of the outer
+/// packet. False says nothing about it.
+bool is_common_vxlan(const Packet& packet, const Vtep& vtep) noexcept;
+
+/// As open_vxlan(). Precondition: is_common_vxlan().
+Drop open_common_vxlan(Packet& packet) noexcept;
+
 /// The inner packet takes the place of the outer, `headers` are its own.
 /// Errors:  a Drop of the parser; kTunnelEcn (ecn.h). The packet is the inner one then, too.
 /// Precondition: check_vxlan() said kNone.

@@ -34,14 +34,14 @@ void report(benchmark::State& state, Turns& turns) {
 }
 
 /// Random packets of flows that are all established.
-void run_established(benchmark::State& state, const FlowShape& shape) {
+void run_established(benchmark::State& state, const FlowShape& shape, Direction direction = Direction::kBoth) {
   if (shape.flows >= k10M && memory_available_bytes() < kMemoryFor10M) {
     state.SkipWithError("less than 4 GiB of memory are free");
     return;
   }
   FlowWorld& world = established_world(shape);
   Turns turns;
-  while (state.KeepRunning()) turns.add(world.turn(world.draw()), kTurnPackets);
+  while (state.KeepRunning()) turns.add(world.turn(world.draw(direction)), kTurnPackets);
   report(state, turns);
 }
 
@@ -69,6 +69,36 @@ BENCHMARK_CAPTURE(established, ipv4_udp, Family::kIpv4, kUdp)
     ->Arg(k10M);
 BENCHMARK_CAPTURE(established, ipv4_tcp, Family::kIpv4, kTcp)->ArgName("flows")->Arg(64)->Arg(10'000)->Arg(1'000'000);
 BENCHMARK_CAPTURE(established, ipv6_udp, Family::kIpv6, kUdp)->ArgName("flows")->Arg(64)->Arg(10'000)->Arg(1'000'000);
+
+/// To pods of another node and back, or one direction of it. What a tunnel costs is this less the same by the host
+/// port: there, too, one port has all packets of a direction.
+void tunnel(benchmark::State& state, Link link, Family family, Direction direction) {
+  run_established(state, {.flows = static_cast<std::uint32_t>(state.range(0)), .family = family, .link = link},
+                  direction);
+}
+BENCHMARK_CAPTURE(tunnel, host_in, Link::kHost, Family::kIpv4, Direction::kBack)->ArgName("flows")->Arg(64);
+BENCHMARK_CAPTURE(tunnel, host_out, Link::kHost, Family::kIpv4, Direction::kThere)->ArgName("flows")->Arg(64);
+BENCHMARK_CAPTURE(tunnel, host_both, Link::kHost, Family::kIpv4, Direction::kBoth)
+    ->ArgName("flows")
+    ->Arg(64)
+    ->Arg(10'000)
+    ->Arg(1'000'000);
+BENCHMARK_CAPTURE(tunnel, vxlan_in, Link::kVxlanOverIpv4, Family::kIpv4, Direction::kBack)->ArgName("flows")->Arg(64);
+BENCHMARK_CAPTURE(tunnel, vxlan_out, Link::kVxlanOverIpv4, Family::kIpv4, Direction::kThere)->ArgName("flows")->Arg(64);
+BENCHMARK_CAPTURE(tunnel, vxlan_both, Link::kVxlanOverIpv4, Family::kIpv4, Direction::kBoth)
+    ->ArgName("flows")
+    ->Arg(64)
+    ->Arg(10'000)
+    ->Arg(1'000'000);
+BENCHMARK_CAPTURE(tunnel, vxlan_ipv6_in_ipv4_both, Link::kVxlanOverIpv4, Family::kIpv6, Direction::kBoth)
+    ->ArgName("flows")
+    ->Arg(64);
+BENCHMARK_CAPTURE(tunnel, vxlan6_in, Link::kVxlanOverIpv6, Family::kIpv4, Direction::kBack)->ArgName("flows")->Arg(64);
+BENCHMARK_CAPTURE(tunnel, vxlan6_out, Link::kVxlanOverIpv6, Family::kIpv4, Direction::kThere)
+    ->ArgName("flows")
+    ->Arg(64);
+BENCHMARK_CAPTURE(tunnel, plain_in, Link::kPlain, Family::kIpv4, Direction::kBack)->ArgName("flows")->Arg(64);
+BENCHMARK_CAPTURE(tunnel, plain_out, Link::kPlain, Family::kIpv4, Direction::kThere)->ArgName("flows")->Arg(64);
 
 /// ClusterIP there, backend back.
 void service(benchmark::State& state) {

@@ -42,11 +42,13 @@ net::IpAddress address_of(Family family, std::uint32_t address) {
 
 FlowWorld::FlowWorld(const FlowShape& shape)
     : shape_(shape),
+      tunnel_(shape.link),
       rings_(datapath::make_handoff_rings(1, nullptr, nullptr)),
-      counters_(shape.pods + 1, 1),
+      counters_(shape.pods + 2, 1, kTunnelLimit),
       replies_(shape.flows) {
   if (shape.busy_pods < 4 || shape.busy_pods > shape.pods) throw std::invalid_argument("two clients, two servers");
-  for (unsigned i = 0; i <= shape.pods; ++i) ports_.push_back(std::make_unique<datapath::MemoryPort>());
+  for (unsigned i = 0; i < shape.pods + (is_tunnelled() ? 2 : 1); ++i)
+    ports_.push_back(std::make_unique<datapath::MemoryPort>());
   std::vector<std::shared_ptr<const nat::Service>> services;
   for (unsigned i = 0; i < shape.services; ++i) services.push_back(nat::build_service(service_spec(i)).value());
   services_ = nat::ServiceTable::build(std::move(services)).value();
@@ -57,6 +59,7 @@ FlowWorld::FlowWorld(const FlowShape& shape)
       datapath::FlowSettings{.limit = flow_limit(shape.flows), .seed = 1, .ports = kMasqueradePorts}, publisher_, pool_,
       *rings_, counters_);
   while (net::Packet* const packet = pool_.allocate()) free_.push_back(packet);
+  headroom_bytes_ = free_.front()->headroom_bytes();
   drawn_.resize(kTurnPackets);
 }
 
@@ -122,7 +125,8 @@ void FlowWorld::publish() {
   spec.nat.masquerade_v4 = Ipv4::from_host(kNode);
   spec.nat.masquerade_v6 = ipv6_of(spec.nat.masquerade_v4);
   spec.nat.ports = kMasqueradePorts;
-  for (unsigned i = 0; i < ports_.size(); ++i) {
+  if (is_tunnelled()) tunnel_.describe(spec, uplink_port(), *ports_[uplink_port()]);
+  for (unsigned i = 0; i <= shape_.pods; ++i) {
     const bool is_host = i == host_port();
     const Ipv4 address = is_host ? spec.nat.masquerade_v4 : pod_address(i);
     datapath::PortSpec port;
@@ -159,7 +163,7 @@ FlowWorld::Way FlowWorld::first_way(std::uint32_t flow) const {
           .port = static_cast<net::PortId>(client)};
   switch (shape_.nat) {
     case Nat::kNone:
-      way.destination = kFirstPod + clients + destination % clients;
+      way.destination = (shape_.link == Link::kNone ? kFirstPod : kFirstRemotePod) + clients + destination % clients;
       way.destination_port = static_cast<std::uint16_t>(kServerPort + round);
       break;
     case Nat::kMasquerade:
@@ -181,6 +185,10 @@ void FlowWorld::offer(std::span<const Send> packets) {
     const Way way = send.is_reply ? replies_[send.flow] : first_way(send.flow);
     net::Packet* const packet = free_.back();
     free_.pop_back();
+    const bool comes_by_tunnel = is_tunnelled() && way.port == uplink_port();
+    // The frame begins where a device lets it begin.
+    packet->data = packet->buffer + headroom_bytes_;
+    if (comes_by_tunnel) packet->data += tunnel_.outer_bytes() - sizeof(net::EthernetHeader);
     write_frame(*packet,
                 {.family = shape_.family,
                  .protocol = shape_.protocol,
@@ -195,6 +203,7 @@ void FlowWorld::offer(std::span<const Send> packets) {
                  .tag = send.flow | (send.is_first ? kFirstTag : 0),
                  .bytes = shape_.family == Family::kIpv4 ? 64u : 84u},
                 way.port);
+    if (comes_by_tunnel) tunnel_.into(*packet);
     if (ports_[way.port]->offer({&packet, 1}) != 1) throw std::runtime_error("a port's ring is full");
   }
 }
@@ -202,6 +211,7 @@ void FlowWorld::offer(std::span<const Send> packets) {
 void FlowWorld::learn(net::Packet& packet, net::PortId from) {
   const std::uint32_t tag = tag_of(packet);
   if ((tag & kFirstTag) == 0) return;
+  if (is_tunnelled() && from == uplink_port()) tunnel_.out_of(packet);
   if (net::parse(packet.head(), packet.length_bytes, packet.headers) != net::Drop::kNone) {
     throw std::runtime_error("what the switch sends does not parse");
   }
@@ -273,11 +283,11 @@ void FlowWorld::establish() {
   }
 }
 
-std::span<const FlowWorld::Send> FlowWorld::draw() {
+std::span<const FlowWorld::Send> FlowWorld::draw(Direction ways) {
   for (Send& send : drawn_) {
     const auto direction = static_cast<std::uint32_t>(random_());
     send = {.flow = static_cast<std::uint32_t>(std::uint64_t{random_()} * shape_.flows >> 32),
-            .is_reply = (direction & 1) != 0,
+            .is_reply = ways == Direction::kBack || (ways == Direction::kBoth && (direction & 1) != 0),
             .sequence = 1,
             .acknowledgment = 1};
   }

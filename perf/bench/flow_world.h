@@ -2,7 +2,8 @@
 ///
 /// Shape:   pods 0 .. busy_pods / 2 - 1 are the clients, the next as many the servers; pods from there on are silent.
 ///          Pod i has port i, 10.1.0.0 + i and fd00::10.1.0.0 + i; the port behind the last pod's is the host's, with
-///          the default routes. An IPv6 address here is fd00::/96 and the IPv4 address of the same thing. A packet is
+///          the default routes. With a way to another node the servers are there, and the port behind the host's is the
+///          uplink. An IPv6 address here is fd00::/96 and the IPv4 address of the same thing. A packet is
 ///          64 bytes long, of IPv6 84, and carries the number of its flow, by which the ways of a flow are learned from
 ///          what the switch sends: no tuple of a translated flow is computed here.
 /// Clock:   simulated, kTurnNs a turn: ten million packets a second, so that sweeps come as often as they would.
@@ -24,6 +25,7 @@
 #include "nat/service_spec.h"
 #include "perf/bench/cycles.h"
 #include "perf/bench/frame.h"
+#include "perf/bench/tunnel.h"
 
 namespace millrace::perf::bench {
 
@@ -46,8 +48,12 @@ struct FlowShape {
   /// Rules in force for each pod and direction; 0: no pod is isolated. The last one allows what is sent here, the
   /// others name by halves an endpoint elsewhere and a block, each with a port of its own.
   unsigned rules = 0;
+  Link link = Link::kNone;
   friend bool operator==(const FlowShape&, const FlowShape&) = default;
 };
+
+/// Which packets of the flows a turn has.
+enum class Direction { kBoth, kThere, kBack };
 
 /// Packets of a turn, at most: a burst from each of eight busy ports.
 inline constexpr unsigned kTurnPackets = 512;
@@ -86,8 +92,8 @@ class FlowWorld {
 
   /// Sends the first packets of all flows, until they are steady.
   void establish();
-  /// kTurnPackets packets of random flows, each in a random direction.
-  std::span<const Send> draw();
+  /// kTurnPackets packets of random flows, each in a random direction or all in one.
+  std::span<const Send> draw(Direction direction = Direction::kBoth);
   /// A packet of every flow in each direction: no line is out of date.
   void renew_all() {
     send_to_all({});
@@ -122,8 +128,11 @@ class FlowWorld {
   void offer(std::span<const Send> packets);
   void collect(std::size_t expected);
   net::PortId host_port() const noexcept { return static_cast<net::PortId>(shape_.pods); }
+  net::PortId uplink_port() const noexcept { return static_cast<net::PortId>(shape_.pods + 1); }
+  bool is_tunnelled() const noexcept { return shape_.link != Link::kNone && shape_.link != Link::kHost; }
 
   FlowShape shape_;
+  Tunnel tunnel_;
   datapath::MemoryPool pool_{kTurnPackets};
   datapath::Publisher publisher_{1};
   std::unique_ptr<datapath::HandoffRings, void (*)(datapath::HandoffRings*)> rings_;
@@ -134,6 +143,7 @@ class FlowWorld {
   std::shared_ptr<const policy::RuleSet> rules_;  // nullptr: no pod is isolated
   std::shared_ptr<const policy::IdentityTable> identities_;
   std::vector<net::Packet*> free_;
+  std::uint32_t headroom_bytes_ = 0;
   std::vector<Way> replies_;  // [flow]
   std::vector<Send> drawn_;
   std::mt19937 random_{1};

@@ -50,6 +50,7 @@ FOOTNOTES = {
     "i": "cycles a packet right behind the change, when every flow is asked about again, over those before it: below 1 / 0.7 "
          "a worker at 70 % of what it can do loses nothing",
     "j": "from the request that the switch takes off its socket to the rule sets that workers read",
+    "k": "the whole way less the same by the host port, where one port has all packets of a direction, too",
     "h": "compiling services and building the table that workers read; not the API and the agent before them",
 }
 
@@ -70,6 +71,10 @@ class Results:
 
     def added(self, name, family="ipv4"):
         return self.counter(name) - self.counter(f"stateless/{family}")
+
+    def of_tunnel(self, link, direction, flows=64):
+        """What a tunnel adds to the way to somewhere else."""
+        return self.counter(f"tunnel/{link}_{direction}/flows:{flows}") - self.counter(f"tunnel/host_{direction}/flows:{flows}")
 
     def growth(self, *names):
         """The dearest case over the cheapest."""
@@ -100,6 +105,20 @@ def _translated():
                    lambda results, name=name: results.added(name), {64: 90, 1_000_000: 150}.get(flows, math.nan), note="a")
 
 
+def _tunnels():
+    for name, link, direction, limit in (
+            ("encapsulation, VXLAN over IPv4", "vxlan", "out", 35), ("decapsulation, VXLAN over IPv4", "vxlan", "in", 25),
+            ("encapsulation, VXLAN over IPv6", "vxlan6", "out", math.nan),
+            ("decapsulation, VXLAN over IPv6", "vxlan6", "in", math.nan),
+            ("to another node, not encapsulated", "plain", "out", math.nan),
+            ("from another node, not encapsulated", "plain", "in", math.nan)):
+        yield Goal(name, "cycles added",
+                   lambda results, link=link, direction=direction: results.of_tunnel(link, direction), limit, note="k")
+    for flows in (64, 10_000, 1_000_000):
+        yield Goal(f"VXLAN over IPv4 both ways, {flows} flows", "cycles added",
+                   lambda results, flows=flows: results.of_tunnel("vxlan", "both", flows), note="k")
+
+
 def _policy():
     for flows, rules in ((64, 10), (10_000, 10), (10_000, 10_000), (1_000_000, 10_000)):
         name = f"policy/flows:{flows}/rules:{rules}"
@@ -114,6 +133,7 @@ GOALS = (
          results.counter("established/ipv4_udp/flows:64"), 15, note="b"),
     *_translated(),
     *_policy(),
+    *_tunnels(),
     Goal("epoch check", "cycles",
          lambda results: results.counter("line_update/epoch_asked") - results.counter("line_update/plain"), 4, note="d"),
     Goal("new flow, UDP, no translation", "cycles", lambda results: results.counter("new_flow/udp"), note="c"),

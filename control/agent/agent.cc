@@ -1,5 +1,6 @@
 #include "control/agent/agent.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -7,22 +8,27 @@
 #include "control/agent/agent_service.h"
 #include "control/agent/cluster/cluster_link.h"
 #include "control/agent/cluster/cluster_objects.h"
+#include "control/agent/cluster/membership.h"
+#include "control/agent/cluster_routes.h"
+#include "control/agent/from_config.h"
 #include "control/agent/host_forwarding.h"
 #include "control/agent/host_port.h"
 #include "control/agent/link_watch.h"
 #include "control/agent/node_follower.h"
+#include "control/agent/node_report.h"
 #include "control/agent/object_manager.h"
 #include "control/agent/pod_manager.h"
 #include "control/agent/policies/keeper.h"
 #include "control/agent/port_specs.h"
 #include "control/agent/reconcile.h"
+#include "control/agent/requests.h"
 #include "control/agent/reserved_ports.h"
 #include "control/agent/service_routes.h"
 #include "control/agent/services/keeper.h"
 #include "control/agent/store.h"
 #include "control/agent/switch_client.h"
-#include "control/agent/sysctl.h"
 #include "control/agent/uplink.h"
+#include "control/agent/waiting_service.h"
 #include "control/api/unix_socket.h"
 #include "control/netlink/netlink.h"
 
@@ -34,114 +40,139 @@ constexpr std::chrono::milliseconds kStopGrace{5000};
 constexpr std::chrono::milliseconds kFirstSync{500};
 /// How long the first state of the switch waits for that of the cluster; then it is what was known the last time.
 constexpr std::chrono::milliseconds kFirstState{10'000};
+/// Between two tries to have a first block of addresses.
+constexpr std::chrono::milliseconds kJoinPause{1000};
 
-net::Result<std::vector<AddressBlock>> blocks_of(const config::Config& config) {
-  std::vector<AddressBlock> blocks;
-  for (const auto& pool : {config.ipam.ipv4, config.ipam.ipv6}) {
-    if (!pool) continue;
-    if (pool->prefix.address.family == 6 && !has_ipv6()) {
-      spdlog::warn("ipam.ipv6: this kernel has IPv6 switched off: pods get IPv4 addresses only");
-      continue;
+/// Of the switch's first state: the host port, the pods that are there, the uplink.
+std::vector<api::PortSpec> first_ports(const config::Config& config, const NodeNetwork& node, const HostPort& host,
+                                       const net::Mac& host_mac, const std::vector<Attachment>& pods) {
+  std::vector<api::PortSpec> ports = {host_port(config, host.blocks, host_mac)};
+  for (const Attachment& attachment : pods) ports.push_back(pod_port(attachment, node.masquerades()));
+  if (node.uplink) {
+    // The kernel would tell itself, not the pod, that a masqueraded packet is too large for the uplink: the switch
+    // does.
+    ports.front().set_mtu(std::min(config.mtu, node.uplink->mtu));
+    ports.push_back(uplink_port(config, *node.uplink));
+  }
+  return ports;
+}
+
+/// A cluster needs what the other nodes are reached by.
+net::Result<void> check_underlay(const NodeNetwork& node) {
+  if (!node.uplink) {
+    return net::failed_precondition("uplink: auto: there is no default route; store: etcd needs an uplink: name it");
+  }
+  if (node.addresses.empty()) {
+    return net::failed_precondition(
+        fmt::format("uplink: {} has no address for other nodes to reach; give it one, or set nodeAddresses",
+                    node.uplink->interface));
+  }
+  return {};
+}
+
+/// Blocks of other nodes that the tunnels lead to; their own addresses are the kernel's to reach.
+ClusterRoutes::Blocks blocks_of(const std::vector<api::Tunnel>& tunnels,
+                                const std::vector<config::AddressPool>& pools) {
+  ClusterRoutes::Blocks blocks;
+  for (const api::Tunnel& tunnel : tunnels) {
+    for (const api::RoutePrefix& route : tunnel.prefixes()) {
+      const auto address = to_address("address", route.address());
+      const auto holds = [&](const config::AddressPool& pool) { return address && pool.prefix.contains(*address); };
+      if (std::ranges::any_of(pools, holds)) blocks.insert({*address, static_cast<std::uint8_t>(route.length())});
     }
-    auto block = AddressBlock::make(pool->prefix, pool->block_bits, config.ipam.block_index);
-    if (!block) return block.error();
-    blocks.push_back(*block);
   }
   return blocks;
-}
-
-HostPort host_port_of(const config::Config& config, std::vector<AddressBlock> blocks) {
-  return {.name = config.host_port,
-          .mtu = config.mtu,
-          .gateway_ipv4 = config.gateway.ipv4,
-          .gateway_ipv6 = config.gateway.ipv6,
-          .blocks = std::move(blocks),
-          .more_blocks = {},
-          .extra_pods = {},
-          .services = {}};
-}
-
-std::vector<net::Prefix> service_ranges(const config::Config& config, const std::vector<AddressBlock>& blocks) {
-  std::vector<net::Prefix> ranges;
-  for (const AddressBlock& block : blocks) {
-    const auto& range = block.family() == 4 ? config.services.ipv4 : config.services.ipv6;
-    if (range) ranges.push_back(*range);
-  }
-  return ranges;
-}
-
-ServiceRanges ranges_of(const config::Config& config) {
-  return {.ipv4 = config.services.ipv4,
-          .ipv6 = config.services.ipv6,
-          .first_node_port = config.services.node_port_first,
-          .last_node_port = config.services.node_port_last};
-}
-
-services::NodePortTable node_ports_of(const config::Config& config, const HostPort& host) {
-  return {host.name, config.services.node_ports_from_node ? host.services : std::vector<net::Prefix>()};
-}
-
-kube::Node self_of(const config::Config& config, const std::vector<AddressBlock>& blocks) {
-  kube::Node self;
-  self.meta.name = config.node_name;
-  for (const AddressBlock& block : blocks) self.pod_cidrs.push_back(block.block());
-  return self;
-}
-
-cluster::ClusterLink::Options link_of(const config::Config& config) {
-  const auto& etcd = config.etcd;
-  return {.etcd = {.endpoints = etcd.endpoints,
-                   .ca_file = etcd.ca_file,
-                   .cert_file = etcd.cert_file,
-                   .key_file = etcd.key_file,
-                   .user = etcd.user,
-                   .password_file = etcd.password_file},
-          .prefix = etcd.prefix,
-          .cache_file = config.state_dir + "/cluster.db",
-          .times = {}};
 }
 
 }  // namespace
 
 /// In the order of their making; ended in the opposite one.
 struct Agent::Parts {
+  config::Config config;  // with the MTU that is in force
+  NodeNetwork node;
   std::unique_ptr<Store> store;
-  std::unique_ptr<NodeBlocks> blocks;
+  std::unique_ptr<NodeBlocks> blocks = std::make_unique<NodeBlocks>();
   std::unique_ptr<SwitchClient> the_switch;
   std::unique_ptr<PodManager> pods;
+  std::vector<config::AddressPool> pools;
+  std::unique_ptr<ClusterRoutes> routes;             // of one node alone: nullptr
   std::unique_ptr<cluster::ClusterLink> link;        // of one node alone: nullptr
-  std::unique_ptr<cluster::ClusterObjects> cluster;  // so is this
+  std::unique_ptr<cluster::Membership> membership;   // so is this
+  std::unique_ptr<cluster::ClusterObjects> cluster;  // and this
   std::unique_ptr<ObjectManager> own_objects;        // in the cluster: nullptr
   std::unique_ptr<policies::Keeper> policies;
   std::unique_ptr<services::Keeper> keeper;
   std::unique_ptr<NodeFollower> follower;
+  std::unique_ptr<NodeReport> report;
   std::unique_ptr<AgentService> service;
   std::unique_ptr<api::UnixServer> server;
   std::unique_ptr<LinkWatch> watch;
 
   Parts() = default;
-  /// The link tells the parts that are made after it.
+  /// The link tells the parts that are made after it, and the membership the switch.
   ~Parts() {
+    if (membership) membership->stop();
     if (link) link->stop();
   }
   ObjectManager& objects() { return cluster ? cluster->objects() : *own_objects; }
-  /// `own`: the blocks of this node.
-  net::Result<void> open_objects(const config::Config& config, const std::vector<AddressBlock>& own);
+  /// The configuration's blocks, or the cluster's. False: it was asked to stop meanwhile.
+  net::Result<bool> find_blocks(const StopRequested& wait);
+  net::Result<bool> join(const StopRequested& wait);
+  net::Result<void> open_objects();
+  /// The node's end of the pods' network, and the line to the switch, not started yet.
+  net::Result<void> make_host(const std::vector<Attachment>& pods);
   /// What there is goes to the switch with its first state, and what changes follows.
-  void start_keepers();
+  void start_keepers(const HostPort& host);
+  net::Result<void> serve();
+  void follow_cluster(const HostPort& host, ClusterRoutes::Blocks others);
 };
 
-net::Result<void> Agent::Parts::open_objects(const config::Config& config, const std::vector<AddressBlock>& own) {
+net::Result<bool> Agent::Parts::find_blocks(const StopRequested& wait) {
   if (config.store == config::Store::kEmbedded) {
-    auto opened = ObjectManager::open(*store, ranges_of(config), self_of(config, own));
+    auto configured = configured_blocks(config);
+    if (!configured) return configured.error();
+    for (const AddressBlock& block : *configured) blocks->add(block);
+    return true;
+  }
+  if (auto checked = check_underlay(node); !checked) return checked.error();
+  pools = pools_in_use(config);
+  auto made = cluster::ClusterLink::open(cluster_link_of(config));
+  if (!made) return made.error();
+  link = *std::move(made);
+  auto opened = cluster::Membership::open(config, *link, *store, *blocks, node.addresses, pools);
+  if (!opened) return opened.error();
+  membership = *std::move(opened);
+  return join(wait);
+}
+
+net::Result<bool> Agent::Parts::join(const StopRequested& wait) {
+  WaitingService waiting(config.node_name);
+  std::unique_ptr<api::UnixServer> meanwhile;
+  while (true) {
+    auto joined = membership->join();
+    if (joined) return true;
+    if (!wait || joined.error().code == net::ErrorCode::kFailedPrecondition) return joined.error();
+    const std::string reason = joined.error().message + ": no address block yet";
+    waiting.set_reason(reason);
+    if (!meanwhile) {
+      spdlog::warn("{}; it is tried again", reason);
+      auto listening = api::UnixServer::listen(config.agent_socket(), waiting);
+      if (!listening) return listening.error();
+      meanwhile = *std::move(listening);
+    }
+    if (wait(kJoinPause)) return false;
+  }
+}
+
+net::Result<void> Agent::Parts::open_objects() {
+  const kube::Node self = self_of(config, blocks->all());
+  if (config.store == config::Store::kEmbedded) {
+    auto opened = ObjectManager::open(*store, service_ranges_of(config), self);
     if (!opened) return opened.error();
     own_objects = *std::move(opened);
     return {};
   }
-  auto made = cluster::ClusterLink::open(link_of(config));
-  if (!made) return made.error();
-  link = *std::move(made);
-  auto opened = cluster::ClusterObjects::open(*link, *store, ranges_of(config), self_of(config, own));
+  auto opened = cluster::ClusterObjects::open(*link, *store, service_ranges_of(config), self);
   if (!opened) return opened.error();
   cluster = *std::move(opened);
   link->start();
@@ -153,10 +184,72 @@ net::Result<void> Agent::Parts::open_objects(const config::Config& config, const
   return {};
 }
 
-void Agent::Parts::start_keepers() {
+net::Result<void> Agent::Parts::make_host(const std::vector<Attachment>& pods_there) {
+  const std::vector<AddressBlock> all = blocks->all();
+  HostPort host = host_port_of(config, blocks->first(), all);
+  host.extra_pods = addresses_outside(pods_there, all);
+  ClusterRoutes::Blocks others;
+  if (membership) others = blocks_of(membership->ways().tunnels, pools);
+  host.more_blocks.insert(host.more_blocks.end(), others.begin(), others.end());
+  auto host_mac = ensure_host_port(host);
+  if (!host_mac) return host_mac.error();
+  set_host_forwarding(config.host_forwarding, host.blocks);
+  const PortSet nat_ports = port_range(config.nat.port_first, config.nat.port_last);
+  if (auto reserved = reserve_ports(*store, nat_ports); !reserved) {
+    spdlog::warn("nat.portRange: {}", reserved.error().message);
+  }
+  the_switch = std::make_unique<SwitchClient>(config.switch_socket(), gateway(config, host.blocks),
+                                              first_ports(config, node, host, *host_mac, pods_there));
+  the_switch->set_nat(nat_of(config, node, host.blocks));
+  if (membership) the_switch->set_tunnels(membership->underlay(), membership->ways().tunnels);
+  pods = std::make_unique<PodManager>(*store, *the_switch, *blocks, host, node.masquerades());
+  start_keepers(host);
+  if (membership) follow_cluster(host, std::move(others));
+  return {};
+}
+
+void Agent::Parts::start_keepers(const HostPort& host) {
+  policies = std::make_unique<policies::Keeper>(objects(), *the_switch);
+  keeper = std::make_unique<services::Keeper>(objects(), *the_switch, ServiceRoutes(host), node_ports_of(config, host),
+                                              services::Node{config.node_name, "", node.addresses});
+  follower = std::make_unique<NodeFollower>(config, node, host.blocks, *the_switch, *keeper);
   auto held = link ? link->hold_back() : std::unique_lock<std::mutex>();
   policies->start();
-  keeper->start();
+  keeper->start();  // the zone is what the node's own object says
+}
+
+void Agent::Parts::follow_cluster(const HostPort& host, ClusterRoutes::Blocks others) {
+  std::vector<net::Prefix> prefixes;
+  for (const config::AddressPool& pool : pools) prefixes.push_back(pool.prefix);
+  ClusterRoutes::Blocks own;
+  for (const AddressBlock& block : blocks->all()) own.insert(block.block());
+  routes = std::make_unique<ClusterRoutes>(host, prefixes, std::move(own), std::move(others));
+  blocks->set_on_change([this](const AddressBlock& block, bool is_there) { routes->set_own(block.block(), is_there); });
+  follower->set_on_addresses([this](const auto& addresses) { membership->set_addresses(addresses); });
+  membership->start([this](const api::Underlay& underlay, const std::vector<api::Tunnel>& tunnels) {
+    auto told = the_switch->update_tunnels(underlay, tunnels);
+    routes->set_others(blocks_of(tunnels, pools));
+    return told ? net::Result<void>() : told.error();
+  });
+}
+
+net::Result<void> Agent::Parts::serve() {
+  config::Config told = config;
+  told.node_addresses = node.addresses;
+  report = std::make_unique<NodeReport>(std::move(told), *store, *blocks, membership.get());
+  service = std::make_unique<AgentService>(config.node_name, *store, *the_switch, *pods, objects(), *report,
+                                           pod_dns_of(config));
+  auto listening = api::UnixServer::listen(config.agent_socket(), *service);
+  if (!listening) return listening.error();
+  server = *std::move(listening);
+  the_switch->start();
+  if (!the_switch->wait_for(true, kFirstSync)) {
+    spdlog::warn("{}; pods can be added when it is there", the_switch->status().message);
+  }
+  auto watching = LinkWatch::start([this](const auto& name) { pods->note_gone(name); }, [this] { follower->check(); });
+  if (!watching) return watching.error();
+  watch = *std::move(watching);
+  return {};
 }
 
 Agent::Agent(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -166,76 +259,32 @@ Agent::~Agent() { stop(); }
 void Agent::stop() {
   parts_->watch.reset();
   if (parts_->server) parts_->server->stop(kStopGrace);
+  if (parts_->membership) parts_->membership->stop();
   if (parts_->cluster) parts_->cluster->stop();
   if (parts_->link) parts_->link->stop();
   if (parts_->the_switch) parts_->the_switch->stop();
 }
 
-net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& given) {
-  auto node = find_node_network(given);
-  if (!node) return node.error();
-  auto mtu = pod_mtu_of(given, *node);
-  if (!mtu) return mtu.error();
-  config::Config config = given;
-  config.mtu = *mtu;
-  if (config.store == config::Store::kEtcd) {
-    return net::failed_precondition("store: etcd: this version keeps its state on one machine; allowed: embedded");
-  }
+net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config, const StopRequested& wait) {
   auto parts = std::make_unique<Parts>();
-  auto blocks = blocks_of(config);
-  if (!blocks) return blocks.error();
-  parts->blocks = std::make_unique<NodeBlocks>(*blocks);
+  auto node = find_node_network(config);
+  if (!node) return node.error();
+  parts->node = *std::move(node);
+  auto mtu = pod_mtu_of(config, parts->node);
+  if (!mtu) return mtu.error();
+  parts->config = config;
+  parts->config.mtu = *mtu;
   auto store = Store::open(config.state_dir);
   if (!store) return store.error();
   parts->store = *std::move(store);
-  auto kept = reconcile(*parts->store, *blocks);
+  auto found = parts->find_blocks(wait);
+  if (!found) return found.error();
+  if (!*found) return std::unique_ptr<Agent>();
+  auto kept = reconcile(*parts->store, parts->blocks->all());
   if (!kept) return kept.error();
-
-  if (auto opened = parts->open_objects(config, *blocks); !opened) return opened.error();
-
-  HostPort host = host_port_of(config, *blocks);
-  host.extra_pods = addresses_outside(*kept, *blocks);
-  host.services = service_ranges(config, *blocks);
-  auto host_mac = ensure_host_port(host);
-  if (!host_mac) return host_mac.error();
-  set_host_forwarding(config.host_forwarding, *blocks);
-  const PortSet nat_ports = port_range(config.nat.port_first, config.nat.port_last);
-  if (auto reserved = reserve_ports(*parts->store, nat_ports); !reserved) {
-    spdlog::warn("nat.portRange: {}", reserved.error().message);
-  }
-
-  std::vector<api::PortSpec> ports = {host_port(config, *blocks, *host_mac)};
-  for (const Attachment& attachment : *kept) { ports.push_back(pod_port(attachment, node->masquerades())); }
-  if (node->uplink) {
-    // The kernel would tell itself, not the pod, that a masqueraded packet is too large for the uplink: the switch
-    // does.
-    ports.front().set_mtu(std::min(config.mtu, node->uplink->mtu));
-    ports.push_back(uplink_port(config, *node->uplink));
-  }
-  parts->the_switch =
-      std::make_unique<SwitchClient>(config.switch_socket(), gateway(config, *blocks), std::move(ports));
-  parts->the_switch->set_nat(nat_of(config, *node, *blocks));
-  parts->pods =
-      std::make_unique<PodManager>(*parts->store, *parts->the_switch, *parts->blocks, host, node->masquerades());
-  parts->policies = std::make_unique<policies::Keeper>(parts->objects(), *parts->the_switch);
-  parts->keeper = std::make_unique<services::Keeper>(parts->objects(), *parts->the_switch, ServiceRoutes(host),
-                                                     node_ports_of(config, host),
-                                                     services::Node{config.node_name, "", node->addresses});
-  parts->start_keepers();  // the zone is what the node's own object says
-  parts->follower = std::make_unique<NodeFollower>(config, *node, *blocks, *parts->the_switch, *parts->keeper);
-  parts->service = std::make_unique<AgentService>(config.node_name, *parts->store, *parts->the_switch, *parts->pods,
-                                                  parts->objects(), *parts->blocks, pod_dns_of(config));
-  auto server = api::UnixServer::listen(config.agent_socket(), *parts->service);
-  if (!server) return server.error();
-  parts->server = *std::move(server);
-  parts->the_switch->start();
-  if (!parts->the_switch->wait_for(true, kFirstSync)) {
-    spdlog::warn("{}; pods can be added when it is there", parts->the_switch->status().message);
-  }
-  auto watch = LinkWatch::start([pods = parts->pods.get()](const auto& name) { pods->note_gone(name); },
-                                [follower = parts->follower.get()] { follower->check(); });
-  if (!watch) return watch.error();
-  parts->watch = *std::move(watch);
+  if (auto opened = parts->open_objects(); !opened) return opened.error();
+  if (auto made = parts->make_host(*kept); !made) return made.error();
+  if (auto served = parts->serve(); !served) return served.error();
   spdlog::info("ready: node {}, {} pods, socket {}", config.node_name, kept->size(), config.agent_socket());
   return std::unique_ptr<Agent>(new Agent(std::move(parts)));
 }
@@ -244,6 +293,7 @@ net::Result<void> clean_up(const config::Config& config, bool with_pods) {
   auto store = Store::open(config.state_dir);
   if (!store) return store.error();
   if (auto removed = remove_service_routes(config.host_port); !removed) return removed;
+  if (auto removed = remove_cluster_routes(config.host_port); !removed) return removed;
   if (auto removed = services::remove_node_port_tables(config.host_port); !removed) return removed;
   if (!with_pods) return remove_host_port(config.host_port);
   auto attachments = (*store)->list();

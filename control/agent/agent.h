@@ -5,6 +5,8 @@
 /// Thread:  start and destruction on one thread. Pods and the host port stay when the agent ends.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 
 #include "control/config/config.h"
@@ -14,7 +16,12 @@ namespace millrace::control::agent {
 
 class Agent {
  public:
-  static net::Result<std::unique_ptr<Agent>> start(const config::Config& config);
+  /// Waits so long; true: it is asked to stop.
+  using StopRequested = std::function<bool(std::chrono::milliseconds)>;
+
+  /// With etcd a first start needs an answer of it: until then the socket says what is waited for, and `wait` is called
+  /// between the tries; without a `wait` one try is all. nullptr: it was asked to stop meanwhile.
+  static net::Result<std::unique_ptr<Agent>> start(const config::Config& config, const StopRequested& wait = {});
   ~Agent();
   /// Takes no more requests, lets those that run end, then lets go of the switch.
   void stop();

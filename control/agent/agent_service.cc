@@ -103,15 +103,8 @@ grpc::Status AgentService::GetStatus(grpc::ServerContext*, const api::AgentStatu
   reply->set_switch_message(the_switch.message);
   reply->set_generation(the_switch.generation);
   reply->set_ready(the_switch.in_sync);
-  for (const AddressBlock& block : blocks_.all()) {
-    auto used = store_.used(block);
-    if (!used) return to_status(used.error());
-    api::IpamPool& pool = *reply->add_pools();
-    pool.set_pool(block.pool().to_string());
-    pool.set_block(block.block().to_string());
-    pool.set_capacity(block.capacity());
-    pool.set_used(*used);
-  }
+  reply->set_message(the_switch.in_sync ? "" : the_switch.message);
+  if (auto filled = report_.fill(*reply); !filled) return to_status(filled.error());
   auto attachments = store_.list();
   if (!attachments) return to_status(attachments.error());
   reply->set_pod_count(static_cast<std::uint32_t>(attachments->size()));
@@ -186,6 +179,29 @@ grpc::Status AgentService::DeleteObjects(grpc::ServerContext*, const api::Delete
   auto keys = to_keys(*request);
   if (!keys) return to_status(keys.error());
   return to_status(objects_.remove(*keys, request->dry_run()));
+}
+
+grpc::Status AgentService::ListNodes(grpc::ServerContext*, const api::ListNodesRequest*, api::ListNodesReply* reply) {
+  auto nodes = report_.nodes();
+  if (!nodes) return to_status(nodes.error());
+  *reply = *std::move(nodes);
+  return grpc::Status::OK;
+}
+
+grpc::Status AgentService::DeleteNode(grpc::ServerContext*, const api::DeleteNodeRequest* request,
+                                      api::DeleteNodeReply* reply) {
+  auto removed = report_.delete_node(request->name());
+  if (!removed) return to_status(removed.error());
+  *reply = *std::move(removed);
+  return grpc::Status::OK;
+}
+
+grpc::Status AgentService::ListBlocks(grpc::ServerContext*, const api::ListBlocksRequest*,
+                                      api::ListBlocksReply* reply) {
+  auto blocks = report_.blocks();
+  if (!blocks) return to_status(blocks.error());
+  *reply = *std::move(blocks);
+  return grpc::Status::OK;
 }
 
 }  // namespace millrace::control::agent

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <string>
 
+#include "control/agent/node_report.h"
 #include "control/agent/object_manager.h"
 #include "control/agent/pod_dns.h"
 #include "control/agent/pod_manager.h"
@@ -19,13 +20,13 @@ namespace millrace::control::agent {
 class AgentService final : public api::Agent::Service {
  public:
   AgentService(std::string node_name, Store& store, SwitchClient& the_switch, PodManager& pods, ObjectManager& objects,
-               const NodeBlocks& blocks, PodDns dns)
+               const NodeReport& report, PodDns dns)
       : node_name_(std::move(node_name)),
         store_(store),
         switch_(the_switch),
         pods_(pods),
         objects_(objects),
-        blocks_(blocks),
+        report_(report),
         dns_(std::move(dns)) {}
 
   grpc::Status AddPod(grpc::ServerContext*, const api::AddPodRequest*, api::AddPodReply*) override;
@@ -40,6 +41,9 @@ class AgentService final : public api::Agent::Service {
   grpc::Status ApplyObjects(grpc::ServerContext*, const api::ApplyObjectsRequest*, api::ApplyObjectsReply*) override;
   grpc::Status GetObjects(grpc::ServerContext*, const api::GetObjectsRequest*, api::GetObjectsReply*) override;
   grpc::Status DeleteObjects(grpc::ServerContext*, const api::DeleteObjectsRequest*, api::DeleteObjectsReply*) override;
+  grpc::Status ListNodes(grpc::ServerContext*, const api::ListNodesRequest*, api::ListNodesReply*) override;
+  grpc::Status DeleteNode(grpc::ServerContext*, const api::DeleteNodeRequest*, api::DeleteNodeReply*) override;
+  grpc::Status ListBlocks(grpc::ServerContext*, const api::ListBlocksRequest*, api::ListBlocksReply*) override;
 
  private:
   /// Before a pod is told that it is there: its policies are in force. Error: they cannot be, and its port is closed.
@@ -50,7 +54,7 @@ class AgentService final : public api::Agent::Service {
   SwitchClient& switch_;
   PodManager& pods_;
   ObjectManager& objects_;
-  const NodeBlocks& blocks_;
+  const NodeReport& report_;
   const PodDns dns_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };

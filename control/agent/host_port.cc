@@ -92,6 +92,13 @@ net::Result<void> set_routes(netlink::Netlink& netlink, int index, const HostPor
 
 }  // namespace
 
+/// Above 255, where ip-route(8) and others count theirs from: "MR" and 16 bits of the name (FNV-1a).
+std::uint32_t route_number(const std::string& host_port) {
+  std::uint32_t hash = 2166136261u;
+  for (const char letter : host_port) hash = (hash ^ static_cast<std::uint8_t>(letter)) * 16777619u;
+  return 0x4d520000u | ((hash >> 16) ^ (hash & 0xffff));
+}
+
 /// By way of the gateway, so that one neighbour entry serves all pods; on-link, so that two instances on one node may
 /// have the same gateway address.
 netlink::LinkRoute route_by_host_port(const HostPort& port, const net::Prefix& destination) {

@@ -39,6 +39,9 @@ net::Result<net::Mac> ensure_host_port(const HostPort& port);
 /// Success when it is not there.
 net::Result<void> remove_host_port(const std::string& name);
 
+/// What tells the routes of this instance from another's: the number of its table, the priority of its closed prefixes.
+std::uint32_t route_number(const std::string& host_port);
+
 /// To the switch, with the node's address in the pods' network as the source of what the node itself sends.
 netlink::LinkRoute route_by_host_port(const HostPort& port, const net::Prefix& destination);
 

@@ -32,8 +32,15 @@ int fail(const millrace::net::Error& error) {
 }
 
 int run(const millrace::control::config::Config& config, const sigset_t& signals) {
-  auto agent = Agent::start(config);
+  const auto wait = [&signals](std::chrono::milliseconds duration) {
+    millrace::api::notify_service_manager("EXTEND_TIMEOUT_USEC=30000000");  // of the start, sd_notify(3)
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
+    const timespec limit{seconds.count(), std::chrono::nanoseconds(duration - seconds).count()};
+    return sigtimedwait(&signals, nullptr, &limit) > 0;
+  };
+  auto agent = Agent::start(config, wait);
   if (!agent) return fail(agent.error());
+  if (*agent == nullptr) return 0;
   millrace::api::notify_service_manager("READY=1");
   int number = 0;
   sigwait(&signals, &number);

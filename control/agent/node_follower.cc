@@ -44,7 +44,9 @@ void NodeFollower::check() {
   if (!told && told.error().code != net::ErrorCode::kUnavailable) {
     spdlog::warn("node addresses: {}", told.error().message);
   }
-  if (is_readdressed) services_.set_node_addresses(node_.addresses);
+  if (!is_readdressed) return;
+  services_.set_node_addresses(node_.addresses);
+  if (told_) told_(node_.addresses);
 }
 
 }  // namespace millrace::control::agent

@@ -7,6 +7,7 @@
 /// Thread:  one: that of the watch.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "control/agent/address_block.h"
@@ -23,6 +24,8 @@ class NodeFollower {
   NodeFollower(config::Config config, NodeNetwork node, std::vector<AddressBlock> blocks, SwitchClient& the_switch,
                services::Keeper& services);
   void check();
+  /// Who else is told of new addresses. Before the first check().
+  void set_on_addresses(std::function<void(const std::vector<net::IpAddress>&)> told) { told_ = std::move(told); }
 
  private:
   config::Config config_;
@@ -31,6 +34,7 @@ class NodeFollower {
   const std::vector<AddressBlock> blocks_;
   SwitchClient& switch_;
   services::Keeper& services_;
+  std::function<void(const std::vector<net::IpAddress>&)> told_;
 };
 
 }  // namespace millrace::control::agent

@@ -5,13 +5,12 @@
 
 #include <algorithm>
 
+#include "control/agent/begin_attachment.h"
 #include "control/agent/interface_name.h"
 #include "control/agent/port_specs.h"
 
 namespace millrace::control::agent {
 namespace {
-
-constexpr int kBlockRounds = 8;
 
 net::Prefix host_prefix(const net::IpAddress& address) { return {address, static_cast<std::uint8_t>(address.bits())}; }
 
@@ -70,46 +69,6 @@ bool PodManager::is_extra(const net::IpAddress& address) const {
   });
 }
 
-net::Result<std::optional<std::uint8_t>> PodManager::full_family() const {
-  const std::vector<AddressBlock> blocks = blocks_.all();
-  for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
-    std::uint64_t capacity = 0, used = 0;
-    for (const AddressBlock& block : blocks) {
-      if (block.family() != family) continue;
-      auto of_block = store_.used(block);
-      if (!of_block) return of_block.error();
-      used += *of_block;
-      capacity += block.capacity();
-    }
-    if (capacity != 0 && used >= capacity) return std::optional(family);
-  }
-  return std::optional<std::uint8_t>();
-}
-
-net::Result<Attachment> PodManager::begin(const Attachment& planned, const PodRequest& request) {
-  const auto try_once = [&] {
-    return blocks_.use([&](const std::vector<AddressBlock>& blocks) {
-      return store_.begin_add(
-          planned,
-          {.blocks = planned.dhcp ? nullptr : &blocks, .wanted = request.wanted, .delegated = request.delegated});
-    });
-  };
-  auto begun = try_once();
-  // Each round adds a block, of which other calls may take all addresses; one family's turn may follow the other's.
-  for (int round = 0; round < kBlockRounds && !begun && blocks_.can_grow(); ++round) {
-    if (begun.error().code != net::ErrorCode::kResourceExhausted) return begun;
-    auto family = full_family();
-    if (!family) return family.error();
-    if (*family) {
-      if (auto grown = blocks_.grow(**family); !grown) {
-        return net::Error{grown.error().code, begun.error().message + "; another block: " + grown.error().message};
-      }
-    }
-    begun = try_once();
-  }
-  return begun;
-}
-
 net::Result<AddedPod> PodManager::add(const PodRequest& request) {
   const KeyLocks::Guard guard(locks_, request.key);
   auto netns = Netns::open(request.netns);
@@ -125,7 +84,8 @@ net::Result<AddedPod> PodManager::add(const PodRequest& request) {
   auto planned = plan(request);
   if (!planned) return planned.error();
   const bool prepares = planned->dhcp;
-  auto attachment = begin(*planned, request);
+  auto attachment = begin_attachment(store_, blocks_, *planned,
+                                     {.blocks = nullptr, .wanted = request.wanted, .delegated = request.delegated});
   if (!attachment) return attachment.error();
 
   bool link_made = false;

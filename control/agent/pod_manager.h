@@ -53,10 +53,6 @@ class PodManager {
 
  private:
   net::Result<Attachment> plan(const PodRequest& request) const;
-  /// Writes it down with its addresses; gets another block when these are full.
-  net::Result<Attachment> begin(const Attachment& planned, const PodRequest& request);
-  /// A family whose blocks have no address left.
-  net::Result<std::optional<std::uint8_t>> full_family() const;
   RouteContext route_context(const PodRequest& request, std::uint32_t mtu) const;
   net::Result<AddedPod> complete(const PodRequest& request, const Netns& netns,
                                  const std::optional<Attachment>& prepared);

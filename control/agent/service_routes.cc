@@ -10,20 +10,13 @@
 namespace millrace::control::agent {
 namespace {
 
-/// Above 255, where ip-route(8) and others count theirs from: "MR" and 16 bits of the name (FNV-1a).
-std::uint32_t table_of(const std::string& host_port) {
-  std::uint32_t hash = 2166136261u;
-  for (const char letter : host_port) hash = (hash ^ static_cast<std::uint8_t>(letter)) * 16777619u;
-  return 0x4d520000u | ((hash >> 16) ^ (hash & 0xffff));
-}
-
 void warn(const net::Result<void>& result) {
   if (!result) spdlog::warn("services: the node's way to external addresses: {}", result.error().message);
 }
 
 }  // namespace
 
-ServiceRoutes::ServiceRoutes(HostPort host) : host_(std::move(host)), table_(table_of(host_.name)) {}
+ServiceRoutes::ServiceRoutes(HostPort host) : host_(std::move(host)), table_(route_number(host_.name)) {}
 
 void ServiceRoutes::start() {
   auto netlink = netlink::Netlink::open();
@@ -128,7 +121,7 @@ void ServiceRoutes::settle() {
 net::Result<void> remove_service_routes(const std::string& host_port) {
   auto netlink = netlink::Netlink::open();
   if (!netlink) return netlink.error();
-  const std::uint32_t table = table_of(host_port);
+  const std::uint32_t table = route_number(host_port);
   auto rules = netlink->port_rules(table);
   if (!rules) return rules.error();
   for (const netlink::PortRule& rule : *rules) {

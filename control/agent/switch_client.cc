@@ -136,6 +136,7 @@ net::Result<void> SwitchClient::resync() {
       const std::lock_guard guard(mutex_);
       for (const auto& [name, port] : ports_) *request.add_upsert_ports() = port;
       for (const auto& [name, service] : services_) *request.add_upsert_services() = service;
+      add_tunnels(request);
       policy_.write_to(request);
       policy_debt_ = {};
       port_count = ports_.size();

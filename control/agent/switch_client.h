@@ -64,6 +64,11 @@ class SwitchClient {
   /// The same after start(). It is part of the desired state at once, also with the switch away (kUnavailable: its
   /// return brings it). Returns the generation.
   net::Result<std::uint64_t> update_nat(api::Nat nat);
+  /// The network between nodes and the ways to them. Before start().
+  void set_tunnels(api::Underlay underlay, const std::vector<api::Tunnel>& tunnels);
+  /// The same after start(), all there are: what differs goes to the switch. They are part of the desired state at
+  /// once, also with the switch away (kUnavailable: its return brings them). Returns the generation.
+  net::Result<std::uint64_t> update_tunnels(const api::Underlay& underlay, const std::vector<api::Tunnel>& tunnels);
   /// Adds or replaces services, and removes those named, as one change. They are part of the desired state at once,
   /// also with the switch away (kUnavailable: its return brings them). Services that the switch refuses are taken out
   /// of the desired state, the others are in force; the error is the first refusal. Returns the generation.
@@ -93,12 +98,17 @@ class SwitchClient {
   /// Follows one Watch stream to its end. True when the switch came into the desired state meanwhile.
   bool follow(grpc::ClientContext& context);
   net::Result<void> resync();
-  /// All of the desired state in one request. When the switch refuses it, without services, which then go one after
-  /// another; when it refuses that, too, without policy, so that pods are closed, and these are opened one by one.
+  /// All of the desired state in one request. When the switch refuses it, without services and tunnels, which then go
+  /// one after another; when it refuses that, too, without policy, so that pods are closed, and these are opened one by
+  /// one.
   net::Result<api::ApplyReply> apply_everything(api::ApplyRequest request);
   /// In one request, and when that is refused in two halves, and so on: what is refused alone is taken out of the
   /// desired state. The first refusal is kept in `refusal`; false: the switch is away.
   bool apply_services(std::span<const api::Service> upserts, std::optional<net::Error>& refusal);
+  /// With `mutex_` held.
+  void add_tunnels(api::ApplyRequest& request) const;
+  /// All of them in one request; a refusal is told in the log. False: the switch is away.
+  bool apply_tunnels();
   /// All but policy, so that the pods that await theirs are closed; then these one by one.
   net::Result<api::ApplyReply> apply_closed(api::ApplyRequest request, const net::Error& why);
   net::Result<std::uint64_t> close_refused(const api::ApplyRequest& delta, const net::Error& why);
@@ -127,6 +137,8 @@ class SwitchClient {
   mutable std::condition_variable changed_;
   std::map<std::string, api::PortSpec> ports_;
   std::map<std::string, api::Service> services_;
+  std::optional<api::Underlay> underlay_;
+  std::map<std::string, api::Tunnel> tunnels_;
   PolicyState policy_;
   PolicyDebt policy_debt_;
   std::map<std::string, std::string> policy_failures_;  // by port; the switch's word of the last change of policy

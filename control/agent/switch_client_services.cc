@@ -59,15 +59,20 @@ net::Result<api::ApplyReply> SwitchClient::apply_everything(api::ApplyRequest re
   auto reply = apply(request, kLongApply);
   const auto is_refused = [&reply] { return !reply && reply.error().code != net::ErrorCode::kUnavailable; };
   const std::vector<api::Service> services(request.upsert_services().begin(), request.upsert_services().end());
-  if (is_refused() && !services.empty()) {
-    spdlog::warn("the desired state is refused ({}): once more without services, then these", reply.error().message);
+  const bool has_tunnels = request.has_underlay();
+  if (is_refused() && (!services.empty() || has_tunnels)) {
+    spdlog::warn("the desired state is refused ({}): once more without services and tunnels, then these",
+                 reply.error().message);
     request.clear_upsert_services();
+    request.clear_underlay();
+    request.clear_upsert_tunnels();
     reply = apply(request, kLongApply);
   } else if (reply) {
     return reply;
   }
   if (is_refused() && !is_without_policy(request)) { reply = apply_closed(std::move(request), reply.error()); }
   if (!reply) return reply;
+  if (has_tunnels && !apply_tunnels()) return net::unavailable("the switch went away");
   std::optional<net::Error> refusal;
   if (!apply_services(services, refusal)) return net::unavailable("the switch went away");
   return reply;

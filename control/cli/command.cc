@@ -54,6 +54,9 @@ std::unique_ptr<CLI::App> make_app(Context& context) {
   add_status(*app, context);
   add_pod(*app, context);
   add_port(*app, context);
+  add_node(*app, context);
+  add_route(*app, context);
+  add_ipam(*app, context);
   add_apply(*app, context);
   add_get(*app, context);
   add_delete(*app, context);

@@ -55,6 +55,16 @@ std::string workers_text(const net::Result<api::GetCountersReply>& counters) {
   return out;
 }
 
+/// "  store         etcd, connected, revision 4711".
+std::string store_text(const api::AgentStatus& status) {
+  if (status.store() != "etcd") return "  store         " + status.store() + "\n";
+  std::string out =
+      fmt::format("  store         etcd, {}, revision {}, {}\n", status.store_connected() ? "connected" : "away",
+                  status.store_revision(), status.member() ? "a node of the cluster" : "not a node of the cluster");
+  if (!status.store_message().empty()) out += fmt::format("                {}\n", status.store_message());
+  return out + fmt::format("  between nodes {}\n", status.encapsulation());
+}
+
 std::string agent_text(const net::Result<api::AgentStatus>& status) {
   if (!status) return status.error().message + "\n";
   std::string out = fmt::format("millrace-agent  {}, pid {}, up {}, generation {}\n", status->version(), status->pid(),
@@ -63,11 +73,15 @@ std::string agent_text(const net::Result<api::AgentStatus>& status) {
                     fmt::format("  switch        {}\n", status->switch_connected() ? "connected, in the desired state"
                                                                                    : status->switch_message()) +
                     fmt::format("  pods          {}\n", status->pod_count());
+  out += fmt::format("  mtu           {}\n", status->mtu()) + store_text(*status);
   for (const api::IpamPool& pool : status->pools()) {
     out += fmt::format("  pool          {}, block {}: {} of {} addresses used\n", pool.pool(), pool.block(),
                        pool.used(), pool.capacity());
   }
-  if (!status->ready()) out += "  ready         no: pods cannot be added\n";
+  if (!status->ready()) {
+    out += fmt::format("  ready         no: pods cannot be added{}{}\n", status->message().empty() ? "" : ": ",
+                       status->message());
+  }
   return out;
 }
 

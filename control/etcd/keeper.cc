@@ -22,7 +22,7 @@ Lease::Keeper::Keeper(Session& session, std::chrono::seconds ttl, Granted on_gra
 Lease::Keeper::~Keeper() {
   interrupt_.set();
   thread_.join();
-  if (id_ != 0) revoke();
+  if (id_ != 0 && !is_left_) revoke();
 }
 
 std::int64_t Lease::Keeper::id() const {

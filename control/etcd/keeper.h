@@ -25,6 +25,7 @@ class Lease::Keeper {
 
   std::int64_t id() const;
   bool is_alive() const;
+  void let_expire() { is_left_ = true; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -49,7 +50,8 @@ class Lease::Keeper {
   std::int64_t id_ = 0;              // under mutex_
   std::chrono::seconds ttl_;         // under mutex_: what etcd granted
   Clock::time_point alive_until_{};  // under mutex_
-  bool has_lease_ = false;           // the thread's own, as backoff_
+  std::atomic<bool> is_left_ = false;
+  bool has_lease_ = false;  // the thread's own, as backoff_
   Backoff backoff_;
   std::thread thread_;  // last: it uses all above
 };

@@ -11,5 +11,6 @@ Lease::Lease(Client& client, std::chrono::seconds ttl, Granted on_granted)
 Lease::~Lease() = default;
 std::int64_t Lease::id() const { return keeper_->id(); }
 bool Lease::is_alive() const { return keeper_->is_alive(); }
+void Lease::let_expire() { keeper_->let_expire(); }
 
 }  // namespace millrace::control::etcd

@@ -27,7 +27,7 @@ class Lease {
 
   /// `client` outlives the lease. `ttl` is at least 1 s; etcd may grant a longer one.
   Lease(Client& client, std::chrono::seconds ttl, Granted on_granted);
-  /// Revokes it, so that its keys go now: waits at most kRevokeTimeout for that.
+  /// Revokes it, so that its keys go now: waits at most kRevokeTimeout for that. Not after let_expire().
   ~Lease();
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
@@ -38,6 +38,8 @@ class Lease {
   std::int64_t id() const;
   /// Granted, and renewed less than its TTL ago.
   bool is_alive() const;
+  /// Its keys stay for the rest of the TTL when this object ends: who comes back until then puts them again.
+  void let_expire();
 
  private:
   class Keeper;

@@ -91,6 +91,12 @@ class Netlink {
   net::Result<void> remove_route(int index, const LinkRoute& route);
   /// Unicast routes of the main table with `index` as their only link. `source` is left out.
   net::Result<std::vector<LinkRoute>> routes(int index, std::uint8_t family);
+  /// Packets for the prefix are answered "unreachable", unless another route of it has a lower priority, or is longer.
+  net::Result<void> close_prefix(const net::Prefix& prefix, std::uint32_t priority);
+  /// Success when it is not closed.
+  net::Result<void> open_prefix(const net::Prefix& prefix, std::uint32_t priority);
+  /// Those that close_prefix() closed with this priority.
+  net::Result<std::vector<net::Prefix>> closed_prefixes(std::uint32_t priority);
   /// Success when it is there already.
   net::Result<void> add_port_rule(const PortRule& rule, std::uint32_t table);
   /// Success when it is not there.

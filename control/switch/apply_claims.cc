@@ -13,7 +13,7 @@ bool meet(const std::set<std::string>& a, const std::set<std::string>& b) {
 
 bool exclude_each_other(const ClaimKeys& a, const ClaimKeys& b) {
   return a.everything || b.everything || meet(a.ports, b.ports) || meet(a.interfaces, b.interfaces) ||
-         meet(a.services, b.services);
+         meet(a.services, b.services) || meet(a.tunnels, b.tunnels);
 }
 
 }  // namespace

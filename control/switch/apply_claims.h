@@ -1,10 +1,10 @@
 /// ApplyClaims: which names and interfaces the requests that run now are about.
 ///
 /// Theory:  requests that have nothing in common run at the same time, because opening a device takes milliseconds.
-///          Those that name the same port, interface or service run one after the other, in the order in which they
-///          came; one that claims everything runs alone. Those about policy open their devices at the same time and
-///          then take turns, again in the order in which they came: each is made of what the one before left. A request
-///          waits only for earlier ones, so none waits forever and no two wait for each other.
+///          Those that name the same port, interface, service or tunnel run one after the other, in the order in which
+///          they came; one that claims everything runs alone. Those about policy open their devices at the same time
+///          and then take turns, again in the order in which they came: each is made of what the one before left. A
+///          request waits only for earlier ones, so none waits forever and no two wait for each other.
 /// Thread:  any.
 #pragma once
 
@@ -21,6 +21,7 @@ struct ClaimKeys {
   std::set<std::string> ports;
   std::set<std::string> interfaces;
   std::set<std::string> services;
+  std::set<std::string> tunnels;
   bool policy = false;  // waits for its turn
 };
 

@@ -191,6 +191,9 @@ net::Result<Change> parse_apply(const api::ApplyRequest& request, const Limits& 
   auto policy_change = parse_policy(request, policy);
   if (!policy_change) return policy_change.error();
   change.policy = std::move(policy_change).value();
+  auto tunnels = parse_tunnels(request);
+  if (!tunnels) return tunnels.error();
+  change.tunnels = std::move(tunnels).value();
   return change;
 }
 

@@ -13,6 +13,7 @@
 #include "control/switch/policy_request.h"
 #include "control/switch/port_config.h"
 #include "control/switch/service_request.h"
+#include "control/switch/tunnel_request.h"
 #include "datapath/snapshot_builder.h"
 #include "net/result.h"
 
@@ -26,6 +27,7 @@ struct Change {
   std::optional<datapath::NatSpec> nat;
   ServiceChange services;
   PolicyChange policy;
+  TunnelChange tunnels;
 };
 
 /// `services`, `policy`: those in force, which need not be built again.

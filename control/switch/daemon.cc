@@ -16,6 +16,7 @@
 #include "control/netlink/uplink_link.h"
 #include "control/switch/af_xdp_opener.h"
 #include "control/switch/flow_settings.h"
+#include "control/switch/kernel_underlay.h"
 #include "control/switch/placement.h"
 #include "control/switch/service.h"
 #include "control/switch/start_again.h"
@@ -97,6 +98,24 @@ net::Result<void> serve(const config::Config& config, api::SocketClaim claim, Sw
   return {};
 }
 
+/// While it lives, what changes in the underlay is in the snapshots.
+class FollowUnderlay {
+ public:
+  FollowUnderlay(KernelUnderlay& underlay, SwitchState& state) : underlay_(underlay) {
+    underlay_.start([&state] {
+      if (auto published = state.underlay_changed(); !published) {
+        spdlog::error("a change of the underlay: {}", published.error().message);
+      }
+    });
+  }
+  ~FollowUnderlay() { underlay_.stop(); }
+  FollowUnderlay(const FollowUnderlay&) = delete;
+  FollowUnderlay& operator=(const FollowUnderlay&) = delete;
+
+ private:
+  KernelUnderlay& underlay_;
+};
+
 io::MbufPoolOptions pool_options(const config::Config& config, const Placement& placement, std::uint32_t frame_mtu) {
   return {.count = config.memory.packets,
           .data_room_bytes = frame_mtu + kFrameHeaderBytes,
@@ -115,7 +134,9 @@ net::Result<void> run_with_memory(const config::Config& config, api::SocketClaim
   const Limits limits{config.port_limit, frame_mtu, nat_ports(config), config.rule_limit};
   WorkerSet workers(placement.worker_cpus, *flows, limits, packets);
   const datapath::Gateway gateway{config.gateway.mac, config.gateway.ipv4, config.gateway.ipv6, {}, {}};
-  auto state = SwitchState::create(limits, gateway, opener, workers.access());
+  auto underlay = KernelUnderlay::open();
+  if (!underlay) return underlay.error();
+  auto state = SwitchState::create(limits, gateway, opener, **underlay, workers.access());
   if (!state) return state.error();
 
   InstanceInfo info;
@@ -129,6 +150,7 @@ net::Result<void> run_with_memory(const config::Config& config, api::SocketClaim
   EventHub events(**state, workers.access());
   SwitchService service(**state, flow_lister, events, std::move(info),
                         [&packets] { return std::uint64_t{packets.free_count()}; });
+  const FollowUnderlay following(**underlay, **state);
   return serve(config, std::move(claim), **state, workers, service, signals);
 }
 

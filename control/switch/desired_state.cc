@@ -22,15 +22,6 @@ struct Owner {
   std::string field;
 };
 
-struct PrefixHash {
-  std::size_t operator()(const net::Prefix& prefix) const noexcept {
-    const std::string_view bytes(reinterpret_cast<const char*>(prefix.address.bytes.data()),
-                                 prefix.address.bytes.size());
-    return std::hash<std::string_view>()(bytes) * 131 + prefix.length_bits * std::size_t{2} +
-           (prefix.address.is_v4() ? 1 : 0);
-  }
-};
-
 /// A port of the request is blamed rather than one that was there before it.
 net::Error collision(const FieldNames& fields, const Owner& one, const Owner& other, const std::string& what) {
   const bool other_is_new = fields.contains(other.port->name);
@@ -129,6 +120,10 @@ net::Result<DesiredState> merge(const DesiredState& before, const Change& change
   auto services = merge_services(before.services, change);
   if (!services) return services.error();
   after.services = std::move(services).value();
+  auto tunnels = merge_tunnels(before.tunnels, change.tunnels, change.replace_all);
+  if (!tunnels) return tunnels.error();
+  after.tunnels = std::move(tunnels).value();
+  if (auto checked = check_ports(*after.tunnels, change.tunnels, after.ports); !checked) return checked.error();
   after.policy = before.policy;
   after.port_policies = merge_port_policies(before.port_policies, change.policy, change.replace_all);
   return after;

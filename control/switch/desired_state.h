@@ -1,7 +1,8 @@
 /// DesiredState: the whole of what the agent wants, and how a change makes the next one of it.
 ///
 /// Shape:   ports by name; no two ports share an interface, an address or a prefix, and none has the gateway's.
-///          Services by name; no two share a frontend. Policy: policy_state.h.
+///          Services by name; no two share a frontend. Policy: policy_state.h. Tunnels: tunnel_set.h; none has an
+///          address or a prefix of a port.
 /// Errors:  of `merge`: kInvalidArgument names the field of the request and the port it collides with;
 ///          kResourceExhausted names portLimit, or the limit of the services.
 /// Thread:  pure functions over plain values, any thread.
@@ -14,6 +15,7 @@
 #include "control/switch/apply_request.h"
 #include "control/switch/policy_state.h"
 #include "control/switch/port_config.h"
+#include "control/switch/tunnel_set.h"
 #include "datapath/snapshot.h"
 #include "net/result.h"
 
@@ -32,6 +34,7 @@ struct DesiredState {
   std::shared_ptr<const ServiceState> services;       // never nullptr
   std::shared_ptr<const PolicyState> policy;          // never nullptr
   std::shared_ptr<const PortPolicies> port_policies;  // never nullptr
+  std::shared_ptr<const TunnelSet> tunnels;           // never nullptr
   std::map<std::string, PortConfig> ports;
 };
 

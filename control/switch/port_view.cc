@@ -10,8 +10,8 @@ std::string PortView::description_of(const net::IpAddress& address) const {
   return found == by_address.end() ? std::string() : by_id.at(found->second).description;
 }
 
-PortView make_port_view(std::uint64_t generation, const LivePorts& ports,
-                        std::shared_ptr<const ServiceState> services) {
+PortView make_port_view(std::uint64_t generation, const LivePorts& ports, net::PortId first_tunnel,
+                        const LiveTunnels& tunnels, std::shared_ptr<const ServiceState> services) {
   PortView view;
   view.generation = generation;
   view.services = std::move(services);
@@ -28,6 +28,10 @@ PortView make_port_view(std::uint64_t generation, const LivePorts& ports,
     for (const net::PortId id : port.ids) view.by_id.emplace(id, entry);
     view.by_name.emplace(name, port.id());
     for (const net::IpAddress& address : port.config.addresses) view.by_address.emplace(address, port.id());
+  }
+  for (const auto& [name, tunnel] : tunnels) {
+    view.by_id.emplace(static_cast<net::PortId>(first_tunnel + tunnel.index),
+                       PortView::Entry{name, "tunnel to " + tunnel.config->remote.to_string(), {}});
   }
   return view;
 }

@@ -1,4 +1,5 @@
 /// PortView: the ports of one generation as people know them: names, addresses, and whose policies isolate them.
+/// And the tunnels, which are ports to the workers; to trace by name there are only the ports.
 ///
 /// Shape:   by id and by address; holds no device and no counter, so it may be kept while the ports it tells of go.
 /// Thread:  immutable, any.
@@ -13,6 +14,7 @@
 
 #include "control/switch/device_plan.h"
 #include "control/switch/policy_state.h"
+#include "control/switch/tunnel_standing.h"
 #include "net/address.h"
 #include "net/packet.h"
 
@@ -42,7 +44,9 @@ struct PortView {
   std::string description_of(const net::IpAddress& address) const;
 };
 
-PortView make_port_view(std::uint64_t generation, const LivePorts& ports, std::shared_ptr<const ServiceState> services);
+/// The tunnels have ids from `first_tunnel` on.
+PortView make_port_view(std::uint64_t generation, const LivePorts& ports, net::PortId first_tunnel,
+                        const LiveTunnels& tunnels, std::shared_ptr<const ServiceState> services);
 
 /// The objects that policies of a list come from, each once, in the list's order.
 ObjectNames objects_of(const LiveRuleSet& set);

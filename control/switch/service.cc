@@ -85,6 +85,12 @@ grpc::Status SwitchService::GetPolicy(grpc::ServerContext*, const api::GetPolicy
   return grpc::Status::OK;
 }
 
+grpc::Status SwitchService::ListTunnels(grpc::ServerContext*, const api::ListTunnelsRequest*,
+                                        api::ListTunnelsReply* reply) {
+  *reply = state_.list_tunnels();
+  return grpc::Status::OK;
+}
+
 grpc::Status SwitchService::ListRuleCounters(grpc::ServerContext*, const api::ListRuleCountersRequest*,
                                              api::ListRuleCountersReply* reply) {
   *reply = state_.rule_counters();

@@ -1,8 +1,7 @@
 /// SwitchService: the gRPC face of SwitchState (control/api/switch.proto).
 ///
-/// Shape:   requests that answer at once or after the workers' turn run on gRPC's threads; Watch and WatchPackets
-/// streams
-///          hold none.
+/// Shape:   requests that answer at once or after the workers' turn run on gRPC's threads; streams (Watch,
+///          WatchPackets) hold none.
 /// Thread:  gRPC's. `end_watches` from main.
 #pragma once
 
@@ -44,6 +43,7 @@ class SwitchService final : public SwitchServiceBase {
   grpc::Status GetTopology(grpc::ServerContext*, const api::GetTopologyRequest*, api::Topology* reply) override;
   grpc::Status GetPolicy(grpc::ServerContext*, const api::GetPolicyRequest* request,
                          api::PortPolicyStatus* reply) override;
+  grpc::Status ListTunnels(grpc::ServerContext*, const api::ListTunnelsRequest*, api::ListTunnelsReply* reply) override;
   grpc::Status ListRuleCounters(grpc::ServerContext*, const api::ListRuleCountersRequest*,
                                 api::ListRuleCountersReply* reply) override;
   grpc::Status ListFlows(grpc::ServerContext* context, const api::ListFlowsRequest* request,

@@ -32,6 +32,9 @@ std::shared_ptr<const PolicyState> SwitchState::policy() const {
 std::vector<api::TableStatus> SwitchState::tables() const {
   std::vector<api::TableStatus> rows = table_status(workers_.counters, *services());
   add_policy_tables(*policy(), limits_.rule_limit, rows);
+  const std::lock_guard lock(state_mutex_);
+  rows.push_back(table_row("tunnels", tunnels_.size(), kTunnelLimit));
+  rows.push_back(table_row("tunnel_prefixes", rules_.tunnels->by_prefix.size(), kTunnelPrefixLimit));
   return rows;
 }
 
@@ -54,20 +57,21 @@ api::ListRuleCountersReply SwitchState::rule_counters() const { return list_rule
 
 PortView SwitchState::port_view() const {
   const std::lock_guard lock(state_mutex_);
-  return make_port_view(generation_, ports_, rules_.services);
+  return make_port_view(generation_, ports_, first_tunnel(), tunnels_, rules_.services);
 }
 
 net::Result<api::TraceReply> SwitchState::trace(const TraceQuestion& question) const {
   const std::lock_guard apply_lock(apply_mutex_);
-  return switchd::trace(*workers_.publisher->current(), ports_, question);
+  return switchd::trace(*workers_.publisher->current(), ports_, tunnels_, question);
 }
 
 std::vector<std::string> SwitchState::port_names() const {
-  std::vector<std::string> names(limits_.port_limit);
+  std::vector<std::string> names(limits_.port_limit + kTunnelLimit);
   const std::lock_guard lock(state_mutex_);
   for (const auto& [name, port] : ports_) {
     for (const net::PortId id : port.ids) names[id] = name;
   }
+  for (const auto& [name, tunnel] : tunnels_) names[first_tunnel() + std::size_t{tunnel.index}] = name;
   return names;
 }
 

@@ -8,10 +8,9 @@
 /// the wait for the workers, and closing are done by all at once, so that a generation may be published before all have
 /// passed to the one before it.
 ///
-/// Errors:  those of the steps. kUnavailable when the switch stops. kDeadlineExceeded when a worker does not pass to
-/// the
-///          new generation in WorkerAccess::ack_timeout: the change is published then, and what is removed stays open
-///          until a later Apply finds that it was passed. The same request again publishes nothing, and waits.
+/// Errors:  those of the steps. kUnavailable when the switch stops. kDeadlineExceeded when a worker does not pass
+///          to the new generation in WorkerAccess::ack_timeout: the change is published then, and what is removed stays
+///          open until a later Apply finds that it was passed. The same request again publishes nothing, and waits.
 /// Thread:  any, several at once.
 #pragma once
 
@@ -19,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +31,8 @@
 #include "control/switch/port_sums.h"
 #include "control/switch/port_view.h"
 #include "control/switch/rule_slots.h"
+#include "control/switch/tunnel_standing.h"
+#include "control/switch/underlay.h"
 #include "control/switch/worker_access.h"
 #include "net/result.h"
 
@@ -40,14 +42,16 @@ struct TraceQuestion;
 
 class SwitchState {
  public:
-  /// Publishes generation 1, which has no ports: so no worker may run before. `opener` and what `workers` points to
-  /// must outlive the state.
+  /// Publishes generation 1, which has no ports: so no worker may run before. `opener`, `underlay` and what `workers`
+  /// points to must outlive the state.
   static net::Result<std::unique_ptr<SwitchState>> create(const Limits& limits, const datapath::Gateway& gateway,
-                                                          PortOpener& opener, WorkerAccess workers);
+                                                          PortOpener& opener, Underlay& underlay, WorkerAccess workers);
   /// `close` must have come before, or no worker may run any more.
   ~SwitchState();
 
   net::Result<api::ApplyReply> apply(const api::ApplyRequest& request);
+  /// Publishes the ways of the underlay as they are now, if that makes another of some tunnel. Errors: as `apply`.
+  net::Result<void> underlay_changed();
   /// Makes every Apply from now on fail with kUnavailable, waits for those that run, removes every port.
   net::Result<void> close();
 
@@ -63,8 +67,9 @@ class SwitchState {
   PortView port_view() const;
   /// What the snapshot in force says of a packet. Waits while a change is published.
   net::Result<api::TraceReply> trace(const TraceQuestion& question) const;
-  /// By id; "" where no port is.
+  /// By id, of ports and of tunnels; "" where none is.
   std::vector<std::string> port_names() const;
+  api::ListTunnelsReply list_tunnels() const;
   /// Error: kNotFound when there is no such port.
   net::Result<api::PortPolicyStatus> port_policy(const std::string& port) const;
   api::ListRuleCountersReply rule_counters() const;
@@ -88,7 +93,7 @@ class SwitchState {
     std::uint64_t last = 0;
   };
 
-  SwitchState(const Limits& limits, PortOpener& opener, WorkerAccess workers);
+  SwitchState(const Limits& limits, PortOpener& opener, Underlay& underlay, WorkerAccess workers);
   ClaimKeys keys_of(const Change& change) const;
   /// Ports whose interface is there still. The caller holds apply_mutex_ or state_mutex_.
   LivePorts alive_ports() const;
@@ -102,6 +107,14 @@ class SwitchState {
                                       std::shared_ptr<const PolicyState> policy, OpenedDevices& opened,
                                       api::ApplyReply& reply);
   // Under apply_mutex_:
+  /// Has the underlay follow the remotes and uplinks that there will be.
+  void follow_remotes(const DesiredState& desired, const DevicePlan& plan);
+  /// The tunnels of `rules` with an index each, the one they have if they are in force, and where they stand.
+  LiveTunnels plan_tunnels(const DesiredState& rules, const Uplinks& uplinks);
+  /// The indexes of those among them that are not in force.
+  void give_back_new(const LiveTunnels& tunnels);
+  /// Makes `next` those in force. Under state_mutex_ too.
+  void replace_tunnels(LiveTunnels next);
   net::Result<Published> commit(DesiredState desired, const DevicePlan& plan);
   /// Publishes `rules` (but for their ports) and `ports` in place of those in force and retires what is no longer among
   /// them.
@@ -120,15 +133,21 @@ class SwitchState {
   /// Of what all workers have passed: devices that `published` retired, and the abandoned ones.
   Devices take_retired(const Published& published);
   PortSums row_sums(net::PortId id) const;
+  /// To the workers a tunnel is a port behind the port limit (datapath/tunnels.h).
+  net::PortId first_tunnel() const noexcept { return static_cast<net::PortId>(limits_.port_limit); }
 
   const Limits limits_;
   PortOpener& opener_;
+  Underlay& underlay_;
   const WorkerAccess workers_;
   std::atomic<bool> stopping_{false};
   ApplyClaims claims_;
 
   mutable std::mutex apply_mutex_;  // held while the state is changed, and snapshots freed; taken before state_mutex_
-  PortSlots slots_;                 // under apply_mutex_, as are the next three
+  PortSlots slots_;                 // under apply_mutex_, as are the next six
+  PortSlots tunnel_slots_;
+  std::shared_ptr<const TunnelSet> followed_;  // whose remotes the underlay follows
+  std::set<int> followed_uplinks_;
   bool has_uplink_ = false;
   datapath::UplinkRules uplink_rules_;  // of the generation published last
   bool is_uplink_wide_ = false;         // uplinks may take more than these
@@ -138,7 +157,10 @@ class SwitchState {
   RuleSlots rule_slots_;  // guards itself; outlives the policies that have slots
   DesiredState rules_;    // without its ports: those are in ports_
   LivePorts ports_;
+  LiveTunnels tunnels_;
   std::vector<Retired> retired_;
+  /// Indexes of tunnels that went, with the generation that all workers must have passed.
+  std::vector<std::pair<std::uint64_t, datapath::TunnelIndex>> retired_tunnels_;
   /// Not in force any more, kept until all workers have passed the generation that put another in their place.
   std::vector<std::pair<std::uint64_t, std::shared_ptr<const PolicyState>>> retired_policy_;
   PortSums removed_;

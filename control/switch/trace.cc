@@ -99,6 +99,17 @@ void fill_port(const LivePort& port, policy::Identity identity, api::TracePort& 
   told.set_identity(identity);
 }
 
+/// A way to another node is a port to the workers.
+void fill_tunnel(const Snapshot& snapshot, const LiveTunnels& tunnels, net::PortId id, policy::Identity identity,
+                 api::TracePort& told) {
+  for (const auto& [name, tunnel] : tunnels) {
+    if (snapshot.first_tunnel + tunnel.index != id) continue;
+    told.set_name(name);
+    told.set_description("tunnel to " + tunnel.config->remote.to_string());
+  }
+  told.set_identity(identity);
+}
+
 /// Of how many the frontend's rule for this source chooses.
 std::size_t backend_count(const nat::Service& service, const TraceQuestion& question, nat::SourceKind from) {
   const auto keys = service.keys();
@@ -229,7 +240,8 @@ net::Result<TraceQuestion> TraceQuestion::parse(const api::TraceRequest& request
                        static_cast<std::uint8_t>(request.protocol())};
 }
 
-net::Result<api::TraceReply> trace(const Snapshot& snapshot, const LivePorts& ports, const TraceQuestion& question) {
+net::Result<api::TraceReply> trace(const Snapshot& snapshot, const LivePorts& ports, const LiveTunnels& tunnels,
+                                   const TraceQuestion& question) {
   const net::PortId in = port_in(snapshot, question);
   const LivePort* const from = in == net::kNoPort ? nullptr : find_port(ports, in);
   if (from == nullptr) {
@@ -247,6 +259,9 @@ net::Result<api::TraceReply> trace(const Snapshot& snapshot, const LivePorts& po
   const LivePort* const to = told.out == net::kNoPort ? nullptr : find_port(ports, told.out);
   if (told.is_service) fill_service(told, question, *reply.mutable_service());
   if (to != nullptr) fill_port(*to, told.destination_identity, *reply.mutable_out());
+  if (datapath::is_tunnel(snapshot, told.out)) {
+    fill_tunnel(snapshot, tunnels, told.out, told.destination_identity, *reply.mutable_out());
+  }
   fill(told.translated, *reply.mutable_translated());
   fill_policy(told, from, Direction::kEgress, *reply.mutable_egress());
   fill_policy(told, to, Direction::kIngress, *reply.mutable_ingress());

@@ -9,6 +9,7 @@
 #include "control/api/switch.pb.h"
 #include "control/switch/device_plan.h"
 #include "control/switch/flow_list.h"
+#include "control/switch/tunnel_standing.h"
 #include "datapath/event_tap.h"
 #include "datapath/snapshot.h"
 #include "net/result.h"
@@ -22,9 +23,9 @@ struct TraceQuestion {
   static net::Result<TraceQuestion> parse(const api::TraceRequest& request);
 };
 
-/// `ports`: those of the snapshot.
+/// `ports`, `tunnels`: those of the snapshot.
 net::Result<api::TraceReply> trace(const datapath::Snapshot& snapshot, const LivePorts& ports,
-                                   const TraceQuestion& question);
+                                   const LiveTunnels& tunnels, const TraceQuestion& question);
 
 /// The flow that the packet would belong to, if one is there: into `reply`. Errors: those of the listing.
 net::Result<void> find_flow(FlowLister& flows, const TraceQuestion& question, api::TraceReply& reply);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "control/switch/rule_slots.h"
+#include "control/switch/tunnel_request.h"
 
 namespace millrace::control::switchd {
 
@@ -16,8 +17,8 @@ WorkerSet::WorkerSet(std::vector<std::uint32_t> cpus, const std::vector<datapath
           static_cast<unsigned>(cpus_.size()),
           [](void* context, WorkerId consumer) noexcept { static_cast<WorkerSet*>(context)->wake(consumer); }, this)) {
   for (std::size_t i = 0; i < cpus_.size(); ++i) {
-    counters_.push_back(
-        std::make_unique<datapath::WorkerCounters>(limits.port_limit, rule_slot_count(limits.rule_limit)));
+    counters_.push_back(std::make_unique<datapath::WorkerCounters>(limits.port_limit,
+                                                                   rule_slot_count(limits.rule_limit), kTunnelLimit));
     workers_.push_back(std::make_unique<datapath::Worker>(static_cast<WorkerId>(i), flows[i], publisher_, pool, *rings_,
                                                           *counters_.back()));
   }

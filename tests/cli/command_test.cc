@@ -49,7 +49,7 @@ TEST_F(Command, MistakesInTheWordsAreStatusTwo) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> rows = {
       {{}, "A subcommand is required"},
       {{"statsu"},
-       "no command \"statsu\"; there are: up down status pod port apply get delete trace drops policy "
+       "no command \"statsu\"; there are: up down status pod port node route ipam apply get delete trace drops policy "
        "counters flows topology config version"},
       {{"pod", "lsit"}, "no command \"lsit\"; there are: add del list exec"},
       {{"status", "-o", "xml"}, "xml not in {table,json}"},
@@ -59,6 +59,7 @@ TEST_F(Command, MistakesInTheWordsAreStatusTwo) {
       {{"pod", "del"}, "NAME is required"},
       {{"apply"}, "--filename is required"},
       {{"policy", "show"}, "POD is required"},
+      {{"node", "delete"}, "NAME is required"},
       {{"trace", "--live", "web", "--from", "db"}, "--from excludes --live"},
       {{"trace", "--source-port", "65536"}, "--source-port: Value 65536 not in range 0 to 65535"},
       {{"get"}, "KIND is required"},

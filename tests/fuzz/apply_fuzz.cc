@@ -3,8 +3,7 @@
 /// Shape:   a serialized api::ApplyRequest, to a switch that has the ports "a" (10.0.0.1, fd00::1) and "node" (both
 ///          default routes). Interfaces whose name begins with "gone" cannot be opened.
 /// Must be: an error and a dry run change nothing, and an error is one bounded, printable line; a success is in force
-/// as
-///          it was asked for, every worker has seen it, and asking for it again changes nothing. A port is isolated
+///          as it was asked for, every worker has seen it, and asking for it again changes nothing. A port is isolated
 ///          where its policies say so, and closed while it awaits them.
 
 #include <algorithm>
@@ -36,6 +35,7 @@ void check_that(bool holds, const char* what, const std::string& text) {
 /// Everything a client can see of the state, and what is open.
 struct View {
   std::string ports;
+  std::string tunnels;
   std::uint64_t generation = 0;
   std::size_t open = 0;
   const void* snapshot = nullptr;
@@ -44,7 +44,12 @@ struct View {
 };
 
 View view_of(const TestSwitch& sw) {
-  return {sw.ports(), sw.state->generation(), sw.opener.open_count(), sw.publisher.current(), sw.state->policy().get()};
+  return {sw.ports(),
+          sw.state->list_tunnels().SerializeAsString(),
+          sw.state->generation(),
+          sw.opener.open_count(),
+          sw.publisher.current(),
+          sw.state->policy().get()};
 }
 
 std::map<std::string, api::PortSpec> specs_of(const TestSwitch& sw) {
@@ -71,7 +76,7 @@ bool is_isolated(const api::PolicyDirectionStatus& status, bool is_wanted, bool 
 /// What workers have of each port's policies is what the request said of them.
 void check_policies(const TestSwitch& sw, const api::ApplyRequest& request) {
   const std::vector<std::string> names = sw.state->port_names();
-  for (PortId id = 0; id < names.size(); ++id) {
+  for (PortId id = 0; id < sw.state->port_limit(); ++id) {  // tunnels lie behind it
     if (names[id].empty()) continue;
     const api::PortPolicyStatus status = sw.state->port_policy(names[id]).value();
     check_that(sw.publisher.current()->ports[id].awaits_policy == status.awaits_policy(), "awaits", names[id]);
@@ -86,6 +91,24 @@ void check_policies(const TestSwitch& sw, const api::ApplyRequest& request) {
       check_that(!status.ingress().isolated() && !status.egress().isolated(), "policies not removed", removed);
     }
   }
+}
+
+/// The tunnels that were asked for are there, with their prefixes.
+void check_tunnels(const TestSwitch& sw, const api::ApplyRequest& request) {
+  const api::ListTunnelsReply list = sw.state->list_tunnels();
+  std::map<std::string, api::Tunnel> in_force;
+  for (const api::TunnelStatus& tunnel : list.tunnels()) in_force[tunnel.spec().name()] = tunnel.spec();
+  check_that(in_force.empty() || list.has_underlay(), "tunnels and no underlay", list.DebugString());
+  for (const api::Tunnel& wanted : request.upsert_tunnels()) {
+    const auto found = in_force.find(wanted.name());
+    check_that(found != in_force.end(), "tunnel not in force", wanted.name());
+    const bool is_same = found->second.remote() == wanted.remote() &&
+                         found->second.encapsulation() == wanted.encapsulation() &&
+                         found->second.prefixes_size() == wanted.prefixes_size();
+    check_that(is_same, "tunnel not as it was asked for", wanted.DebugString() + found->second.DebugString());
+  }
+  for (const std::string& name : request.remove_tunnels())
+    check_that(!in_force.contains(name), "tunnel not removed", name);
 }
 
 void check_success(TestSwitch& sw, const api::ApplyRequest& request, const api::ApplyReply& reply) {
@@ -109,10 +132,11 @@ void check_success(TestSwitch& sw, const api::ApplyRequest& request, const api::
   for (const std::string& name : request.remove_ports()) check_that(!in_force.contains(name), "not removed", name);
 
   check_policies(sw, request);
+  check_tunnels(sw, request);
   api::ApplyRequest again = request;
   const bool is_about_ports = sw.state->services()->by_name.empty() && sw.state->policy()->policies->empty() &&
-                              sw.state->policy()->groups->empty() && request.upsert_endpoints_size() == 0 &&
-                              request.upsert_port_policies_size() == 0;
+                              sw.state->policy()->groups->empty() && sw.state->list_tunnels().tunnels_size() == 0 &&
+                              request.upsert_endpoints_size() == 0 && request.upsert_port_policies_size() == 0;
   if (is_about_ports) {
     again.Clear();
     again.set_replace_all(true);

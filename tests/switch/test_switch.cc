@@ -32,7 +32,9 @@ std::string call_text(const char* name, const datapath::UplinkRules& rules) {
       .append(" ")
       .append(std::to_string(rules.frontends.size()))
       .append(" frontends, masquerade ")
-      .append(rules.masquerade_v4.to_string());
+      .append(rules.masquerade_v4.to_string())
+      .append(rules.vtep_port == 0 ? "" : ", VXLAN at " + rules.vtep_v4.to_string())
+      .append(rules.local_prefixes.empty() ? "" : ", " + std::to_string(rules.local_prefixes.size()) + " prefixes");
 }
 
 }  // namespace
@@ -60,7 +62,8 @@ net::Result<OpenPort> MemoryOpener::open(const std::string& interface, datapath:
   }
   removed_.erase(interface);
   ++opened_;
-  OpenPort open{{}, interface, number_[interface], kind};
+  const auto number = number_.try_emplace(interface, static_cast<unsigned>(100 * (number_.size() + 1))).first;
+  OpenPort open{{}, interface, number->second, kind};
   const unsigned count = queues.contains(interface) ? queues.at(interface) : 1;
   for (unsigned i = 0; i < count; ++i) open.queues.push_back(std::make_unique<ListedPort>(*this, interface));
   return open;
@@ -95,6 +98,11 @@ void MemoryOpener::remove(const std::string& interface) {
   removed_.insert(interface);
 }
 
+unsigned MemoryOpener::number_of(const std::string& interface) const {
+  const std::lock_guard lock(mutex_);
+  return number_.at(interface);
+}
+
 std::size_t MemoryOpener::held() const {
   const std::lock_guard lock(mutex_);
   return held_;
@@ -127,8 +135,8 @@ TestSwitch::TestSwitch(const TestSwitchOptions& options)
   access.post = [this](datapath::WorkerId worker, datapath::FlowScan& scan) { workers_[worker]->post(scan); };
   access.ack_timeout = options.ack_timeout;
   for (unsigned i = 0; i < options.worker_count; ++i) {
-    counters_.push_back(
-        std::make_unique<datapath::WorkerCounters>(options.port_limit, rule_slot_count(options.rule_limit)));
+    counters_.push_back(std::make_unique<datapath::WorkerCounters>(options.port_limit,
+                                                                   rule_slot_count(options.rule_limit), kTunnelLimit));
     const auto id = static_cast<datapath::WorkerId>(i);
     datapath::FlowSettings flows;
     flows.limit = nat::kMinFlowLimit;
@@ -143,7 +151,7 @@ TestSwitch::TestSwitch(const TestSwitchOptions& options)
   gateway.ipv4 = net::Ipv4::parse("169.254.1.1").value();
   gateway.ipv6 = net::Ipv6::parse("fe80::1").value();
   auto created = SwitchState::create({options.port_limit, options.max_mtu_bytes, options.nat_ports, options.rule_limit},
-                                     gateway, opener, access);
+                                     gateway, opener, underlay, access);
   if (!created) throw std::runtime_error(created.error().message);
   state = std::move(created).value();
   for (unsigned i = 0; options.threads && i < options.worker_count; ++i) {

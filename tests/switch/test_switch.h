@@ -16,6 +16,7 @@
 #include "control/api/switch.pb.h"
 #include "control/switch/port_opener.h"
 #include "control/switch/switch_state.h"
+#include "control/switch/underlay.h"
 #include "datapath/memory_port.h"
 #include "datapath/worker.h"
 #include "net/address.h"
@@ -44,6 +45,8 @@ class MemoryOpener final : public PortOpener {
   void wait_until_held(std::size_t count);
   /// An interface deleted behind the switch's back, and made again as another one.
   void remove(const std::string& interface);
+  /// Of an interface that was opened.
+  unsigned number_of(const std::string& interface) const;
   /// Calls of `open` that wait.
   std::size_t held() const;
   std::size_t open_count() const;
@@ -63,6 +66,20 @@ class MemoryOpener final : public PortOpener {
   std::map<std::string, unsigned> number_;
   std::size_t opened_ = 0;
   std::multimap<std::string, datapath::MemoryPort*> live_;
+};
+
+/// Ways that a test writes down, by remote; one that is not there has no route.
+class TableUnderlay final : public Underlay {
+ public:
+  void follow(const std::set<net::IpAddress>& remotes, const std::set<int>& uplinks) override {
+    followed = remotes;
+    followed_uplinks = uplinks;
+  }
+  UnderlayWays ways() const override { return table; }
+
+  UnderlayWays table;
+  std::set<net::IpAddress> followed;
+  std::set<int> followed_uplinks;
 };
 
 struct TestSwitchOptions {
@@ -87,6 +104,7 @@ class TestSwitch {
   void step();
 
   MemoryOpener opener;
+  TableUnderlay underlay;
   datapath::MemoryPool pool;
   datapath::Publisher publisher;
   std::set<datapath::WorkerId> away;  // workers that take no turn

@@ -1,0 +1,126 @@
+#include "control/agent/cluster/tunnels.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "control/agent/requests.h"
+
+namespace millrace::control::agent::cluster {
+namespace {
+
+api::Encapsulation encapsulation_of(const config::Config& config) {
+  switch (config.encapsulation) {
+    case config::Encapsulation::kVxlan: return api::ENCAPSULATION_VXLAN;
+    case config::Encapsulation::kCrossSubnet: return api::ENCAPSULATION_CROSS_SUBNET;
+    case config::Encapsulation::kNone: return api::ENCAPSULATION_NONE;
+  }
+  return api::ENCAPSULATION_UNSPECIFIED;
+}
+
+std::optional<net::IpAddress> first_of(const NodeRecord& node, std::uint8_t family) {
+  const auto found = std::ranges::find(node.addresses, family, &net::IpAddress::family);
+  return found == node.addresses.end() ? std::nullopt : std::optional(*found);
+}
+
+/// Where a tunnel leads: nullopt when the two have no family in common.
+std::optional<net::IpAddress> remote_of(const NodeRecord& self, const NodeRecord& other) {
+  for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
+    const auto remote = first_of(other, family);
+    if (remote && first_of(self, family)) return remote;
+  }
+  return std::nullopt;
+}
+
+net::Prefix host_prefix(const net::IpAddress& address) { return {address, static_cast<std::uint8_t>(address.bits())}; }
+
+void add_prefix(const net::Prefix& prefix, api::RoutePrefix& message) {
+  message.set_address(to_bytes(prefix.address));
+  message.set_length(prefix.length_bits);
+}
+
+/// Those that are there, the oldest key first.
+std::vector<SeenNode> nodes_of(const std::vector<etcd::KeyValue>& items, const std::string& self) {
+  std::vector<SeenNode> nodes;
+  for (const etcd::KeyValue& item : items) {
+    auto record = parse_node(item.value);
+    if (record && record->name != self) nodes.push_back({*std::move(record), item.create_revision});
+  }
+  std::ranges::sort(nodes, {}, [](const SeenNode& node) { return std::pair(node.create_revision, node.record.name); });
+  return nodes;
+}
+
+std::map<std::string, std::vector<net::Prefix>> held_blocks(const Keys& keys,
+                                                            const std::vector<etcd::KeyValue>& items) {
+  std::map<std::string, std::vector<net::Prefix>> held;
+  for (const etcd::KeyValue& item : items) {
+    const auto key = keys.parse(item.key);
+    const auto record = parse_block(item.value);
+    if (!key || !record || !std::holds_alternative<BlockKey>(*key) || record->state != BlockState::kHeld) continue;
+    held[record->node].push_back(std::get<BlockKey>(*key).prefix);
+  }
+  return held;
+}
+
+}  // namespace
+
+api::Underlay underlay(const config::Config& config, const NodeRecord& self, const std::vector<net::Prefix>& blocks) {
+  api::Underlay message;
+  if (const auto ipv4 = first_of(self, 4)) message.set_ipv4(to_bytes(*ipv4));
+  if (const auto ipv6 = first_of(self, 6)) message.set_ipv6(to_bytes(*ipv6));
+  message.set_vtep_mac(to_bytes(self.vtep_mac));
+  message.set_vni(config.vxlan.vni);
+  message.set_udp_port(config.vxlan.port);
+  for (const net::Prefix& block : blocks) add_prefix(block, *message.add_local_prefixes());
+  return message;
+}
+
+Ways ways_to_others(const config::Config& config, const Keys& keys, const NodeRecord& self,
+                    const std::vector<net::Prefix>& own_blocks, const std::vector<etcd::KeyValue>& nodes,
+                    const std::vector<etcd::KeyValue>& blocks) {
+  Ways ways;
+  std::set<net::Prefix> taken(own_blocks.begin(), own_blocks.end());
+  for (const net::IpAddress& address : self.addresses) taken.insert(host_prefix(address));
+  std::set<net::IpAddress> remotes(self.addresses.begin(), self.addresses.end());
+  const auto held = held_blocks(keys, blocks);
+  for (const SeenNode& node : nodes_of(nodes, self.name)) {
+    const NodeRecord& record = node.record;
+    const auto remote = remote_of(self, record);
+    if (!remote) {
+      ways.warnings.push_back(fmt::format("node {}: has no address of a family that this node has", record.name));
+      continue;
+    }
+    if (!remotes.insert(*remote).second) {
+      ways.warnings.push_back(
+          fmt::format("node {}: its address {} is another node's", record.name, remote->to_string()));
+      continue;
+    }
+    api::Tunnel tunnel;
+    tunnel.set_name(record.name);
+    tunnel.set_remote(to_bytes(*remote));
+    tunnel.set_remote_vtep_mac(to_bytes(record.vtep_mac));
+    tunnel.set_encapsulation(encapsulation_of(config));
+    std::vector<net::Prefix> wanted;
+    if (const auto its = held.find(record.name); its != held.end()) wanted = its->second;
+    for (const net::IpAddress& address : record.addresses) wanted.push_back(host_prefix(address));
+    for (const net::Prefix& prefix : wanted) {
+      if (tunnel.prefixes_size() == static_cast<int>(kTunnelPrefixLimit)) {
+        ways.warnings.push_back(fmt::format("node {}: has more than {} prefixes", record.name, kTunnelPrefixLimit));
+        break;
+      }
+      if (taken.insert(prefix).second) {
+        add_prefix(prefix, *tunnel.add_prefixes());
+      } else {
+        ways.warnings.push_back(fmt::format("node {}: {} is another node's", record.name, prefix.to_string()));
+      }
+    }
+    ways.tunnels.push_back(std::move(tunnel));
+  }
+  std::ranges::sort(ways.tunnels, {}, [](const api::Tunnel& tunnel) { return tunnel.name(); });
+  return ways;
+}
+
+}  // namespace millrace::control::agent::cluster

@@ -89,6 +89,7 @@ std::vector<std::string> arguments(const EalOptions& options, std::uint64_t byte
     list.insert(list.end(), {"--no-huge", "--no-shconf"});
   } else {
     list.emplace_back("--in-memory");
+    if (options.one_file) list.emplace_back("--single-file-segments");
   }
   if (room.page_bytes() != 0 && options.numa_node >= 0) {
     std::string by_node = "--socket-mem=";

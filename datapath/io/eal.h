@@ -25,6 +25,8 @@ struct EalOptions {
   std::uint64_t memory_bytes = 0;  // what packets and rings will need; hugepages are set up for that much
   int numa_node = -1;              // node the workers are on; -1: any
   std::string pci_device = {};     // the one PCI device that DPDK may drive; "": none
+  /// All memory behind one file descriptor a page size: virtio-user hands a switch at most eight of them.
+  bool one_file = false;
 };
 
 struct EalInfo {

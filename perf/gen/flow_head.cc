@@ -18,12 +18,12 @@ constexpr std::uint8_t kUdp = 17;
 constexpr std::uint8_t kHops = 64;
 
 net::Result<void> check(const FlowOptions& options) {
-  if (options.frame_bytes < kMinFrameBytes || options.frame_bytes > kMaxFrameBytes) {
-    return net::invalid_argument(
-        fmt::format("--size {}: {} to {} bytes are possible", options.frame_bytes, kMinFrameBytes, kMaxFrameBytes));
+  if (options.frame_bytes < kMinXdpFrameBytes || options.frame_bytes > kMaxXdpFrameBytes) {
+    return net::invalid_argument(fmt::format("--size {}: {} to {} bytes are possible", options.frame_bytes,
+                                             kMinXdpFrameBytes, kMaxXdpFrameBytes));
   }
-  if (options.flows == 0 || options.flows > kMaxFlows) {
-    return net::invalid_argument(fmt::format("--flows {}: 1 to {} are possible", options.flows, kMaxFlows));
+  if (options.flows == 0 || options.flows > kMaxXdpFlows) {
+    return net::invalid_argument(fmt::format("--flows {}: 1 to {} are possible", options.flows, kMaxXdpFlows));
   }
   const std::uint32_t last_port = options.destination_port + (options.flows - 1) / SEND_PORTS;
   if (last_port > 65535) {

@@ -15,9 +15,9 @@
 namespace millrace::perf::gen {
 
 /// Frame lengths in bytes, without the FCS.
-inline constexpr std::uint32_t kMinFrameBytes = SEND_HEAD_BYTES;
-inline constexpr std::uint32_t kMaxFrameBytes = 3000;  // the hook gives one page to a frame and its headroom
-inline constexpr std::uint32_t kMaxFlows = 16'000'000;
+inline constexpr std::uint32_t kMinXdpFrameBytes = SEND_HEAD_BYTES;
+inline constexpr std::uint32_t kMaxXdpFrameBytes = 3000;  // the hook gives one page to a frame and its headroom
+inline constexpr std::uint32_t kMaxXdpFlows = 16'000'000;
 
 struct FlowOptions {
   net::Mac source_mac;

@@ -1,4 +1,4 @@
-// millrace-gen: makes UDP out of a kernel interface, or counts what arrives at one. See README.md.
+// millrace-gen: streams over DPDK devices; UDP out of a kernel interface, counted where it arrives. See README.md.
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <string>
 
+#include "perf/gen/command/run_command.h"
 #include "perf/gen/receiver.h"
 #include "perf/gen/report.h"
 #include "perf/gen/sender.h"
@@ -123,15 +124,22 @@ void describe(CLI::App& app, ReceiveCommand& command) {
 
 int main(int argc, char** argv) {
   libbpf_set_print(nullptr);
-  CLI::App app("Makes UDP packets at the speed of an interface's XDP layer, or counts what arrives at one");
+  CLI::App app("Sends packets over DPDK devices or an interface's XDP layer, and measures what becomes of them");
   app.require_subcommand(1);
   SendCommand send;
   ReceiveCommand receive;
   CLI::App* const send_app = app.add_subcommand("send", "Send UDP, IPv4 or IPv6");
   CLI::App* const receive_app = app.add_subcommand("receive", "Count and drop the UDP that arrives");
+  RunCommand run_streams;
+  CLI::App* const run_app = app.add_subcommand("run", "Send streams over DPDK devices and measure what comes back");
+  run_streams.describe(*run_app);
   describe(*send_app, send);
   describe(*receive_app, receive);
   CLI11_PARSE(app, argc, argv);
   install_stop_signal();
+  if (run_app->parsed()) {
+    const auto done = run_streams.run();
+    return done ? 0 : fail(done.error());
+  }
   return receive_app->parsed() ? run(receive) : run(send);
 }

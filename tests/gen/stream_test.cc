@@ -98,7 +98,7 @@ TEST(Stream, SmallestFramesAreThoseThatTheTagsHeaderSays) {
     const Frame frame = build(stream, 1);
     expect_right_checksums(frame, headers_of(frame), keys);
     if (bytes == 60) continue;
-    const auto expected = fmt::format("stream 0: size {}: {} to 3500 for these headers and the tag", bytes - 1, bytes);
+    const auto expected = fmt::format("stream 0: size {}: {} to 3400 for these headers and the tag", bytes - 1, bytes);
     EXPECT_EQ(error_of(fmt::format("{}, size: {}", keys, bytes - 1)), expected);
   }
 }
@@ -262,7 +262,7 @@ TEST(Stream, SizesComeAsOftenAsTheirWeights) {
 
 TEST(Stream, SaysWhatCannotBe) {
   const std::tuple<const char*, const char*> table[] = {
-      {"size: 3501", "streams[0].size 3501: 60 to 3500"},
+      {"size: 3401", "streams[0].size 3401: 60 to 3400"},
       {"flows: 16000001", "streams[0].flows 16000001: 1 to 16000000"},
       {"flows: 100, fields: [{field: source-port, first: 1, count: 99}]",
        "stream 0: flows 100: the fields make only 99 different ones"},

@@ -32,7 +32,7 @@ inline constexpr std::uint32_t kMaxListValues = 65536;
 inline constexpr std::uint32_t kMaxSizes = 16;
 inline constexpr std::uint32_t kMaxSizeWeights = 1024;  // of all sizes of a stream together
 inline constexpr std::uint32_t kMinFrameBytes = 60;
-inline constexpr std::uint32_t kMaxFrameBytes = 3500;  // what a packet of the pool holds
+inline constexpr std::uint32_t kMaxFrameBytes = 3400;  // what a packet of the pool holds
 inline constexpr std::uint32_t kMaxBurst = 65536;
 inline constexpr std::uint32_t kWireOverheadBytes = 24;  // FCS 4, preamble 8, gap 12 (IEEE 802.3)
 

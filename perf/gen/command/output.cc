@@ -1,0 +1,64 @@
+#include "perf/gen/command/output.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+
+#include "perf/gen/report/fingerprint.h"
+#include "perf/gen/report/trial_text.h"
+#include "perf/gen/stop_signal.h"
+
+namespace millrace::perf::gen {
+
+/// A signal handler may not know the rig, which comes and goes; so somebody looks ten times a second.
+StopWatch::StopWatch(Rig& rig)
+    : thread_([this, &rig] {
+        while (!over_.load()) {
+          if (stop_requested()) return rig.stop();
+          std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        }
+      }) {}
+
+StopWatch::~StopWatch() {
+  over_.store(true);
+  thread_.join();
+}
+
+void show_live(Rig& rig) {
+  const bool terminal = ::isatty(STDERR_FILENO) != 0;
+  rig.on_sample([terminal](const Sample& sample) {
+    fmt::print(stderr,
+               "{}{:7.1f} s  sent {:8.3f} Mpps  received {:8.3f} Mpps  latency mean {:>9} max {:>9}  idle {:5.1f} %{}",
+               terminal ? "\r" : "", sample.seconds, sample.sent_pps / 1e6, sample.received_pps / 1e6,
+               time_text(sample.mean_latency_ns), time_text(sample.most_latency_ns), sample.idle * 100,
+               terminal ? "\x1b[K" : "\n");
+    std::fflush(stderr);
+  });
+}
+
+net::Result<void> write_file(const std::string& file, const std::string& text) {
+  std::ofstream out(file, std::ios::trunc);
+  out << text;
+  out.flush();
+  if (!out) return net::failed_precondition(fmt::format("{}: it cannot be written", file));
+  return {};
+}
+
+net::Result<void> write_trial(const CommonOptions& options, const Profile& profile, const TrialResult& result,
+                              const std::string& memory) {
+  auto json = nlohmann::ordered_json{{"kind", "run"}, {"machine", fingerprint(memory)}};
+  json["streams"] = static_cast<std::uint64_t>(profile.streams.size());
+  json["result"] = trial_json(result);
+  if (!options.json_file.empty()) {
+    if (auto written = write_file(options.json_file, json.dump(1) + "\n"); !written) return written;
+  }
+  if (!options.csv_file.empty()) {
+    if (auto written = write_file(options.csv_file, trial_csv(result)); !written) return written;
+  }
+  return {};
+}
+
+}  // namespace millrace::perf::gen

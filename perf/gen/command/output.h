@@ -1,0 +1,36 @@
+/// Where results go: files of the options, and the terminal while a trial runs.
+///
+/// Thread:  main.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <thread>
+
+#include "perf/gen/command/options.h"
+#include "perf/gen/run/trial.h"
+
+namespace millrace::perf::gen {
+
+/// Stops the rig when a signal asked for it (stop_signal.h), as long as it lives.
+class StopWatch {
+ public:
+  explicit StopWatch(Rig& rig);
+  ~StopWatch();
+  StopWatch(const StopWatch&) = delete;
+  StopWatch& operator=(const StopWatch&) = delete;
+
+ private:
+  std::atomic<bool> over_{false};
+  std::thread thread_;
+};
+
+/// A line a sample on stderr, each over the last one when that is a terminal.
+void show_live(Rig& rig);
+
+/// Writes the files that the options name.
+net::Result<void> write_trial(const CommonOptions& options, const Profile& profile, const TrialResult& result,
+                              const std::string& memory);
+net::Result<void> write_file(const std::string& file, const std::string& text);
+
+}  // namespace millrace::perf::gen

@@ -137,12 +137,13 @@ grpc::Status AgentService::SetPodObject(grpc::ServerContext*, const api::SetPodO
   one.push_back(*std::move(manifest));
   auto applied = objects_.apply(std::move(one), false);
   if (applied) return grpc::Status::OK;
-  const bool is_away = applied.error().code == net::ErrorCode::kUnavailable;
+  const net::ErrorCode code = applied.error().code;
+  const bool is_away = code == net::ErrorCode::kUnavailable || code == net::ErrorCode::kDeadlineExceeded;
   if (!is_away) return to_status(applied.error());
   // A pod of which nothing is said is seen by its attachment all the same. Labels are not: policies go by them.
   if (object->labels.empty() && object->ports.empty()) return grpc::Status::OK;
-  return to_status(net::unavailable(
-      fmt::format("{}; without labels and ports the pod can be added meanwhile", applied.error().message)));
+  return to_status(net::Error{
+      code, fmt::format("{}; without labels and ports the pod can be added meanwhile", applied.error().message)});
 }
 
 grpc::Status AgentService::DeletePodObject(grpc::ServerContext*, const api::DeletePodObjectRequest* request,

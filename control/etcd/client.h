@@ -41,7 +41,7 @@ struct Options {
   std::string ca_file;                      // PEM of who signs the servers; empty: the system's
   std::string cert_file, key_file;          // PEM of this client, both or none
   std::string user, password_file;          // both or none; the file is read at each authentication, one line
-  std::chrono::milliseconds timeout{5000};  // of one call, over all endpoints
+  std::chrono::milliseconds timeout{4000};  // of one call, over all endpoints
 };
 
 struct KeyValue {

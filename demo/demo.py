@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 
+import cluster_demo
 from harness import node as nodes
 from harness import traffic
 from harness.netns import Netns
@@ -168,13 +169,19 @@ def main():
     parser.add_argument("--keep", action="store_true", help="leave the demo up when it is done")
     parser.add_argument("--down", action="store_true", help="take down what --keep left, and nothing else")
     parser.add_argument("--json", metavar="FILE", help="write the figures")
+    parser.add_argument("--nodes", type=int, choices=range(1, 9), default=1, metavar="N",
+                        help="1: one machine; 2 to 8: a cluster of so many, with etcd, that are one pod network")
+    parser.add_argument("--encapsulation", choices=("vxlan", "crossSubnet", "none"), default="vxlan",
+                        help="between the nodes")
     arguments = parser.parse_args()
     if arguments.down:
         take_down(arguments.programs)
         return 0
+    if arguments.nodes > 1 and arguments.keep:
+        parser.error("--keep is for one node")
     catch_signals()
     try:
-        rows = demo(arguments)
+        rows = demo(arguments) if arguments.nodes == 1 else cluster_demo.demo(arguments, say)
     except Interrupted as error:
         print(f"\ninterrupted ({error}); everything is taken down", file=sys.stderr)
         return 130

@@ -13,6 +13,7 @@ class Row:
     latency_ms: float | None = None
     gbit_s: float | None = None
     packets_s: float | None = None
+    note: str = ""
     problem: str = ""
 
     def take(self, result):
@@ -30,7 +31,7 @@ class Row:
     def figure(self):
         if self.problem:
             return f"FAIL: {self.problem.splitlines()[0]}"
-        return ", ".join(text for text in self.cells() if text)
+        return ", ".join(text for text in (*self.cells(), self.note) if text) or "PASS"
 
     def cells(self):
         return ("" if self.latency_ms is None else f"{self.latency_ms:.3f} ms",
@@ -50,7 +51,7 @@ def columns(lines, right=()):
 
 def table(rows):
     head = ("from", "to", "test", "latency", "throughput", "packets", "result")
-    return columns([head] + [(row.source, row.target, row.test, *row.cells(), "FAIL" if row.problem else "PASS")
+    return columns([head] + [(row.source, row.target, row.test, *row.cells(), "FAIL" if row.problem else f"PASS {row.note}")
                              for row in rows], right=(3, 4, 5))
 
 

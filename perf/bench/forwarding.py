@@ -115,18 +115,23 @@ def summary(values):
 def measure(programs, setup):
     bench = Bench(programs, setup)
     bench.run()
-    report = {case: {side: summary(values) for side, values in sides.items()} for case, sides in bench.samples.items()}
+    return compared(bench.samples, "testpmd")
+
+
+def compared(samples, other):
+    """{case: {side: summary, "ratio": Millrace's median to the other's}}."""
+    report = {case: {side: summary(values) for side, values in sides.items()} for case, sides in samples.items()}
     for case, sides in report.items():
-        if "testpmd" in sides and "offered" not in case:
-            sides["ratio"] = sides["millrace"]["median"] / sides["testpmd"]["median"]
+        if other in sides and "offered" not in case:
+            sides["ratio"] = sides["millrace"]["median"] / sides[other]["median"]
     return report
 
 
-def table(report):
-    lines = [f"{'':<28} {'Millrace':>26} {'testpmd io':>26}  ratio"]
+def table(report, other="testpmd", title="testpmd io"):
+    lines = [f"{'':<28} {'Millrace':>26} {title:>26}  ratio"]
     for case, sides in report.items():
         cells = [f"{row['median']:.3f} ({row['least']:.3f}..{row['most']:.3f})" if row else ""
-                 for row in (sides.get("millrace"), sides.get("testpmd"))]
+                 for row in (sides.get("millrace"), sides.get(other))]
         ratio = f"{sides['ratio']:.2f}" if "ratio" in sides else ""
         lines.append(f"{case:<28} {cells[0]:>26} {cells[1]:>26}  {ratio}")
     return "\n".join(lines)

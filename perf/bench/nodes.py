@@ -7,6 +7,7 @@ balanced; on Millrace's everything is.
 """
 
 import dataclasses
+import json
 
 import generator
 from forwarding import compared
@@ -20,6 +21,10 @@ VNI, PORT = 77, 4789
 MTU = 1450
 
 
+def link_mac(netns, device):
+    return json.loads(netns.ip("-j", "link", "show", "dev", device).stdout)[0]["address"]
+
+
 class LinuxPod:
     """A pod as a node without Millrace has it: a veth whose other end the node routes to."""
 
@@ -31,9 +36,9 @@ class LinuxPod:
         node.netns.ip("addr", "add", f"10.245.{node.number}.1/24", "dev", "linux0")
         self.netns.ip("addr", "add", f"{self.ipv4}/24", "dev", "eth0")
         self.netns.ip("link", "set", "eth0", "mtu", MTU)
+        node.netns.run("ethtool", "-K", "linux0", "gro", "on")  # or it takes no frames of XDP's
         self.netns.ip("route", "add", "default", "via", f"10.245.{node.number}.1")
-        self.mac = self.netns.run("cat", "/sys/class/net/eth0/address").stdout.strip()
-        self.gateway_mac = node.netns.run("cat", "/sys/class/net/linux0/address").stdout.strip()
+        self.mac, self.gateway_mac = link_mac(self.netns, "eth0"), link_mac(node.netns, "linux0")
 
     def command(self, *argv):
         return self.netns.command(*argv)
@@ -75,7 +80,10 @@ class Bench:
         print(f"  {side:<10} {case:<28} {value:.3f}", flush=True)
 
     def run(self):
-        with Cluster(self.programs, "bench", 2, far_nodes=0, encapsulation="vxlan") as cluster:
+        cluster = Cluster(self.programs, "bench", 2, far_nodes=0, encapsulation="vxlan", memory={"hugepages": "2M"})
+        for node, cpu in zip(cluster.nodes, (self.setup.switch_cpu, self.setup.generator_cpu)):
+            node.instance.write_config(workers={"cpus": [int(cpu)]})
+        with cluster:
             a, b = cluster.nodes
             pods = [node.add_pod("pod") for node in (a, b)]
             linux = [LinuxPod(node) for node in (a, b)]

@@ -38,9 +38,9 @@ Drop take_from_uplink(Turn& turn, net::Packet& packet, Peers& peers) noexcept {
   const net::Headers& headers = packet.headers;
   const bool may_be_vxlan = underlay.udp_port != 0 && headers.l4_protocol == net::ip_protocol::kUdp;
   if (may_be_vxlan && is_for_vtep(packet, underlay)) [[likely]] {
-    if (headers.is_fragment) [[unlikely]]
-      return check_fragment(turn, packet);
-    if (headers.has_l4 && headers.destination_port == underlay.udp_port) [[likely]] {
+    if (headers.is_fragment) [[unlikely]] {
+      if (const Drop drop = check_fragment(turn, packet); drop != Drop::kNone) return drop;
+    } else if (headers.has_l4 && headers.destination_port == underlay.udp_port) [[likely]] {
       const bool is_v4 = headers.l3 == net::L3::kIpv4;
       const net::Ipv4 remote = is_v4 ? net::ipv4(packet).source : net::Ipv4();
       const TunnelIndex peer = is_v4 ? peers.find(remote) : peers.find(net::ipv6(packet).source);

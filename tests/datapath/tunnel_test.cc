@@ -239,6 +239,20 @@ TEST_P(Tunnels, WhatMayBeFragmentedIsCutBeforeItEnters) {
   EXPECT_EQ(pair_.a->drop_text() + pair_.b->drop_text(), "");
 }
 
+/// Fragments to the node's own address are not taken for those of VXLAN, and come by the tunnel as all else does.
+TEST_P(Tunnels, FragmentsReachTheOtherNodeItself) {
+  const auto part = [](std::uint32_t offset) {
+    return from_pod(1).ipv4("10.244.0.1", "192.0.2.2").fragment(offset, offset == 0, 5);
+  };
+  ASSERT_TRUE(pair_.a->send(kPod1, part(0).udp(1, 53).payload(64u).bytes()));
+  ASSERT_TRUE(pair_.a->send(kPod1, part(72).protocol(17).payload(64u).bytes()));
+  pair_.carry();
+  EXPECT_EQ(arrivals(pair_.b.world()), fmt::format("{0}: udp 10.244.0.1:1 > 192.0.2.2:53 first fragment, "
+                                                   "{0}: udp 10.244.0.1:0 > 192.0.2.2:0 later fragment",
+                                                   kHostPort))
+      << pair_.b->drop_text();
+}
+
 TEST_P(Tunnels, NothingLeavesWhileTheWayIsNotKnown) {
   pair_.a->tunnels[0].hop.reset();
   pair_.a->publish();

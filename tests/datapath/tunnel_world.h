@@ -30,6 +30,7 @@ struct TunnelShape {
   unsigned queues = 1;
   bool is_encapsulated = true;
   bool is_over_v6 = false;
+  SwitchShape switches = {};  // of each; workers and tunnels are set here
 };
 
 /// One node; `number` 1 is A, 2 is B.
@@ -48,6 +49,8 @@ class TunnelNode {
     describe_nat(world_);
     world_.nat.masquerade_v4 = v4(node_v4(number));
     world_.nat.masquerade_v6 = v6(node_v6(number));
+    world_.nat.not_masqueraded = {net::Prefix::parse(node_v4(number) + "/32").value(),
+                                  net::Prefix::parse(node_v6(number) + "/128").value()};
     world_.nat.node_addresses = {address(node_v4(number)), address(node_v6(number))};
     world_.underlay = {v4(node_v4(number)), v6(node_v6(number)), vtep_mac(number), kTestVni, 4789};
   }
@@ -89,7 +92,7 @@ class TunnelNode {
 
  private:
   static SwitchShape switch_shape(const TunnelShape& shape) {
-    SwitchShape made;
+    SwitchShape made = shape.switches;
     made.workers = shape.workers;
     made.tunnel_limit = 4;
     return made;

@@ -1,9 +1,11 @@
 // Writes one frame of each kind the parser knows, good and bad, into a directory: where the fuzzer starts from.
-// Usage: make_parser_corpus DIRECTORY
+// Usage: make_parser_corpus DIRECTORY [wrap]; with `wrap` each has a byte in front that says how uplink_fuzz.cc wraps
+// it.
 
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <string_view>
 #include <utility>
 
 #include "tests/net/packet_builder.h"
@@ -72,9 +74,13 @@ std::vector<std::pair<const char*, Bytes>> ipv6_frames() {
   };
 }
 
-bool write_all(const std::filesystem::path& directory, const std::vector<std::pair<const char*, Bytes>>& frames) {
+bool write_all(const std::filesystem::path& directory, const std::vector<std::pair<const char*, Bytes>>& frames,
+               bool wraps) {
+  constexpr std::uint8_t kModes = 16;
+  std::uint8_t mode = 0;
   for (const auto& [name, frame] : frames) {
     std::ofstream file(directory / name, std::ios::binary);
+    if (wraps) file.put(static_cast<char>(mode++ % kModes));
     for (const std::uint8_t byte : frame) file.put(static_cast<char>(byte));
     if (!file.flush()) {
       std::fprintf(stderr, "%s: cannot be written\n", (directory / name).c_str());
@@ -87,10 +93,11 @@ bool write_all(const std::filesystem::path& directory, const std::vector<std::pa
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]);
+  const bool wraps = argc == 3 && std::string_view(argv[2]) == "wrap";
+  if (argc != 2 && !wraps) {
+    std::fprintf(stderr, "usage: %s DIRECTORY [wrap]\n", argv[0]);
     return 1;
   }
   std::filesystem::create_directories(argv[1]);
-  return write_all(argv[1], ipv4_frames()) && write_all(argv[1], ipv6_frames()) ? 0 : 1;
+  return write_all(argv[1], ipv4_frames(), wraps) && write_all(argv[1], ipv6_frames(), wraps) ? 0 : 1;
 }

@@ -35,7 +35,7 @@ void Mirror::Follower::start() {
   if (thread_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
-    status_.message = "no answer of etcd yet";
+    status_.message = "the first state has not come from etcd yet";
   }
   thread_ = std::thread([this] { run(); });
 }

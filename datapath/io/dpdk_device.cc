@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <fstream>
 #include <regex>
 
 namespace millrace::datapath::io {
@@ -22,47 +23,6 @@ net::Packet* packet_of(rte_mbuf* mbuf) noexcept {
   return reinterpret_cast<net::Packet*>(reinterpret_cast<std::byte*>(mbuf) + kMbufBytes);
 }
 
-class DpdkQueue final : public Port {
- public:
-  DpdkQueue(std::uint16_t device, std::uint16_t queue) : device_(device), queue_(queue) {}
-
-  unsigned receive(std::span<net::Packet*> out) noexcept override {
-    std::array<rte_mbuf*, kBurst> mbufs;
-    const auto room = static_cast<std::uint16_t>(std::min<std::size_t>(out.size(), mbufs.size()));
-    const unsigned count = rte_eth_rx_burst(device_, queue_, mbufs.data(), room);
-    for (unsigned i = 0; i < count; ++i) {
-      rte_mbuf& mbuf = *mbufs[i];
-      net::Packet& packet = *(out[i] = packet_of(&mbuf));
-      MbufPool::reset(packet);
-      packet.data = rte_pktmbuf_mtod(&mbuf, std::uint8_t*);
-      packet.head_bytes = mbuf.data_len;
-      packet.length_bytes = mbuf.pkt_len;
-    }
-    return count;
-  }
-
-  unsigned transmit(std::span<net::Packet* const> packets) noexcept override {
-    std::array<rte_mbuf*, kBurst> mbufs;
-    const std::size_t count = std::min<std::size_t>(packets.size(), mbufs.size());
-    for (std::size_t i = 0; i < count; ++i) {
-      const net::Packet& packet = *packets[i];
-      assert(packet.length_bytes == packet.head_bytes && packet.length_bytes != 0);
-      rte_mbuf& mbuf = *(mbufs[i] = mbuf_of(&packet));
-      mbuf.data_off = static_cast<std::uint16_t>(packet.data - packet.buffer);
-      mbuf.data_len = static_cast<std::uint16_t>(packet.length_bytes);
-      mbuf.pkt_len = packet.length_bytes;
-      mbuf.nb_segs = 1;
-      mbuf.next = nullptr;
-      mbuf.ol_flags = 0;
-    }
-    return rte_eth_tx_burst(device_, queue_, mbufs.data(), static_cast<std::uint16_t>(count));
-  }
-
- private:
-  std::uint16_t device_;
-  std::uint16_t queue_;
-};
-
 net::Error failed(const std::string& name, const char* what, int code) {
   return net::failed_precondition(fmt::format("device {}: {}: {}", name, what, rte_strerror(code < 0 ? -code : code)));
 }
@@ -72,25 +32,73 @@ std::string name_of(const std::string& device) { return device.substr(0, device.
 
 }  // namespace
 
+unsigned DpdkQueue::receive(std::span<net::Packet*> out) noexcept {
+  std::array<rte_mbuf*, kBurst> mbufs;
+  const auto room = static_cast<std::uint16_t>(std::min<std::size_t>(out.size(), mbufs.size()));
+  const unsigned count = rte_eth_rx_burst(id_, queue_, mbufs.data(), room);
+  for (unsigned i = 0; i < count; ++i) {
+    rte_mbuf& mbuf = *mbufs[i];
+    net::Packet& packet = *(out[i] = packet_of(&mbuf));
+    MbufPool::reset(packet);
+    packet.data = rte_pktmbuf_mtod(&mbuf, std::uint8_t*);
+    packet.head_bytes = mbuf.data_len;
+    packet.length_bytes = mbuf.pkt_len;
+  }
+  return count;
+}
+
+unsigned DpdkQueue::transmit(std::span<net::Packet* const> packets) noexcept {
+  std::array<rte_mbuf*, kBurst> mbufs;
+  const std::size_t count = std::min<std::size_t>(packets.size(), mbufs.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    const net::Packet& packet = *packets[i];
+    assert(packet.length_bytes == packet.head_bytes && packet.length_bytes != 0);
+    rte_mbuf& mbuf = *(mbufs[i] = mbuf_of(&packet));
+    mbuf.data_off = static_cast<std::uint16_t>(packet.data - packet.buffer);
+    mbuf.data_len = static_cast<std::uint16_t>(packet.length_bytes);
+    mbuf.pkt_len = packet.length_bytes;
+    mbuf.nb_segs = 1;
+    mbuf.next = nullptr;
+    mbuf.ol_flags = 0;
+  }
+  return rte_eth_tx_burst(id_, queue_, mbufs.data(), static_cast<std::uint16_t>(count));
+}
+
 bool is_pci_device(const std::string& device) {
   static const std::regex address("([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\\.[0-7]");
   return std::regex_match(name_of(device), address);
 }
 
-net::Result<std::unique_ptr<DpdkDevice>> DpdkDevice::open(MbufPool& pool, const DpdkDeviceOptions& options) {
+int numa_node_of_device(const std::string& device) {
+  if (!is_pci_device(device)) return -1;
+  const std::string name = name_of(device);
+  constexpr std::size_t kWithoutDomain = 7;  // "3b:00.0"
+  std::ifstream file("/sys/bus/pci/devices/" + (name.size() == kWithoutDomain ? "0000:" + name : name) + "/numa_node");
+  int node = -1;
+  return file >> node ? node : -1;
+}
+
+net::Result<std::shared_ptr<DpdkDevice>> DpdkDevice::open(MbufPool& pool, const DpdkDeviceOptions& options) {
   const std::string name = name_of(options.device);
   std::uint16_t id = 0;
   if (rte_eth_dev_get_port_by_name(name.c_str(), &id) != 0) {
-    // A PCI device that is there was found when DPDK started.
-    if (is_pci_device(options.device)) {
-      return net::not_found(fmt::format("device {}: DPDK has no driver for it, or it is not bound to vfio-pci", name));
+    const int code = rte_dev_probe(options.device.c_str());
+    if (code != 0 && is_pci_device(options.device)) {
+      return net::not_found(
+          fmt::format("device {}: it is not bound to vfio-pci, or millraced has no driver for it", name));
     }
-    if (const int code = rte_dev_probe(options.device.c_str()); code != 0) return failed(name, "DPDK makes none", code);
+    if (code != 0) return failed(name, "DPDK makes none", code);
     if (rte_eth_dev_get_port_by_name(name.c_str(), &id) != 0) {
       return net::not_found(fmt::format("device {}: it is no network device", name));
     }
   }
-  std::unique_ptr<DpdkDevice> device(new DpdkDevice(id, name));
+  // Also what tells two opens apart: a second one must not close what the first one has.
+  rte_eth_dev_owner owner{.id = RTE_ETH_DEV_NO_OWNER, .name = "millrace"};
+  if (const int code = rte_eth_dev_owner_new(&owner.id); code != 0) return failed(name, "owner", code);
+  if (rte_eth_dev_owner_set(id, &owner) != 0) {
+    return net::failed_precondition(fmt::format("device {}: it is open already", name));
+  }
+  std::shared_ptr<DpdkDevice> device(new DpdkDevice(id, name));
   if (auto started = device->start(pool, options); !started) return started.error();
   return device;
 }
@@ -99,10 +107,7 @@ net::Result<void> DpdkDevice::start(MbufPool& pool, const DpdkDeviceOptions& opt
   rte_eth_dev_info info{};
   if (const int code = rte_eth_dev_info_get(id_, &info); code != 0) return failed(name_, "information", code);
   const unsigned most = std::min(info.max_rx_queues, info.max_tx_queues);
-  if (options.queues == 0 || options.queues > most) {
-    return net::invalid_argument(fmt::format("device {}: {} queues; allowed: 1..{}", name_, options.queues, most));
-  }
-  const auto queues = static_cast<std::uint16_t>(options.queues);
+  const auto queues = static_cast<std::uint16_t>(std::clamp(options.queues, 1u, std::max(most, 1u)));
   rte_eth_conf configuration{};
   if (queues > 1) {
     configuration.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -111,6 +116,7 @@ net::Result<void> DpdkDevice::start(MbufPool& pool, const DpdkDeviceOptions& opt
   }
   const auto frees_at_once = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;  // one pool, one reference
   configuration.txmode.offloads = frees_at_once;
+  configuration.rxmode.mtu = options.mtu_bytes;
   if (const int code = rte_eth_dev_configure(id_, queues, queues, &configuration); code != 0) {
     return failed(name_, "configure", code);
   }
@@ -127,8 +133,8 @@ net::Result<void> DpdkDevice::start(MbufPool& pool, const DpdkDeviceOptions& opt
     if (const int code = rte_eth_tx_queue_setup(id_, queue, tx, socket, nullptr); code != 0) {
       return failed(name_, "send queue", code);
     }
-    ports_.push_back(std::make_unique<DpdkQueue>(id_, queue));
   }
+  queue_count_ = queues;
   if (const int code = rte_eth_dev_start(id_); code != 0) return failed(name_, "start", code);
   if (const int code = rte_eth_promiscuous_enable(id_); code != 0 && code != -ENOTSUP) {
     return failed(name_, "promiscuous mode", code);
@@ -143,9 +149,16 @@ DpdkDevice::~DpdkDevice() {
   rte_eth_dev_info info{};
   const bool known = rte_eth_dev_info_get(id_, &info) == 0;
   rte_eth_dev_stop(id_);
-  rte_eth_dev_close(id_);  // gives the frames it has back to the pool
-  if (known && info.device != nullptr && !is_pci_device(name_)) rte_dev_remove(info.device);
+  rte_eth_dev_close(id_);                                            // gives the frames it has back to the pool
+  if (known && info.device != nullptr) rte_dev_remove(info.device);  // so that it can be probed again
 }
+
+std::unique_ptr<DpdkQueue> DpdkDevice::queue(unsigned index) {
+  assert(index < queue_count_);
+  return std::make_unique<DpdkQueue>(shared_from_this(), id_, static_cast<std::uint16_t>(index));
+}
+
+bool DpdkDevice::is_removed() const noexcept { return rte_eth_dev_is_removed(id_) != 0; }
 
 bool DpdkDevice::link_is_up() const noexcept {
   rte_eth_link link{};

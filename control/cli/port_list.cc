@@ -16,8 +16,14 @@ std::string kind_text(api::PortKind kind) {
     case api::PORT_KIND_POD: return "pod";
     case api::PORT_KIND_HOST: return "host";
     case api::PORT_KIND_UPLINK: return "uplink";
+    case api::PORT_KIND_NODE_LINK: return "node link";
     default: return "unknown";
   }
+}
+
+/// An uplink that DPDK drives by its device: its interface is the node's end of the node link.
+const std::string& interface_text(const api::PortSpec& spec) {
+  return spec.device().empty() ? spec.interface() : spec.device();
 }
 
 std::string state_text(api::PortState state) {
@@ -69,11 +75,11 @@ net::Result<int> port_list(Context& context) {
                {"KERNEL-DROPPED", right}});
   for (const api::PortStatus& port : reply->ports()) {
     const api::PortSpec& spec = port.spec();
-    table.add({spec.name(), kind_text(spec.kind()), spec.interface(), state_text(port.state()),
-               workers_text(port), port.xdp_mode(), std::to_string(spec.mtu()), address_text(spec.mac()),
-               addresses_text(spec), std::to_string(port.totals().rx_packets()),
-               std::to_string(port.totals().tx_packets()), std::to_string(drops_of(port.totals())),
-               std::to_string(port.kernel_dropped())});
+    table.add({spec.name(), kind_text(spec.kind()), interface_text(spec), state_text(port.state()), workers_text(port),
+               port.xdp_mode(), std::to_string(spec.mtu()),
+               address_text(port.device_mac().empty() ? spec.mac() : port.device_mac()), addresses_text(spec),
+               std::to_string(port.totals().rx_packets()), std::to_string(port.totals().tx_packets()),
+               std::to_string(drops_of(port.totals())), std::to_string(port.kernel_dropped())});
   }
   fmt::print("{}", table.to_string());
   return 0;

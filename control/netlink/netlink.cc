@@ -114,6 +114,19 @@ net::Result<void> Netlink::set_mtu(int index, std::uint32_t mtu) {
   return {};
 }
 
+net::Result<void> Netlink::set_mac(int index, const net::Mac& mac) {
+  const NlPtr<rtnl_link> which(rtnl_link_alloc());
+  const NlPtr<rtnl_link> change(rtnl_link_alloc());
+  const NlPtr<nl_addr> address(nl_addr_build(AF_LLC, mac.bytes.data(), mac.bytes.size()));
+  if (!which || !change || !address) return nl_out_of_memory();
+  rtnl_link_set_ifindex(which.get(), index);
+  rtnl_link_set_addr(change.get(), address.get());
+  if (const int code = rtnl_link_change(socket_.get(), which.get(), change.get(), 0); code < 0) {
+    return nl_error("setting the MAC " + mac.to_string() + " of interface " + std::to_string(index), code);
+  }
+  return {};
+}
+
 net::Result<void> remove_link_if_there(const std::string& name) {
   auto netlink = Netlink::open();
   if (!netlink) return netlink.error();

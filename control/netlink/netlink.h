@@ -78,6 +78,7 @@ class Netlink {
   net::Result<void> remove_link(const std::string& name);
   net::Result<void> set_up(int index);
   net::Result<void> set_mtu(int index, std::uint32_t mtu);
+  net::Result<void> set_mac(int index, const net::Mac& mac);
 
   /// As a host address (/32, /128), IPv6 without duplicate address detection (RFC 4862 s.5.4).
   /// Success when it is there already.

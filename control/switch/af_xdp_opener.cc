@@ -71,7 +71,8 @@ net::Result<void> AfXdpOpener::narrow_uplinks(const datapath::UplinkRules& rules
   return uplinks_ == nullptr ? net::Result<void>{} : uplinks_->narrow(rules);
 }
 
-net::Result<OpenPort> AfXdpOpener::open(const std::string& interface, datapath::PortKind kind) {
+net::Result<OpenPort> AfXdpOpener::open(const PortRequest& request) {
+  const auto& [interface, kind, device] = request;
   // Before opening: should the name change hands in between, the port is taken for dead, not for another's.
   const unsigned number = number_of(interface);
   datapath::io::AfXdpOptions options;
@@ -84,7 +85,7 @@ net::Result<OpenPort> AfXdpOpener::open(const std::string& interface, datapath::
   options.program = std::move(shared).value();
   auto ports = datapath::io::AfXdpPort::open_queues(pool_, options, *queues);
   if (!ports) return ports.error();
-  OpenPort open{{}, interface, number, kind};
+  OpenPort open{.queues = {}, .interface = interface, .interface_number = number, .kind = kind};
   for (auto& port : *ports) open.queues.push_back(std::move(port));
   return open;
 }

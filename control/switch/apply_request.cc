@@ -91,9 +91,11 @@ net::Result<datapath::PortKind> parse_kind(const std::string& field, api::PortKi
     case api::PORT_KIND_POD: return datapath::PortKind::kPod;
     case api::PORT_KIND_HOST: return datapath::PortKind::kHost;
     case api::PORT_KIND_UPLINK: return datapath::PortKind::kUplink;
+    case api::PORT_KIND_NODE_LINK: return datapath::PortKind::kNodeLink;
     default:
-      return net::invalid_argument(fmt::format("{}: {}; allowed: PORT_KIND_POD, PORT_KIND_HOST or PORT_KIND_UPLINK",
-                                               field, static_cast<int>(kind)));
+      return net::invalid_argument(
+          fmt::format("{}: {}; allowed: PORT_KIND_POD, PORT_KIND_HOST, PORT_KIND_UPLINK or PORT_KIND_NODE_LINK", field,
+                      static_cast<int>(kind)));
   }
 }
 
@@ -108,9 +110,15 @@ net::Result<void> check_kind(const std::string& field, const PortConfig& port) {
   if (port.await_policy && port.kind != datapath::PortKind::kPod) {
     return net::invalid_argument(fmt::format("{}.await_policy: true; allowed: for PORT_KIND_POD alone", field));
   }
-  if (port.kind == datapath::PortKind::kUplink && !(port.addresses.empty() && port.prefixes.empty())) {
-    return net::invalid_argument(fmt::format("{}.{}: allowed: none for PORT_KIND_UPLINK", field,
-                                             port.addresses.empty() ? "prefixes" : "addresses"));
+  if (!port.device.empty() && port.kind != datapath::PortKind::kUplink) {
+    return net::invalid_argument(
+        fmt::format("{}.device: {}; allowed: for PORT_KIND_UPLINK alone", field, quoted(port.device)));
+  }
+  const bool is_uplink = port.kind == datapath::PortKind::kUplink;
+  if ((is_uplink || port.kind == datapath::PortKind::kNodeLink) && !(port.addresses.empty() && port.prefixes.empty())) {
+    return net::invalid_argument(fmt::format("{}.{}: allowed: none for {}", field,
+                                             port.addresses.empty() ? "prefixes" : "addresses",
+                                             is_uplink ? "PORT_KIND_UPLINK" : "PORT_KIND_NODE_LINK"));
   }
   return {};
 }
@@ -128,6 +136,7 @@ net::Result<PortConfig> parse_port(const std::string& field, const api::PortSpec
   auto prefixes = parse_prefixes(field, wire);
   if (!prefixes) return prefixes.error();
   if (auto text = check_description(field + ".description", wire.description()); !text) return text.error();
+  if (auto text = check_text(field + ".device", wire.device(), kDeviceLimit); !text) return text.error();
 
   port.name = wire.name();
   port.kind = *kind;
@@ -140,6 +149,7 @@ net::Result<PortConfig> parse_port(const std::string& field, const api::PortSpec
   port.masquerade = wire.masquerade();
   port.dhcp = wire.dhcp();
   port.await_policy = wire.await_policy();
+  port.device = wire.device();
   if (auto fits = check_kind(field, port); !fits) return fits.error();
   if (auto mtu = check_mtu(field + ".mtu", port, limits); !mtu) return mtu.error();
   return port;

@@ -14,13 +14,14 @@
 #include "control/api/unix_socket.h"
 #include "control/config/mtu.h"
 #include "control/netlink/uplink_link.h"
-#include "control/switch/af_xdp_opener.h"
+#include "control/switch/device_opener.h"
 #include "control/switch/flow_settings.h"
 #include "control/switch/kernel_underlay.h"
 #include "control/switch/placement.h"
 #include "control/switch/service.h"
 #include "control/switch/start_again.h"
 #include "control/switch/worker_set.h"
+#include "datapath/io/dpdk_device.h"
 #include "datapath/io/eal.h"
 #include "datapath/io/mbuf_pool.h"
 
@@ -53,7 +54,8 @@ net::Result<Placement> place_workers(const config::Config& config) {
   request.cpus = config.workers.cpus;
   // What `auto` means is found by the agent, later: no preference until an interface is named.
   request.uplink = config.uplink == "auto" ? "" : config.uplink;
-  request.uplink_numa_node = numa_node_of_interface(request.uplink);
+  request.uplink_numa_node = config.uplink_device.empty() ? numa_node_of_interface(request.uplink)
+                                                          : io::numa_node_of_device(config.uplink_device);
   auto placement = place(*machine, request);
   if (!placement) return placement;
   for (const std::string& reason : placement->topology.reasons()) spdlog::info("placement: {}", reason);
@@ -128,7 +130,7 @@ net::Result<void> run_with_memory(const config::Config& config, api::SocketClaim
   if (!pool) return pool.error();
   io::MbufPool& packets = **pool;
 
-  AfXdpOpener opener(packets);
+  DeviceOpener opener(packets, static_cast<unsigned>(placement.worker_cpus.size()));
   const auto flows = flow_settings(config, static_cast<unsigned>(placement.worker_cpus.size()));
   if (!flows) return flows.error();
   const Limits limits{config.port_limit, frame_mtu, nat_ports(config), config.rule_limit};
@@ -180,6 +182,7 @@ net::Result<void> run_daemon(const config::Config& config, StopSignals& signals)
   eal_options.hugepages = to_io(config.memory.hugepages);
   eal_options.memory_bytes = io::MbufPool::memory_bytes(pool_options(config, *placement, frame_mtu));
   eal_options.numa_node = placement->numa_node;
+  if (io::is_pci_device(config.uplink_device)) eal_options.pci_device = config.uplink_device;
   if (config.memory.hugepages == config::Hugepages::kAuto && start_number() == kStartLimit) {
     eal_options.hugepages = io::HugepageChoice::kOff;
   }

@@ -20,13 +20,19 @@ std::unordered_map<std::string, std::shared_ptr<Device>> by_interface(const Live
   return open;
 }
 
-net::Result<std::shared_ptr<Device>> open_device(const Missing& missing, PortOpener& opener) {
-  auto opened = opener.open(missing.interface, missing.kind);
+PortRequest request_of(const PortConfig& port) {
+  return {.interface = port.interface, .kind = port.kind, .device = port.device};
+}
+
+net::Result<std::shared_ptr<Device>> open_device(const PortRequest& missing, PortOpener& opener) {
+  auto opened = opener.open(missing);
   if (!opened) return opened.error();
   auto device = std::make_shared<Device>();
   device->open = std::move(opened).value();
   return device;
 }
+
+std::string text_of(const std::string& device) { return device.empty() ? "no device" : "device " + device; }
 
 /// Of a new device; `load` has the queues of each worker.
 void place(Device& device, std::vector<unsigned>& load) {
@@ -41,16 +47,16 @@ void place(Device& device, std::vector<unsigned>& load) {
 
 }  // namespace
 
-std::vector<Missing> missing_interfaces(const DesiredState& desired, const LivePorts& alive) {
+std::vector<PortRequest> missing_interfaces(const DesiredState& desired, const LivePorts& alive) {
   const auto open = by_interface(alive);
-  std::vector<Missing> missing;
+  std::vector<PortRequest> missing;
   for (const auto& [name, port] : desired.ports) {
-    if (!open.contains(port.interface)) missing.push_back({port.interface, port.kind});
+    if (!open.contains(port.interface)) missing.push_back(request_of(port));
   }
   return missing;
 }
 
-OpenedDevices open_devices(const std::vector<Missing>& interfaces, PortOpener& opener,
+OpenedDevices open_devices(const std::vector<PortRequest>& interfaces, PortOpener& opener,
                            const std::atomic<bool>& stopping) {
   std::vector<std::optional<net::Result<std::shared_ptr<Device>>>> results(interfaces.size());
   for_each_parallel(interfaces.size(), [&](std::size_t i) {
@@ -83,14 +89,19 @@ DevicePlan plan_devices(const DesiredState& desired, const LivePorts& alive, Ope
                                            is_uplink(port.kind) ? "a pod's or the host's" : "an uplink")));
       continue;
     }
+    if (found->second->open.device != port.device) {
+      plan.failures.emplace_back(
+          name, net::failed_precondition(fmt::format("interface {} is open with {}; remove that port first",
+                                                     port.interface, text_of(found->second->open.device))));
+      continue;
+    }
     plan.devices[name] = found->second;
     for (const datapath::WorkerId worker : found->second->workers) ++load[worker];
   }
   for (const PortConfig* port : missing) {
     auto found = opened.find(port->interface);
     // It died after it was looked for: seldom enough to be opened while others wait.
-    if (found == opened.end())
-      found = opened.emplace(port->interface, open_device({port->interface, port->kind}, opener)).first;
+    if (found == opened.end()) found = opened.emplace(port->interface, open_device(request_of(*port), opener)).first;
     if (!found->second) {
       plan.failures.emplace_back(port->name, found->second.error());
       continue;

@@ -38,6 +38,8 @@ struct LivePort {
   PortRules rules = {};
 
   net::PortId id() const noexcept { return ids.front(); }
+  /// Of the other side; of an uplink what the wire knows the node by.
+  const net::Mac& mac() const noexcept { return device->open.mac ? *device->open.mac : config.mac; }
 };
 using LivePorts = std::map<std::string, LivePort>;
 
@@ -55,19 +57,13 @@ struct DevicePlan {
 /// What was opened for a request, by interface. A device has no worker before it is planned.
 using OpenedDevices = std::map<std::string, net::Result<std::shared_ptr<Device>>>;
 
-/// An interface to open, and as what.
-struct Missing {
-  std::string interface;
-  datapath::PortKind kind = datapath::PortKind::kPod;
-};
-
 /// Interfaces that `desired` names and no port of `alive` has.
-std::vector<Missing> missing_interfaces(const DesiredState& desired, const LivePorts& alive);
+std::vector<PortRequest> missing_interfaces(const DesiredState& desired, const LivePorts& alive);
 /// Opens `interfaces`, several at once; kUnavailable for those that were not begun when `stopping` became true.
-OpenedDevices open_devices(const std::vector<Missing>& interfaces, PortOpener& opener,
+OpenedDevices open_devices(const std::vector<PortRequest>& interfaces, PortOpener& opener,
                            const std::atomic<bool>& stopping);
-/// Devices of `alive` and `opened` for the desired ports; one that is in neither is opened here. A new device goes to the
-/// worker that has the fewest queues; of an uplink with several, queue q to worker q modulo their number.
+/// Devices of `alive` and `opened` for the desired ports; one that is in neither is opened here. A new device goes to
+/// the worker that has the fewest queues; of an uplink with several, queue q to worker q modulo their number.
 DevicePlan plan_devices(const DesiredState& desired, const LivePorts& alive, OpenedDevices& opened, PortOpener& opener,
                         unsigned worker_count);
 /// Lets go of `devices`. Those that nobody else has are closed, several at once.

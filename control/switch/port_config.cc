@@ -37,6 +37,7 @@ api::PortSpec to_proto(const PortConfig& port) {
   spec.set_masquerade(port.masquerade);
   spec.set_dhcp(port.dhcp);
   spec.set_await_policy(port.await_policy);
+  spec.set_device(port.device);
   return spec;
 }
 

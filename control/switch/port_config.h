@@ -27,6 +27,7 @@ struct PortConfig {
   bool masquerade = false;
   bool dhcp = false;
   bool await_policy = false;
+  std::string device;  // an uplink's that DPDK drives
 
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
@@ -42,6 +43,7 @@ struct Limits {
 inline constexpr std::size_t kNameLimit = 63;
 inline constexpr std::size_t kInterfaceLimit = 15;  // IFNAMSIZ with its end mark is 16
 inline constexpr std::size_t kDescriptionLimit = 253;
+inline constexpr std::size_t kDeviceLimit = 255;
 inline constexpr int kPrefixLimit = 256;  // further prefixes of one port
 
 api::PortSpec to_proto(const PortConfig& port);

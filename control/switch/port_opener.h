@@ -1,4 +1,4 @@
-/// PortOpener: how the switch gets the device of an interface. Production: af_xdp_opener.h; tests: in-memory ports.
+/// PortOpener: how the switch gets the device of an interface. Production: device_opener.h; tests: in-memory ports.
 ///
 /// Thread:  any control thread, several at once: one may open while another does or while a port is closed. Two at once
 ///          never open the same interface. `inspect` and `is_dead` also while a worker polls the port.
@@ -6,12 +6,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "datapath/port.h"
 #include "datapath/snapshot.h"
 #include "datapath/uplink_rules.h"
+#include "net/address.h"
 #include "net/result.h"
 
 namespace millrace::control::switchd {
@@ -22,19 +24,28 @@ struct DeviceStatus {
   std::uint64_t kernel_dropped = 0;  // packets lost before the switch took them
 };
 
+/// An interface to open, and as what.
+struct PortRequest {
+  std::string interface;
+  datapath::PortKind kind = datapath::PortKind::kPod;
+  std::string device = {};  // an uplink's that DPDK drives; its `interface` is the node's end of the node link
+};
+
 /// An open device, and the kernel's number of the interface: its name may be given to another interface.
 struct OpenPort {
   std::vector<std::unique_ptr<datapath::Port>> queues;  // one, or an uplink's by number
   std::string interface;
   unsigned interface_number = 0;
   datapath::PortKind kind = datapath::PortKind::kPod;  // the kind it was opened as
+  std::string device = {};                             // as in the request
+  std::optional<net::Mac> mac = {};                    // of `device`: what the wire knows the node by
 };
 
 class PortOpener {
  public:
   virtual ~PortOpener() = default;
   /// Errors:  kNotFound when there is no such interface; kFailedPrecondition, kResourceExhausted with why.
-  virtual net::Result<OpenPort> open(const std::string& interface, datapath::PortKind kind) = 0;
+  virtual net::Result<OpenPort> open(const PortRequest& request) = 0;
   /// Of a port that `open` returned.
   virtual DeviceStatus inspect(const OpenPort& open) const = 0;
   /// From now on uplinks take what `rules` name, besides the frontends they took before: what a snapshot serves is

@@ -21,11 +21,12 @@ datapath::PortSpec to_snapshot(const LivePort& port, std::size_t queue) {
   spec.kind = port.config.kind;
   spec.worker = port.device->workers[queue];
   spec.mtu_bytes = port.config.mtu_bytes;
-  spec.mac = port.config.mac;
+  spec.mac = port.mac();
   spec.addresses = port.config.addresses;
   spec.prefixes = port.config.prefixes;
   spec.masquerade = port.config.masquerade;
   spec.dhcp = port.config.dhcp;
+  spec.is_filtered = !port.config.device.empty();
   spec.awaits_policy = port.rules.awaits_policy;
   const auto& [ingress, egress] = port.rules.sets;
   spec.ingress = ingress == nullptr ? nullptr : ingress->rules;

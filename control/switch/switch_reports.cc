@@ -87,6 +87,7 @@ api::ListPortsReply SwitchState::list_ports() const {
     for (const datapath::WorkerId worker : port.device->workers) status->add_workers(worker);
     status->set_xdp_mode(device.xdp_mode);
     status->set_kernel_dropped(device.kernel_dropped);
+    if (const auto& mac = port.device->open.mac) status->set_device_mac(mac->bytes.data(), mac->bytes.size());
     status->set_state(device.dead ? api::PORT_STATE_INTERFACE_GONE : api::PORT_STATE_UP);
     PortSums sums;
     for (const net::PortId id : port.ids) sums.add(row_sums(id));

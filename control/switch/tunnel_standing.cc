@@ -13,7 +13,7 @@ Uplinks uplinks_of(const LivePorts& ports) {
     if (port.config.kind != datapath::PortKind::kUplink) continue;
     const auto link = static_cast<int>(port.device->open.interface_number);
     uplinks.by_link.emplace(link, Uplinks::Entry{uplinks.specs.size(), port.config.mtu_bytes});
-    uplinks.specs.push_back({name, port.config.mac, port.ids});
+    uplinks.specs.push_back({name, port.mac(), port.ids});
   }
   return uplinks;
 }

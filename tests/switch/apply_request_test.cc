@@ -72,10 +72,18 @@ const std::vector<FieldCase> kCases = {
     {"name with an escape", name("\x1b[2J"), kPort + ".name: character 0x1b"},
     {"name given twice", name("a"), kPort + ".name: \"a\" is named twice in this request"},
 
-    {"kind not said", kind(0), kPort + ".kind: 0; allowed: PORT_KIND_POD, PORT_KIND_HOST or PORT_KIND_UPLINK"},
-    {"kind of the future", kind(4), kPort + ".kind: 4; allowed"},
+    {"kind not said", kind(0),
+     kPort + ".kind: 0; allowed: PORT_KIND_POD, PORT_KIND_HOST, PORT_KIND_UPLINK or "
+             "PORT_KIND_NODE_LINK"},
+    {"kind of the future", kind(5), kPort + ".kind: 5; allowed"},
     {"kind host", kind(api::PORT_KIND_HOST), ""},
     {"uplink with an address", kind(api::PORT_KIND_UPLINK), kPort + ".addresses: allowed: none for PORT_KIND_UPLINK"},
+    {"node link with an address", kind(api::PORT_KIND_NODE_LINK),
+     kPort + ".addresses: allowed: none for PORT_KIND_NODE_LINK"},
+    {"a pod's device", [](api::PortSpec& p) { p.set_device("net_null0"); },
+     kPort + ".device: \"net_null0\"; allowed: for PORT_KIND_UPLINK alone"},
+    {"a device with a long name", [](api::PortSpec& p) { p.set_device(std::string(256, 'x')); },
+     kPort + ".device: 256 characters; allowed"},
 
     {"DHCP of a pod", [](api::PortSpec& p) { p.set_dhcp(true); }, ""},
     {"DHCP of the host port",

@@ -49,7 +49,8 @@ net::Result<void> MemoryOpener::narrow_uplinks(const datapath::UplinkRules& rule
   return {};
 }
 
-net::Result<OpenPort> MemoryOpener::open(const std::string& interface, datapath::PortKind kind) {
+net::Result<OpenPort> MemoryOpener::open(const PortRequest& request) {
+  const std::string& interface = request.interface;
   std::unique_lock lock(mutex_);
   ++held_;
   changed_.notify_all();
@@ -63,7 +64,9 @@ net::Result<OpenPort> MemoryOpener::open(const std::string& interface, datapath:
   removed_.erase(interface);
   ++opened_;
   const auto number = number_.try_emplace(interface, static_cast<unsigned>(100 * (number_.size() + 1))).first;
-  OpenPort open{{}, interface, number->second, kind};
+  OpenPort open{.queues = {}, .interface = interface, .interface_number = number->second, .kind = request.kind};
+  open.device = request.device;
+  if (!request.device.empty()) open.mac = kDeviceMac;
   const unsigned count = queues.contains(interface) ? queues.at(interface) : 1;
   for (unsigned i = 0; i < count; ++i) open.queues.push_back(std::make_unique<ListedPort>(*this, interface));
   return open;

@@ -26,7 +26,7 @@ namespace millrace::control::switchd {
 /// Interfaces of a machine that has only memory. As in the kernel, what is open cannot be opened again.
 class MemoryOpener final : public PortOpener {
  public:
-  net::Result<OpenPort> open(const std::string& interface, datapath::PortKind kind) override;
+  net::Result<OpenPort> open(const PortRequest& request) override;
   net::Result<void> widen_uplinks(const datapath::UplinkRules& rules) override;
   net::Result<void> narrow_uplinks(const datapath::UplinkRules& rules) override;
   DeviceStatus inspect(const OpenPort& open) const override;
@@ -121,6 +121,8 @@ class TestSwitch {
   std::vector<std::jthread> threads_;
 };
 
+/// Of every device in memory that a port names.
+inline const net::Mac kDeviceMac{{0x02, 0xde, 0, 0, 0, 1}};
 inline const net::Mac kGatewayMac{{0x02, 0x4d, 0x52, 0, 0, 1}};
 
 /// A right pod port: interface "veth-NAME", a MAC made of the name, these addresses, MTU 1500.

@@ -1,0 +1,63 @@
+#include "control/switch/device_opener.h"
+
+#include <fmt/core.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "control/netlink/netlink.h"
+#include "datapath/io/dpdk_device.h"
+
+namespace millrace::control::switchd {
+namespace {
+
+using datapath::io::DpdkDevice;
+
+const DpdkDevice& device_of(const OpenPort& open) {
+  return static_cast<const datapath::io::DpdkQueue&>(*open.queues.front()).device();
+}
+
+}  // namespace
+
+net::Result<OpenPort> DeviceOpener::open(const PortRequest& request) {
+  return request.device.empty() ? interfaces_.open(request) : open_device(request);
+}
+
+net::Result<OpenPort> DeviceOpener::open_device(const PortRequest& request) {
+  auto netlink = netlink::Netlink::open();
+  if (!netlink) return netlink.error();
+  const auto node_end = netlink->link(request.interface);
+  if (!node_end) return node_end.error();
+  auto device = DpdkDevice::open(pool_, {.device = request.device,
+                                         .queues = std::min(worker_count_, kUplinkQueueLimit),
+                                         .mtu_bytes = static_cast<std::uint16_t>(std::min(node_end->mtu, 65535u))});
+  if (!device) return device.error();
+  const net::Mac mac = (*device)->mac();
+  if (node_end->mac != mac) {
+    if (auto set = netlink->set_mac(node_end->index, mac); !set) return set.error();
+  }
+  spdlog::info("device {}: queues {}, MAC {}, MTU {}, the node's end is {}", request.device, (*device)->queue_count(),
+               mac.to_string(), node_end->mtu, request.interface);
+  OpenPort open{.queues = {},
+                .interface = request.interface,
+                .interface_number = static_cast<unsigned>(node_end->index),
+                .kind = request.kind,
+                .device = request.device,
+                .mac = mac};
+  for (unsigned i = 0; i < (*device)->queue_count(); ++i) open.queues.push_back((*device)->queue(i));
+  return open;
+}
+
+DeviceStatus DeviceOpener::inspect(const OpenPort& open) const {
+  if (open.device.empty()) return interfaces_.inspect(open);
+  const datapath::io::DpdkStatistics lost = device_of(open).statistics();
+  return {.xdp_mode = "", .dead = is_dead(open), .kernel_dropped = lost.rx_missed + lost.rx_no_frame + lost.rx_errors};
+}
+
+bool DeviceOpener::is_dead(const OpenPort& open) const {
+  if (open.device.empty()) return interfaces_.is_dead(open);
+  return interfaces_.number_of(open.interface) != open.interface_number || device_of(open).is_removed();
+}
+
+}  // namespace millrace::control::switchd

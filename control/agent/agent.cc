@@ -15,6 +15,7 @@
 #include "control/agent/host_port.h"
 #include "control/agent/link_watch.h"
 #include "control/agent/node_follower.h"
+#include "control/agent/node_link.h"
 #include "control/agent/node_report.h"
 #include "control/agent/object_manager.h"
 #include "control/agent/pod_manager.h"
@@ -52,7 +53,7 @@ std::vector<api::PortSpec> first_ports(const config::Config& config, const NodeN
     // The kernel would tell itself, not the pod, that a masqueraded packet is too large for the uplink: the switch
     // does.
     ports.front().set_mtu(std::min(config.mtu, node.uplink->mtu));
-    ports.push_back(uplink_port(config, *node.uplink));
+    for (api::PortSpec& port : uplink_ports(config, *node.uplink)) ports.push_back(std::move(port));
   }
   return ports;
 }
@@ -267,6 +268,7 @@ void Agent::stop() {
 
 net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config, const StopRequested& wait) {
   auto parts = std::make_unique<Parts>();
+  if (auto made = ensure_node_link(config); !made) return made.error();
   auto node = find_node_network(config);
   if (!node) return node.error();
   parts->node = *std::move(node);
@@ -302,6 +304,7 @@ net::Result<void> clean_up(const config::Config& config, bool with_pods) {
     if (auto removed = netlink::remove_link_if_there(attachment.host_interface); !removed) return removed;
   }
   if (auto released = release_ports(**store); !released) return released;
+  if (auto removed = remove_node_link(config); !removed) return removed;
   return remove_host_port(config.host_port);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "control/agent/node_link.h"
 #include "control/agent/requests.h"
 #include "control/config/mtu.h"
 #include "control/netlink/netlink.h"
@@ -70,7 +71,7 @@ net::Result<NodeNetwork> find_node_network(const config::Config& config) {
   return node;
 }
 
-api::PortSpec uplink_port(const config::Config& config, const Uplink& uplink) {
+std::vector<api::PortSpec> uplink_ports(const config::Config& config, const Uplink& uplink) {
   api::PortSpec port;
   port.set_name(kUplinkPort);
   port.set_kind(api::PORT_KIND_UPLINK);
@@ -80,7 +81,9 @@ api::PortSpec uplink_port(const config::Config& config, const Uplink& uplink) {
   // kernel's.
   port.set_mtu(std::min(uplink.mtu, config::frame_mtu(config, uplink.mtu)));
   port.set_description("uplink of node " + config.node_name);
-  return port;
+  if (config.uplink_device.empty()) return {port};
+  port.set_device(config.uplink_device);
+  return {port, node_link_port(config, port)};
 }
 
 net::Result<std::uint32_t> pod_mtu_of(const config::Config& config, const NodeNetwork& node) {

@@ -5,6 +5,7 @@
 ///          order, so that the primary one of a family is its first. What pods send to an address of the node on any
 ///          interface is not masqueraded: the kernel would answer a packet that comes from its own address to itself.
 ///          The addresses are those of this moment.
+///          With `uplinkDevice` the interface is the node's end of the node link (node_link.h), which is made first.
 /// Errors:  kNotFound when the interface that is named is not there. `auto` without a default route is no error.
 /// Thread:  any.
 #pragma once
@@ -49,7 +50,8 @@ net::Result<NodeNetwork> find_node_network(const config::Config& config);
 /// MTU of this node's pods and host port, config::pod_mtu().
 net::Result<std::uint32_t> pod_mtu_of(const config::Config& config, const NodeNetwork& node);
 
-api::PortSpec uplink_port(const config::Config& config, const Uplink& uplink);
+/// The uplink's; with `uplinkDevice` also that of the node link.
+std::vector<api::PortSpec> uplink_ports(const config::Config& config, const Uplink& uplink);
 
 /// What the switch translates besides services. Without an address of the node the host port's own is masqueraded with:
 /// that serves the node itself and a pod that reaches itself through a service.

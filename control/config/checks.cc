@@ -87,6 +87,28 @@ void check_etcd(const Config& config, std::vector<Violation>& out) {
   }
 }
 
+void check_uplink(const Config& config, std::vector<Violation>& out) {
+  const std::string switch_end = config.host_port + "s";
+  if (config.uplink == config.host_port || config.uplink == switch_end) {
+    out.push_back({{"uplink", "hostPort"},
+                   fmt::format("{} belongs to the host port", config.uplink),
+                   "another interface than the host port's two"});
+  }
+  if (config.uplink_device.empty()) return;
+  constexpr std::size_t kNodeLinkLimit = 14;  // the switch's end has a letter more
+  if (config.uplink.empty() || config.uplink == "auto" || config.uplink.size() > kNodeLinkLimit) {
+    out.push_back({{"uplinkDevice", "uplink"},
+                   fmt::format("a device, and uplink {} is no name for the node's end of its link",
+                               config.uplink.empty() ? "none" : config.uplink),
+                   fmt::format("uplink with a name of an interface that is made, 1..{} characters", kNodeLinkLimit)});
+  }
+  if (config.uplink + "s" == config.host_port) {
+    out.push_back({{"uplink", "hostPort"},
+                   fmt::format("the switch's end of the link of {} is {}", config.uplink, config.host_port),
+                   "another name than the host port's without its s"});
+  }
+}
+
 void check_cluster(const Config& config, std::vector<Violation>& out) {
   if (config.store == Store::kEmbedded) return;
   if (config.etcd.endpoints.empty()) {
@@ -135,11 +157,7 @@ std::vector<Violation> check_rules(const Config& config) {
                    fmt::format("{} is also the runtimeDir", config.state_dir),
                    "another directory than runtimeDir"});
   }
-  if (config.uplink == config.host_port || config.uplink == config.host_port + "s") {
-    out.push_back({{"uplink", "hostPort"},
-                   fmt::format("{} belongs to the host port", config.uplink),
-                   "another interface than the host port's two"});
-  }
+  check_uplink(config, out);
   const Family ipv4{
       config.ipam.ipv4, net::IpAddress::from(config.gateway.ipv4), 4, 16, 30, "ipam.ipv4.pool", "ipam.ipv4.blockLength",
       "gateway.ipv4"};

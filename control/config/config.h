@@ -49,6 +49,9 @@ struct Config {
   Poll poll = Poll::kAdaptive;  // poll: adaptive | always
   /// uplink: interface to the world, "auto" (that of the default route), "" none (default)
   std::string uplink;
+  /// uplinkDevice: what DPDK drives in the place of an interface, "" none (default): `uplink` is the node's end of a
+  /// link
+  std::string uplink_device;
   std::vector<net::IpAddress> node_addresses;  // nodeAddresses: empty = those of the uplink
 
   struct Workers {

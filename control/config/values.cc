@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <regex>
 
 #include <fmt/format.h>
 
@@ -210,6 +211,20 @@ std::string read_interface(const YAML::Node& node, std::size_t limit, bool may_b
       name, [](char c) { return is_lower_alnum(c) || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-'; });
   if (!fits || name == "." || name == "..") return fmt::format("{} is not a name of an interface", shown(name));
   out = name;
+  return "";
+}
+
+std::string read_device(const YAML::Node& node, std::string& out) {
+  constexpr std::size_t kLimit = 255;
+  static const std::regex pci("([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\\.[0-7](,[!-~]*)?");
+  static const std::regex driver("net_[a-z0-9_]+(,[!-~]*)?");
+  std::string device;
+  if (auto wrong = read_text(node, device); !wrong.empty()) return wrong;
+  if (device.size() > kLimit) return fmt::format("{} is {} characters long", shown(device), device.size());
+  if (device != "none" && !std::regex_match(device, pci) && !std::regex_match(device, driver)) {
+    return fmt::format("{} is neither a PCI address nor a device that DPDK makes", shown(device));
+  }
+  out = device;
   return "";
 }
 

@@ -49,6 +49,8 @@ std::string read_key_prefix(const YAML::Node& node, std::size_t limit, std::stri
 std::string read_user(const YAML::Node& node, std::size_t limit, std::string& out);
 /// A kernel interface name of at most `limit` characters.
 std::string read_interface(const YAML::Node& node, std::size_t limit, bool may_be_empty, std::string& out);
+/// A PCI address, or a name of a DPDK driver (net_...) with arguments behind a comma; or "none".
+std::string read_device(const YAML::Node& node, std::string& out);
 /// An RFC 1123 subdomain (control/names/syntax.h).
 std::string read_node_name(const YAML::Node& node, std::string& out);
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "control/agent/host_port.h"
+#include "control/agent/node_link.h"
 #include "control/agent/requests.h"
 #include "control/agent/reserved_ports.h"
 #include "control/agent/sysctl.h"
@@ -86,12 +87,53 @@ TEST_F(NodeNetworkTest, tells_the_switch_what_to_masquerade) {
   EXPECT_EQ(nat.not_masqueraded(4).address(), to_bytes(ip("2001:db8::7")));
   ASSERT_EQ(nat.service_prefixes_size(), 1);
   EXPECT_EQ(nat.service_prefixes(0).length(), 12u);
-  const api::PortSpec port = uplink_port(config, *node->uplink);
+  const api::PortSpec port = uplink_ports(config, *node->uplink).front();
   EXPECT_EQ(port.kind(), api::PORT_KIND_UPLINK);
   EXPECT_EQ(port.interface(), "up0");
   EXPECT_EQ(port.addresses_size() + port.prefixes_size(), 0);
   const api::Nat alone = nat_of(parsed(""), NodeNetwork{}, kBlocks);
   EXPECT_EQ(alone.masquerade_ipv4(), to_bytes(ip("10.244.0.1"))) << "the node's address on the host port";
+}
+
+TEST_F(NodeNetworkTest, a_device_has_a_node_link) {
+  const config::Config config = parsed("uplink: nic\nuplinkDevice: \"0000:3b:00.0\"");
+  ASSERT_TRUE(ensure_node_link(config).ok());
+  auto netlink = netlink::Netlink::open();
+  ASSERT_TRUE(netlink.ok());
+  const auto node_end = netlink->link("nic");
+  const auto switch_end = netlink->link("nics");
+  ASSERT_TRUE(node_end.ok() && switch_end.ok());
+  EXPECT_TRUE(node_end->up && switch_end->up);
+  EXPECT_EQ(node_end->peer_index, switch_end->index);
+  EXPECT_EQ(node_end->mtu, 1500u);
+
+  const net::Mac of_device{{0x02, 1, 2, 3, 4, 5}};
+  ASSERT_TRUE(netlink->set_mac(node_end->index, of_device).ok());
+  ASSERT_TRUE(netlink->set_mtu(node_end->index, 2000).ok());
+  ASSERT_TRUE(ensure_node_link(config).ok()) << "the next start";
+  EXPECT_EQ(netlink->link("nic")->index, node_end->index) << "the same, with its addresses";
+  EXPECT_EQ(netlink->link("nics")->mtu, 2000u);
+
+  auto node = find_node_network(config);
+  ASSERT_TRUE(node.ok()) << node.error().message;
+  const std::vector<api::PortSpec> ports = uplink_ports(config, *node->uplink);
+  ASSERT_EQ(ports.size(), 2u);
+  EXPECT_EQ(ports[0].device(), "0000:3b:00.0");
+  EXPECT_EQ(ports[0].interface(), "nic");
+  EXPECT_EQ(ports[0].mac(), to_bytes(of_device));
+  EXPECT_EQ(ports[1].kind(), api::PORT_KIND_NODE_LINK);
+  EXPECT_EQ(ports[1].interface(), "nics");
+
+  ASSERT_TRUE(remove_node_link(config).ok());
+  EXPECT_FALSE(netlink->link("nic").ok());
+  ASSERT_TRUE(remove_node_link(config).ok()) << "it is gone";
+}
+
+TEST_F(NodeNetworkTest, a_node_link_takes_no_interface_that_is_another) {
+  const auto made = ensure_node_link(parsed("uplink: up0\nuplinkDevice: net_null0"));
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().code, net::ErrorCode::kFailedPrecondition);
+  EXPECT_NE(made.error().message.find("up0 is made as one end of a veth pair with up0s"), std::string::npos);
 }
 
 TEST_F(NodeNetworkTest, reserves_ports_and_gives_back_its_own_alone) {

@@ -17,7 +17,8 @@ struct BadFile {
 };
 
 const std::string kRootKeys =
-    "nodeName, runtimeDir, stateDir, logLevel, poll, uplink, nodeAddresses, workers, memory, portLimit, policy, "
+    "nodeName, runtimeDir, stateDir, logLevel, poll, uplink, uplinkDevice, nodeAddresses, workers, memory, portLimit, "
+    "policy, "
     "hostPort, hostForwarding, mtu, gateway, ipam, nat, services, dns, flows, store, etcd, encapsulation, vxlan";
 const std::string kPathRule = "an absolute path of at most 95 bytes: letters, digits and . _ / - + @, without \"..\"";
 const std::string kPool4Rule = "an IPv4 prefix with a length of 8..30, or none";
@@ -284,6 +285,36 @@ TEST(ConfigError, OfRulesBetweenKeys) {
        .text = "uplink: millrace0s\n",
        .error = "c.yaml:1: uplink: millrace0s belongs to the host port; allowed: another interface than the host "
                 "port's two"},
+  };
+  for (const BadFile& row : rows) expect_error(row);
+}
+
+TEST(ConfigError, OfADeviceAsUplink) {
+  const BadFile rows[] = {
+      {.name = "a device without a name for the node's end",
+       .text = "uplinkDevice: 0000:3b:00.0\n",
+       .error = "c.yaml:1: uplinkDevice: a device, and uplink none is no name for the node's end of its link; allowed: "
+                "uplink with a name of an interface that is made, 1..14 characters"},
+      {.name = "a device and the default route's interface",
+       .text = "uplink: auto\nuplinkDevice: 0000:3b:00.0\n",
+       .error = "c.yaml:2: uplinkDevice: a device, and uplink auto is no name for the node's end of its link; allowed: "
+                "uplink with a name of an interface that is made, 1..14 characters"},
+      {.name = "a device whose node's end has no room for its s",
+       .text = "uplink: up0123456789abc\nuplinkDevice: net_null0\n",
+       .error =
+           "c.yaml:2: uplinkDevice: a device, and uplink up0123456789abc is no name for the node's end of its link; "
+           "allowed: uplink with a name of an interface that is made, 1..14 characters"},
+      {.name = "a device whose switch's end is the host port",
+       .text = "uplink: up\nuplinkDevice: net_null0\nhostPort: ups\n",
+       .error =
+           "c.yaml:1: uplink: the switch's end of the link of up is ups; allowed: another name than the host port's "
+           "without its s"},
+      {.name = "no device",
+       .text = "uplink: up0\nuplinkDevice: eth0\n",
+       .error =
+           "c.yaml:2: uplinkDevice: \"eth0\" is neither a PCI address nor a device that DPDK makes; allowed: none, a "
+           "PCI address (0000:3b:00.0), or a driver of DPDK's with its arguments (net_pcap0,iface=eth1): at most 255 "
+           "characters"},
   };
   for (const BadFile& row : rows) expect_error(row);
 }

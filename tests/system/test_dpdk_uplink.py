@@ -1,0 +1,191 @@
+"""An uplink that DPDK drives by itself: net_pcap on a veth here, which no kernel stack listens on. The node's own network
+goes through the switch, by `up0`; pods leave as the node and come back beside it."""
+
+import json
+import os
+import signal
+import socket
+
+import pytest
+
+from harness import node as nodes
+from harness import traffic
+from harness.netns import Netns, veth
+from harness.node import Node
+from harness.process import wait_until
+from harness.services import add_backend, service
+from harness.witness import Witness, ask, connected
+
+NODE = {4: nodes.NODE_IPV4, 6: nodes.NODE_IPV6}
+WORLD = {4: nodes.WORLD_IPV4, 6: nodes.WORLD_IPV6}
+FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["IPv4", "IPv6"])
+PROTOCOLS = pytest.mark.parametrize("protocol", ["tcp", "udp"])
+WIRE = "wire0"
+NODE_PORT = 30080
+
+
+class DeviceNode(Node):
+    """A node whose only way to the world is a device that no kernel drives."""
+
+    def make_networks(self):
+        self.netns = self.instance.netns = Netns.create(self.netns.name)
+        self.world = Netns.create(self.world.name)
+        veth(self.netns, WIRE, self.world, "eth0")
+        # To the kernel it is no interface of the node's: it answers for nothing there.
+        self.netns.ip("link", "set", WIRE, "arp", "off")
+        self.netns.sysctl(f"net.ipv6.conf.{WIRE}.disable_ipv6=1")
+        # A wire carries complete packets; a veth would leave checksums and segments to its other end.
+        self.world.run("ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+        self.world.ip("addr", "add", f"{WORLD[4]}/24", "dev", "eth0")
+        self.world.ip("-6", "addr", "add", f"{WORLD[6]}/64", "dev", "eth0", "nodad")
+
+    def up(self):
+        self.make_networks()
+        self.instance.up()
+        # As a network manager does, when it finds the interface.
+        self.netns.ip("addr", "add", f"{NODE[4]}/24", "dev", "up0")
+        self.netns.ip("-6", "addr", "add", f"{NODE[6]}/64", "dev", "up0", "nodad")
+        self.netns.ip("route", "add", "default", "via", WORLD[4])
+        self.netns.ip("-6", "route", "add", "default", "via", WORLD[6])
+        return self
+
+
+@pytest.fixture(scope="module")
+def node(programs, request):
+    made = DeviceNode(programs, "dpdk", {"uplink": "up0", "uplinkDevice": f"net_pcap0,iface={WIRE}"})
+    request.module.nodes_made = [made]
+    with made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def witness(node):
+    with Witness(node.world, WORLD.values(), 7100, "world"):
+        yield 7100
+
+
+def ports_of(node):
+    return {port["spec"]["name"]: port for port in node.instance.query("port", "list")["ports"]}
+
+
+def mac_of(netns, interface):
+    return json.loads(netns.ip("-j", "link", "show", interface).stdout)[0]["address"]
+
+
+def node_reaches_the_world(node, timeout_s=10):
+    for family in (4, 6):
+        wait_until(lambda: traffic.ping(node.netns, WORLD[family], count=1).ok, f"IPv{family} by up0", timeout_s)
+
+
+def test_the_port_is_a_device_and_its_mac_the_nodes(node):
+    uplink = ports_of(node)["uplink"]
+    assert uplink["spec"]["device"] == f"net_pcap0,iface={WIRE}"
+    assert uplink["spec"]["interface"] == "up0"
+    assert mac_of(node.netns, "up0") == uplink["device_mac"] != mac_of(node.netns, WIRE)
+    shown = node.instance.cli("port", "list").stdout
+    assert "net_pcap0" in shown and "node link" in shown
+
+
+@FAMILIES
+def test_the_node_and_the_world_reach_each_other(node, family):
+    assert traffic.ping(node.netns, WORLD[family]).ok
+    assert traffic.ping(node.world, NODE[family]).ok
+    assert traffic.ping(node.netns, WORLD[family], size=1400).ok
+
+
+@FAMILIES
+def test_tcp_of_the_node_both_ways(node, family):
+    """64 KiB segments of the node's kernel are cut before they reach the switch."""
+    traffic.transfer(node.netns, node.world, WORLD[family], 8 << 20)
+    traffic.transfer(node.world, node.netns, NODE[family], 8 << 20)
+
+
+@FAMILIES
+def test_a_ping_in_fragments_of_the_node(node, family):
+    assert traffic.ping(node.netns, WORLD[family], size=5000).ok
+
+
+@FAMILIES
+@PROTOCOLS
+def test_pods_leave_as_the_node(node, pods, witness, family, protocol):
+    seen = ask(pods[0], WORLD[family], witness, protocol)
+    assert seen.peer == NODE[family] and 40960 <= seen.peer_port <= 65535
+
+
+@FAMILIES
+def test_pods_reach_the_world(node, pods, family):
+    assert traffic.ping(pods[0], WORLD[family]).ok
+    traffic.transfer(pods[0], node.world, WORLD[family], 8 << 20)
+
+
+@FAMILIES
+@PROTOCOLS
+def test_the_world_reaches_a_node_port(node, family, protocol):
+    add_backend(node, "web")
+    web = node.pods["web"]
+    address = web.ipv4 if family == 4 else web.ipv6
+    try:
+        with service(node, "web", kind="NodePort", node_port=NODE_PORT), Witness(web, [address], 8080, "web"):
+            answer = wait_until(lambda: ask_or_none(node.world, NODE[family], NODE_PORT, protocol), "an answer", 10)
+        assert answer.name == "web"
+    finally:
+        node.delete_pod("web")
+
+
+def ask_or_none(place, address, port, protocol):
+    try:
+        return ask(place, address, port, protocol, timeout_s=0.5)
+    except OSError:
+        return None
+
+
+def connection_to_the_world(node):
+    """Both ends of an established TCP connection from the node."""
+    with node.world.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind((WORLD[4], 7200))
+        listener.listen(1)
+        of_node = connected(node.netns, WORLD[4], 7200, "tcp")
+        of_world, peer = listener.accept()
+    assert peer[0] == NODE[4]
+    of_world.settimeout(20)
+    return of_node, of_world
+
+
+def test_a_connection_of_the_node_survives_a_kill_of_the_switch(node, pods, witness):
+    of_node, of_world = connection_to_the_world(node)
+    with of_node, of_world:
+        node.instance.kill("millraced")
+        of_node.sendall(b"said while nobody drives the device")
+        assert not traffic.ping(node.netns, WORLD[4], count=1, timeout_s=5).ok, "the device is the switch's alone"
+        node.instance.up()
+        node_reaches_the_world(node)
+        assert of_world.recv(100) == b"said while nobody drives the device"
+    assert mac_of(node.netns, "up0") == ports_of(node)["uplink"]["device_mac"]
+    assert ask(pods[0], WORLD[4], witness, "tcp").peer == NODE[4]
+
+
+def test_the_agent_can_be_gone(node, witness):
+    node.instance.kill("millrace-agent")
+    assert traffic.ping(node.netns, WORLD[4]).ok and traffic.ping(node.world, NODE[6]).ok
+    node.instance.up()
+    node_reaches_the_world(node)
+
+
+def test_a_restart_takes_the_device_over(node, pods, witness):
+    node.instance.stop_daemons()
+    node.instance.up()
+    node_reaches_the_world(node)
+    assert ask(pods[0], WORLD[4], witness, "tcp").peer == NODE[4]
+
+
+def test_a_node_end_made_anew_is_linked_again(node, pods, witness):
+    """With it the node's addresses are gone: the device is opened again once the agent has made another."""
+    node.netns.ip("link", "del", "up0")
+    pid = node.instance.pids()["millrace-agent"]
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: node.instance.pids().get("millrace-agent") != pid, "the agent ends", 10)
+    node.instance.up()
+    node.netns.ip("addr", "add", f"{NODE[4]}/24", "dev", "up0")
+    node.netns.ip("-6", "addr", "add", f"{NODE[6]}/64", "dev", "up0", "nodad")
+    node_reaches_the_world(node)
+    wait_until(lambda: ask_or_none(pods[0], WORLD[4], witness, "tcp"), "pods reach the world", 10)

@@ -1,0 +1,310 @@
+#include "datapath/io/vhost_port.h"
+
+#include <fmt/format.h>
+#include <rte_errno.h>
+#include <rte_mbuf.h>
+#include <rte_vhost.h>
+#include <sched.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cassert>
+#include <cstring>
+#include <initializer_list>
+#include <map>
+#include <mutex>
+#include <utility>
+
+namespace millrace::datapath::io {
+namespace {
+
+constexpr int kNoGuest = -1;
+/// virtio 1.2, section 5.1.2: receiveq1 is 0, transmitq1 is 1, and so on; named from the guest's side.
+constexpr std::uint16_t to_guest(unsigned pair) { return static_cast<std::uint16_t>(2 * pair); }
+constexpr std::uint16_t from_guest(unsigned pair) { return static_cast<std::uint16_t>(2 * pair + 1); }
+
+constexpr std::uint64_t bits(std::initializer_list<unsigned> numbers) {
+  std::uint64_t set = 0;
+  for (const unsigned number : numbers) set |= 1ull << number;
+  return set;
+}
+/// What the switch does not finish for a guest, and does not ask of it (virtio 1.2, section 5.1.3): CSUM and
+/// GUEST_CSUM, GUEST_TSO4 .. GUEST_UFO, HOST_TSO4 .. HOST_UFO.
+constexpr std::uint64_t kNotOffered = bits({0, 1, 7, 8, 9, 10, 11, 12, 13, 14});
+constexpr unsigned kPackedRingBit = 34;  // section 6, VIRTIO_F_RING_PACKED
+
+rte_mbuf* mbuf_of(const net::Packet* packet) noexcept {
+  return reinterpret_cast<rte_mbuf*>(reinterpret_cast<std::byte*>(const_cast<net::Packet*>(packet)) - kMbufBytes);
+}
+net::Packet* packet_of(rte_mbuf* mbuf) noexcept {
+  return reinterpret_cast<net::Packet*>(reinterpret_cast<std::byte*>(mbuf) + kMbufBytes);
+}
+
+/// The `number`-th bit that is set, modulo their count. Precondition: bits != 0.
+unsigned pick_bit(std::uint64_t bits, unsigned number) noexcept {
+  for (number %= static_cast<unsigned>(std::popcount(bits)); number > 0; --number) bits &= bits - 1;
+  return static_cast<unsigned>(std::countr_zero(bits));
+}
+
+unsigned pair_of(const net::Packet& packet, std::uint64_t pairs) noexcept {
+  if (std::has_single_bit(pairs)) return static_cast<unsigned>(std::countr_zero(pairs));
+  const unsigned mixed = packet.headers.source_port ^ packet.headers.destination_port;
+  return pick_bit(pairs, mixed ^ mixed >> 8);
+}
+
+}  // namespace
+
+/// What the worker and DPDK's thread share.
+struct VhostPort::Link {
+  std::atomic<int> guest{kNoGuest};               // DPDK's number of it, while its rings may be used
+  alignas(64) std::atomic<bool> in_burst{false};  // the worker uses `guest`
+  std::atomic<std::uint64_t> pairs{0};            // of which the guest takes packets
+  std::atomic<bool> is_packed{false};
+  std::atomic<std::uint64_t> refused{0};
+  int connection = kNoGuest;  // DPDK's thread alone
+};
+
+namespace {
+
+/// Ports by their path, which is all that DPDK's calls have to tell them by.
+class Links {
+ public:
+  static Links& all() {
+    static Links links;
+    return links;
+  }
+  template <typename Link>
+  bool add(const std::string& path, std::shared_ptr<Link> link) {
+    const std::lock_guard lock(mutex_);
+    return links_.emplace(path, std::move(link)).second;
+  }
+  void remove(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    links_.erase(path);
+  }
+  /// nullptr: the port is closed.
+  std::shared_ptr<void> of(int guest) {
+    std::array<char, sizeof(sockaddr_un::sun_path) + 1> path{};
+    if (rte_vhost_get_ifname(guest, path.data(), path.size()) != 0) return nullptr;
+    const std::lock_guard lock(mutex_);
+    const auto found = links_.find(path.data());
+    return found == links_.end() ? nullptr : found->second;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<void>> links_;
+};
+
+}  // namespace
+
+/// Between DPDK's thread and the worker, as Dekker has it: each writes its own word, then reads the other's, in one
+/// order for both. So either the worker sees that the guest goes, or DPDK's thread sees the burst and waits.
+struct VhostEvents {
+  using Link = VhostPort::Link;
+
+  static std::shared_ptr<Link> link_of(int guest) { return std::static_pointer_cast<Link>(Links::all().of(guest)); }
+
+  static int new_connection(int guest) {
+    const auto link = link_of(guest);
+    if (link == nullptr || link->connection != kNoGuest) return -1;
+    link->connection = guest;
+    return 0;
+  }
+  static void destroy_connection(int guest) {
+    const auto link = link_of(guest);
+    if (link == nullptr || link->connection != guest) return;
+    link->pairs = 0;
+    link->connection = kNoGuest;
+  }
+  static int new_device(int guest) {
+    const auto link = link_of(guest);
+    if (link == nullptr || link->connection != guest) return -1;
+    const auto pairs = std::min<unsigned>(rte_vhost_get_vring_num(guest) / 2u, kVhostQueuePairs);
+    // The worker polls: a guest that told of every packet would pay a system call for it.
+    for (unsigned pair = 0; pair < pairs; ++pair) rte_vhost_enable_guest_notification(guest, from_guest(pair), 0);
+    std::uint64_t features = 0;
+    rte_vhost_get_negotiated_features(guest, &features);
+    link->is_packed = (features >> kPackedRingBit & 1) != 0;
+    link->guest.store(guest, std::memory_order_seq_cst);
+    return 0;
+  }
+  static void destroy_device(int guest) {
+    const auto link = link_of(guest);
+    if (link == nullptr || link->connection != guest) return;
+    link->guest.store(kNoGuest, std::memory_order_seq_cst);
+    while (link->in_burst.load(std::memory_order_seq_cst)) ::sched_yield();
+  }
+  /// DPDK holds the queue's lock here.
+  static int vring_state_changed(int guest, std::uint16_t queue, int is_enabled) {
+    const auto link = link_of(guest);
+    const unsigned pair = queue / 2u;
+    if (link == nullptr || link->connection != guest || pair >= kVhostQueuePairs || queue != to_guest(pair)) return 0;
+    if (is_enabled != 0) {
+      link->pairs.fetch_or(1ull << pair);
+    } else {
+      link->pairs.fetch_and(~(1ull << pair));
+    }
+    return 0;
+  }
+};
+
+namespace {
+
+const rte_vhost_device_ops kEvents = [] {
+  rte_vhost_device_ops calls{};
+  calls.new_device = VhostEvents::new_device;
+  calls.destroy_device = VhostEvents::destroy_device;
+  calls.vring_state_changed = VhostEvents::vring_state_changed;
+  calls.new_connection = VhostEvents::new_connection;
+  calls.destroy_connection = VhostEvents::destroy_connection;
+  return calls;
+}();
+
+/// What a switch that was killed left would not let another listen.
+net::Result<void> remove_old_socket(const std::string& path) {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) != 0) return {};
+  if (!S_ISSOCK(found.st_mode)) return net::already_exists(fmt::format("{}: is there and is no socket", path));
+  if (::unlink(path.c_str()) == 0) return {};
+  return net::failed_precondition(fmt::format("{}: {}", path, std::strerror(errno)));
+}
+
+}  // namespace
+
+VhostPort::VhostPort(MbufPool& pool, std::string path)
+    : pool_(pool), path_(std::move(path)), link_(std::make_shared<Link>()) {}
+
+net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const VhostOptions& options) {
+  const std::string& path = options.path;
+  constexpr std::size_t kLimit = sizeof(sockaddr_un::sun_path) - 1;
+  if (path.empty() || path.front() != '/' || path.size() > kLimit || path.find('\0') != std::string::npos) {
+    return net::invalid_argument(
+        fmt::format("vhost-user socket {}: allowed: an absolute path of at most {} bytes", path, kLimit));
+  }
+  std::unique_ptr<VhostPort> port(new VhostPort(pool, path));
+  if (!Links::all().add(path, port->link_)) {
+    port->link_ = nullptr;  // it is the other port's to unregister
+    return net::already_exists(fmt::format("vhost-user socket {}: another port has it", path));
+  }
+  if (!options.is_client) {
+    if (auto removed = remove_old_socket(path); !removed) return removed.error();
+  }
+  const auto failed = [&](const char* what) {
+    const int code = errno;
+    return net::failed_precondition(fmt::format("vhost-user socket {}: {}: {}", path, what, std::strerror(code)));
+  };
+  errno = 0;
+  if (rte_vhost_driver_register(path.c_str(), options.is_client ? RTE_VHOST_USER_CLIENT : 0) != 0) {
+    return failed("register");
+  }
+  if (rte_vhost_driver_disable_features(path.c_str(), kNotOffered) != 0) return failed("features");
+  if (rte_vhost_driver_callback_register(path.c_str(), &kEvents) != 0) return failed("events");
+  if (rte_vhost_driver_start(path.c_str()) != 0) return failed(options.is_client ? "connect" : "listen");
+  return port;
+}
+
+VhostPort::~VhostPort() {
+  if (link_ == nullptr) return;
+  rte_vhost_driver_unregister(path_.c_str());  // ends the guest's connection, and takes a server's socket away
+  Links::all().remove(path_);
+}
+
+namespace {
+
+/// The worker's burst in hand.
+class Burst {
+ public:
+  Burst(std::atomic<bool>& in_burst, const std::atomic<int>& guest) noexcept : in_burst_(in_burst) {
+    in_burst_.store(true, std::memory_order_seq_cst);
+    guest_ = guest.load(std::memory_order_seq_cst);
+  }
+  ~Burst() { in_burst_.store(false, std::memory_order_release); }
+  Burst(const Burst&) = delete;
+  Burst& operator=(const Burst&) = delete;
+  int guest() const noexcept { return guest_; }
+
+ private:
+  std::atomic<bool>& in_burst_;
+  int guest_;
+};
+
+}  // namespace
+
+unsigned VhostPort::receive(std::span<net::Packet*> out) noexcept {
+  const std::uint64_t pairs = link_->pairs.load(std::memory_order_relaxed);
+  if (pairs == 0) return 0;
+  const Burst burst(link_->in_burst, link_->guest);
+  if (burst.guest() == kNoGuest) return 0;
+  std::array<rte_mbuf*, kBurst> mbufs;
+  const std::size_t room = std::min<std::size_t>(out.size(), mbufs.size());
+  unsigned count = 0;
+  const auto pair_count = kVhostQueuePairs - static_cast<unsigned>(std::countl_zero(pairs));
+  for (unsigned asked = 0; asked < pair_count && count < room; ++asked) {
+    next_pair_ = (next_pair_ + 1) % pair_count;
+    const unsigned got = rte_vhost_dequeue_burst(burst.guest(), from_guest(next_pair_), pool_.mempool(), mbufs.data(),
+                                                 static_cast<std::uint16_t>(room - count));
+    for (unsigned i = 0; i < got; ++i) {
+      rte_mbuf* mbuf = mbufs[i];
+      if (mbuf->nb_segs != 1) {
+        rte_pktmbuf_free(mbuf);
+        link_->refused.store(link_->refused.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        continue;
+      }
+      net::Packet& packet = *(out[count++] = packet_of(mbuf));
+      MbufPool::reset(packet);
+      packet.data = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
+      packet.head_bytes = packet.length_bytes = mbuf->pkt_len;
+    }
+  }
+  return count;
+}
+
+unsigned VhostPort::transmit(std::span<net::Packet* const> packets) noexcept {
+  const std::uint64_t pairs = link_->pairs.load(std::memory_order_relaxed);
+  if (pairs == 0) return 0;
+  const Burst burst(link_->in_burst, link_->guest);
+  if (burst.guest() == kNoGuest) return 0;
+  std::array<rte_mbuf*, kBurst> mbufs;
+  const std::size_t count = std::min<std::size_t>(packets.size(), mbufs.size());
+  std::size_t sent = 0;
+  while (sent < count) {
+    // As many as go to one queue.
+    const unsigned pair = pair_of(*packets[sent], pairs);
+    std::size_t end = sent;
+    for (; end < count && pair_of(*packets[end], pairs) == pair; ++end) {
+      const net::Packet& packet = *packets[end];
+      assert(packet.length_bytes == packet.head_bytes && packet.length_bytes != 0);
+      rte_mbuf& mbuf = *(mbufs[end] = mbuf_of(&packet));
+      mbuf.data_off = static_cast<std::uint16_t>(packet.data - packet.buffer);
+      mbuf.data_len = static_cast<std::uint16_t>(packet.length_bytes);
+      mbuf.pkt_len = packet.length_bytes;
+      mbuf.nb_segs = 1;
+      mbuf.next = nullptr;
+      mbuf.ol_flags = 0;
+    }
+    const unsigned taken = rte_vhost_enqueue_burst(burst.guest(), to_guest(pair), mbufs.data() + sent,
+                                                   static_cast<std::uint16_t>(end - sent));
+    sent += taken;
+    if (sent != end) break;  // the queue is full
+  }
+  pool_.release(packets.first(sent));  // they were copied
+  return static_cast<unsigned>(sent);
+}
+
+VhostStatus VhostPort::status() const noexcept {
+  VhostStatus status;
+  status.is_connected = link_->guest.load() != kNoGuest;
+  status.queue_pairs = status.is_connected ? static_cast<unsigned>(std::popcount(link_->pairs.load())) : 0;
+  status.is_packed = status.is_connected && link_->is_packed.load();
+  status.rx_refused = link_->refused.load();
+  return status;
+}
+
+}  // namespace millrace::datapath::io

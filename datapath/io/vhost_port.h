@@ -1,0 +1,70 @@
+/// VhostPort: the switch's side of a virtio-net device, for a guest that shares its memory by a unix socket: a virtual
+/// machine, or a process with DPDK's virtio-user.
+///
+/// Shape:   as a server the switch listens at `path`, as a client it connects there, again and again until somebody
+///          listens. Either side may go and come back without the other being started again. One guest at a time; a
+///          second one is refused. Split and packed rings, indirect and mergeable descriptors, up to kVhostQueuePairs
+///          queue pairs, which the port's worker polls in turn; what is sent goes to the queue of its ports, so that a
+///          flow stays in order.
+/// Offload: neither checksums nor segments are left to either side: a guest sends complete packets, and one that does
+///          not fit into a frame of the pool is counted and dropped.
+/// Trust:   rings, descriptors and lengths are checked by DPDK's vhost library against the guest's memory, which is
+///          copied from and to; nothing of it is kept.
+/// Thread:  open, the destructor, status: control threads; the destructor while no worker polls the port. The Port
+///          calls: the port's worker. DPDK tells of guests on a thread of its own (vhost-events), which waits for the
+///          worker's burst in hand before a guest's memory goes.
+/// Errors:  kInvalidArgument for a path that no socket can have; kAlreadyExists for a path of another port, or of what
+/// is
+///          no socket; kFailedPrecondition with DPDK's reason.
+/// Source:  virtio 1.2, section 5.1; QEMU, docs/interop/vhost-user.rst; DPDK Programmer's Guide 22.11, "Vhost Library".
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "datapath/io/mbuf_pool.h"
+#include "datapath/port.h"
+#include "net/result.h"
+
+namespace millrace::datapath::io {
+
+/// Further pairs of a guest are not read and not written.
+inline constexpr unsigned kVhostQueuePairs = 64;
+
+struct VhostOptions {
+  std::string path;        // absolute; a socket that a server left there is taken away
+  bool is_client = false;  // the guest listens
+};
+
+struct VhostStatus {
+  bool is_connected = false;     // a guest is there, and its rings are
+  unsigned queue_pairs = 0;      // of which the guest takes packets
+  bool is_packed = false;        // rings
+  std::uint64_t rx_refused = 0;  // larger than a frame of the pool
+};
+
+class VhostPort final : public Port {
+ public:
+  /// `pool` must outlive the port.
+  static net::Result<std::unique_ptr<VhostPort>> open(MbufPool& pool, const VhostOptions& options);
+  ~VhostPort() override;
+  VhostPort(const VhostPort&) = delete;
+  VhostPort& operator=(const VhostPort&) = delete;
+
+  unsigned receive(std::span<net::Packet*> out) noexcept override;
+  unsigned transmit(std::span<net::Packet* const> packets) noexcept override;
+  VhostStatus status() const noexcept;
+
+ private:
+  struct Link;
+  friend struct VhostEvents;
+  VhostPort(MbufPool& pool, std::string path);
+
+  MbufPool& pool_;
+  const std::string path_;
+  std::shared_ptr<Link> link_;
+  unsigned next_pair_ = 0;  // to be asked first
+};
+
+}  // namespace millrace::datapath::io

@@ -37,19 +37,20 @@ class Tunnels : public testing::TestWithParam<TunnelShape> {
   TunnelPair pair_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Tunnels,
-                         testing::Values(TunnelShape{}, TunnelShape{.workers = 2},
-                                         TunnelShape{.workers = 2, .queues = 2}, TunnelShape{.workers = 4},
-                                         TunnelShape{.workers = 4, .queues = 3},
-                                         TunnelShape{.workers = 4, .queues = 2, .is_over_v6 = true},
-                                         TunnelShape{.is_over_v6 = true}, TunnelShape{.is_encapsulated = false},
-                                         TunnelShape{.workers = 4, .queues = 2, .is_encapsulated = false}),
-                         [](const auto& shape) {
-                           return fmt::format("workers_{}_queues_{}_{}", shape.param.workers, shape.param.queues,
-                                              !shape.param.is_encapsulated ? "plain"
-                                              : shape.param.is_over_v6     ? "vxlan6"
-                                                                           : "vxlan4");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Tunnels,
+    testing::Values(TunnelShape{}, TunnelShape{.workers = 2}, TunnelShape{.workers = 2, .queues = 2},
+                    TunnelShape{.workers = 4}, TunnelShape{.workers = 4, .queues = 3},
+                    TunnelShape{.workers = 4, .queues = 2, .is_over_v6 = true}, TunnelShape{.is_over_v6 = true},
+                    TunnelShape{.workers = 2, .queues = 2, .is_filtered = true}, TunnelShape{.is_encapsulated = false},
+                    TunnelShape{.workers = 4, .queues = 2, .is_encapsulated = false}),
+    [](const auto& shape) {
+      return fmt::format("workers_{}_queues_{}_{}{}", shape.param.workers, shape.param.queues,
+                         !shape.param.is_encapsulated ? "plain"
+                         : shape.param.is_over_v6     ? "vxlan6"
+                                                      : "vxlan4",
+                         shape.param.is_filtered ? "_filtered" : "");
+    });
 
 TEST_P(Tunnels, PodsOfTwoNodesTalkWithTheirOwnAddresses) {
   for (const unsigned pod : {1u, 2u}) {
@@ -220,6 +221,50 @@ TEST_P(Tunnels, ErrorsGoBackByTheTunnelAndSayItsMtu) {
   ASSERT_EQ(errors.size(), 1u);
   EXPECT_EQ(errors[0][34], net::icmp_type::kUnreachable);
   EXPECT_EQ(errors[0][40] << 8 | errors[0][41], static_cast<int>(mtu_bytes));
+}
+
+TEST_P(Tunnels, WhatIsTooBigIsSaidInIpv6AndToWhoAskedANodePort) {
+  if (!GetParam().is_encapsulated) return;
+  const unsigned mtu_bytes = GetParam().is_over_v6 ? 1430 : 1450;
+  ASSERT_TRUE(
+      pair_.a->send(kPod1, from_pod(1).ipv6("fd00:10:244::1", "fd00:10:245::2").udp(1, 2).payload(1440u).bytes()));
+  EXPECT_TRUE(pair_.carry().empty());
+  const auto errors = pair_.a->receive(kPod1);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors[0][54], net::icmpv6_type::kPacketTooBig);
+  EXPECT_EQ(errors[0][60] << 8 | errors[0][61], static_cast<int>(mtu_bytes));
+
+  // The outside asks a node port with more than fits on to the other node: it hears of its own packet, not of what the
+  // node would have made of it, and no flow is left behind.
+  add_service(pair_.a, service_to(kNodePort, 17, 30053, {"10.245.0.2"}, 53, true));
+  const auto question = [](std::size_t bytes) {
+    return from_outside().ipv4("198.51.100.7", kNodePort).dont_fragment().udp(5000, 30053).payload(bytes).bytes();
+  };
+  ASSERT_TRUE(pair_.a->send(kFirstQueue, question(1440)));
+  EXPECT_TRUE(pair_.carry().empty());
+  const auto told = pair_.a->receive(kHostPort);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(tuple_text(told[0]), "icmp 192.0.2.1:0 > 198.51.100.7:0");
+  EXPECT_EQ(told[0][40] << 8 | told[0][41], static_cast<int>(mtu_bytes));
+  const Bytes quoted(told[0].begin() + 42, told[0].end());
+  const Bytes sent = question(1440);
+  EXPECT_TRUE(std::equal(quoted.begin(), quoted.begin() + 28, sent.begin() + 14)) << "headers as they were sent";
+  for (WorkerId id = 0; id < GetParam().workers; ++id) {
+    const FlowCounters& flows = pair_.a->counters(id).flows;
+    EXPECT_EQ(flows.created.get(), flows.ended.get());
+  }
+  // What fits goes on; of its answers the same is true at the other node.
+  ASSERT_TRUE(pair_.a->send(kFirstQueue, question(100)));
+  pair_.carry();
+  const auto arrived = pair_.b->receive(kPod2);
+  ASSERT_EQ(arrived.size(), 1u);
+  TestPacket packet(arrived[0]);
+  ASSERT_EQ(packet.parse(), Drop::kNone);
+  const std::uint16_t masked = packet->headers.source_port;
+  ASSERT_TRUE(pair_.b->send(
+      kPod2, from_pod(2).ipv4("10.245.0.2", kNodePort).dont_fragment().udp(53, masked).payload(1440u).bytes()));
+  EXPECT_TRUE(pair_.carry().empty());
+  EXPECT_EQ(arrivals(pair_.b.world()), fmt::format("{}: icmp 192.0.2.1:0 > 10.245.0.2:0", kPod2));
 }
 
 TEST_P(Tunnels, WhatMayBeFragmentedIsCutBeforeItEnters) {

@@ -22,6 +22,7 @@ namespace millrace::tests {
 
 inline constexpr net::PortId kHostPort = 0;
 inline constexpr net::PortId kFirstQueue = 1;
+inline constexpr net::PortId kNodeLink = 5;
 inline constexpr net::PortId kFirstPod = 6;
 inline constexpr std::uint32_t kTestVni = 4096;
 
@@ -30,6 +31,7 @@ struct TunnelShape {
   unsigned queues = 1;
   bool is_encapsulated = true;
   bool is_over_v6 = false;
+  bool is_filtered = false;   // no kernel drives the device: what is not the switch's goes to kNodeLink
   SwitchShape switches = {};  // of each; workers and tunnels are set here
 };
 
@@ -42,10 +44,13 @@ class TunnelNode {
     datapath::UplinkSpec uplink{"eth0", device_mac(number), {}};
     for (unsigned i = 0; i < shape.queues; ++i) {
       const auto id = static_cast<net::PortId>(kFirstQueue + i);
-      world_.add_uplink(id, static_cast<datapath::WorkerId>(i % shape.workers));
+      datapath::PortSpec& queue = world_.add_uplink(id, static_cast<datapath::WorkerId>(i % shape.workers));
+      queue.mac = device_mac(number);
+      queue.is_filtered = shape.is_filtered;
       uplink.queues.push_back(id);
     }
     world_.uplinks = {uplink};
+    if (shape.is_filtered) world_.add_node_link(kNodeLink);
     describe_nat(world_);
     world_.nat.masquerade_v4 = v4(node_v4(number));
     world_.nat.masquerade_v6 = v6(node_v6(number));

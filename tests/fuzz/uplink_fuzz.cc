@@ -167,8 +167,8 @@ class Switch {
     datapath::PortSpec& host = port(kHost, datapath::PortKind::kHost, kHostMac);
     host.addresses = {at("192.0.2.1"), at("2001:db8::1")};
     host.prefixes = {prefix("0.0.0.0/0"), prefix("::/0")};
-    port(kUplink, datapath::PortKind::kUplink, kOwnDevice);
     spec.nat.node_addresses = host.addresses;
+    port(kUplink, datapath::PortKind::kUplink, kOwnDevice);
     spec.underlay = {at("192.0.2.1").v4(), at("2001:db8::1").v6(), kOwnVtep, kVni, kPort};
     spec.uplinks = {{"eth0", kOwnDevice, {kUplink}}};
     spec.tunnel_limit = 3;

@@ -32,10 +32,10 @@ def ethernet(destination, source, payload, ether_type=ETH_IPV4, vlan=()):
     return mac_bytes(destination) + mac_bytes(source) + tags + struct.pack("!H", ether_type) + payload
 
 
-def ipv4(source, destination, protocol, payload, ttl=64, identification=1, flags=0, offset=0, options=b"", **wrong):
+def ipv4(source, destination, protocol, payload, ttl=64, identification=1, flags=0, offset=0, options=b"", tos=0, **wrong):
     """`wrong` replaces a field by a value that does not fit: length, header_words, header_checksum, version."""
     words = wrong.get("header_words", 5 + len(options) // 4)
-    head = struct.pack("!BBHHHBBH4s4s", wrong.get("version", 4) << 4 | words, 0,
+    head = struct.pack("!BBHHHBBH4s4s", wrong.get("version", 4) << 4 | words, tos,
                        wrong.get("length", 20 + len(options) + len(payload)), identification, flags << 13 | offset, ttl,
                        protocol, 0, packed(source), packed(destination)) + options
     value = wrong.get("header_checksum", checksum(head))

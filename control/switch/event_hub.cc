@@ -149,7 +149,11 @@ void EventHub::give(const PacketEvent& event, nanoseconds clock_offset) {
                                out == nullptr ? kNone : out->name)) {
       continue;
     }
-    if (!std::exchange(is_made, true)) report = to_proto(event, in, out, *names_.now, clock_offset);
+    if (!std::exchange(is_made, true)) {
+      report = to_proto(event, in, out, *names_.now, clock_offset);
+      // By an uplink comes what other nodes send: which, the tunnel says.
+      if (const auto* tunnel = entry_of(event.tunnel)) report.mutable_in()->set_description(tunnel->description);
+    }
     watch->put(report);
   }
 }

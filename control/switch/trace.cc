@@ -77,7 +77,8 @@ bool is_for_uplink(const Snapshot& snapshot, const TraceQuestion& question) {
 
 net::PortId port_in(const Snapshot& snapshot, const TraceQuestion& question) {
   const net::PortId routed = route_of(snapshot, question.ends.source);
-  if (routed != net::kNoPort && snapshot.ports[routed].kind == PortKind::kPod) return routed;
+  const PortKind kind = routed == net::kNoPort ? PortKind::kHost : snapshot.ports[routed].kind;
+  if (kind == PortKind::kPod || kind == PortKind::kTunnel) return routed;
   if (is_node(snapshot, question.ends.source) || !is_for_uplink(snapshot, question)) return routed;
   const auto uplink = std::find_if(snapshot.ports.begin(), snapshot.ports.end(), [](const PortEntry& entry) {
     return entry.port != nullptr && entry.kind == PortKind::kUplink;
@@ -244,13 +245,19 @@ net::Result<api::TraceReply> trace(const Snapshot& snapshot, const LivePorts& po
                                    const TraceQuestion& question) {
   const net::PortId in = port_in(snapshot, question);
   const LivePort* const from = in == net::kNoPort ? nullptr : find_port(ports, in);
-  if (from == nullptr) {
+  const bool by_tunnel = datapath::is_tunnel(snapshot, in);
+  if (from == nullptr && !by_tunnel) {
     return net::not_found(
         fmt::format("source: {} is no pod's address here, and no port leads to it", question.ends.source.to_string()));
   }
   api::TraceReply reply;
   reply.set_generation(snapshot.generation);
-  fill_port(*from, identity_of(snapshot, question.ends.source), *reply.mutable_in());
+  const policy::Identity identity = identity_of(snapshot, question.ends.source);
+  if (by_tunnel) {
+    fill_tunnel(snapshot, tunnels, in, identity, *reply.mutable_in());
+  } else {
+    fill_port(*from, identity, *reply.mutable_in());
+  }
   if (is_gateway(snapshot, question.ends.destination)) {
     fill_gateway(question, reply);
     return reply;

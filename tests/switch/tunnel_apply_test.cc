@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "control/switch/trace.h"
 #include "datapath/tunnel_builder.h"
 #include "tests/switch/test_switch.h"
 #include "tests/switch/test_tunnels.h"
@@ -211,6 +212,22 @@ TEST_F(Tunnels, ATraceAndReportsNameTheTunnel) {
   EXPECT_EQ(view.find(id)->name, "node-b");
   EXPECT_EQ(view.find(id)->description, "tunnel to 192.0.2.2");
   EXPECT_FALSE(view.by_name.contains("node-b")) << "it is no port to name";
+
+  const auto traced = [&](const char* source, const char* destination) {
+    const auto told = sw.state->trace({{ip(source), ip(destination), 1000, 80}, net::ip_protocol::kTcp});
+    EXPECT_TRUE(told.ok()) << source;
+    return told.ok() ? *told : api::TraceReply();
+  };
+  const api::TraceReply there = traced("10.1.0.7", "10.2.0.9");
+  EXPECT_EQ(there.in().name(), "pod");
+  EXPECT_EQ(there.out().name(), "node-b");
+  EXPECT_EQ(there.out().description(), "tunnel to 192.0.2.2");
+  EXPECT_EQ(there.drop(), "");
+  const api::TraceReply here = traced("10.2.0.9", "10.1.0.7");
+  EXPECT_EQ(here.in().name(), "node-b");
+  EXPECT_EQ(here.out().name(), "pod");
+  EXPECT_EQ(here.drop(), "");
+  EXPECT_EQ(traced("10.2.0.9", "198.51.100.7").drop(), "tunnel_transit");
 }
 
 }  // namespace

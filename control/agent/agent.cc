@@ -39,6 +39,8 @@ namespace {
 constexpr std::chrono::milliseconds kStopGrace{5000};
 /// A switch that is there takes the state within this; one that is not is no reason to wait longer.
 constexpr std::chrono::milliseconds kFirstSync{500};
+/// What etcd is reached by waits so long for the switch, and for a device to be opened.
+constexpr std::chrono::milliseconds kSwitchPatience{5000};
 /// How long the first state of the switch waits for that of the cluster; then it is what was known the last time.
 constexpr std::chrono::milliseconds kFirstState{10'000};
 /// Between two tries to have a first block of addresses.
@@ -119,6 +121,8 @@ struct Agent::Parts {
   /// The configuration's blocks, or the cluster's. False: it was asked to stop meanwhile.
   net::Result<bool> find_blocks(const StopRequested& wait);
   net::Result<bool> join(const StopRequested& wait);
+  /// A device that DPDK drives is this node's way to etcd, too.
+  void open_uplink_device();
   net::Result<void> open_objects();
   /// The node's end of the pods' network, and the line to the switch, not started yet.
   net::Result<void> make_host(const std::vector<Attachment>& pods);
@@ -136,6 +140,7 @@ net::Result<bool> Agent::Parts::find_blocks(const StopRequested& wait) {
     return true;
   }
   if (auto checked = check_underlay(node); !checked) return checked.error();
+  open_uplink_device();
   pools = pools_in_use(config);
   auto made = cluster::ClusterLink::open(cluster_link_of(config));
   if (!made) return made.error();
@@ -162,7 +167,14 @@ net::Result<bool> Agent::Parts::join(const StopRequested& wait) {
       meanwhile = *std::move(listening);
     }
     if (wait(kJoinPause)) return false;
+    open_uplink_device();
   }
+}
+
+void Agent::Parts::open_uplink_device() {
+  if (config.uplink_device.empty()) return;
+  auto opened = open_node_network(config.switch_socket(), uplink_ports(config, *node.uplink), kSwitchPatience);
+  if (!opened) spdlog::warn("uplinkDevice: {}; the node has no network until then", opened.error().message);
 }
 
 net::Result<void> Agent::Parts::open_objects() {

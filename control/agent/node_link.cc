@@ -1,5 +1,8 @@
 #include "control/agent/node_link.h"
 
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
 #include <spdlog/spdlog.h>
 
 #include <string>
@@ -8,6 +11,8 @@
 
 #include "control/agent/interface_name.h"
 #include "control/agent/sysctl.h"
+#include "control/api/grpc_status.h"
+#include "control/api/switch.grpc.pb.h"
 #include "control/netlink/netlink.h"
 
 namespace millrace::control::agent {
@@ -57,6 +62,25 @@ net::Result<void> ensure_node_link(const config::Config& config) {
   }
   if (auto up = netlink->set_up(other_end->index); !up) return up;
   return netlink->set_up(node_end->index);
+}
+
+net::Result<void> open_node_network(const std::string& switch_socket, const std::vector<api::PortSpec>& ports,
+                                    std::chrono::milliseconds patience) {
+  const auto channel = grpc::CreateChannel("unix:" + switch_socket, grpc::InsecureChannelCredentials());
+  const auto stub = api::Switch::NewStub(channel);
+  api::ApplyRequest request;
+  for (const api::PortSpec& port : ports) *request.add_upsert_ports() = port;
+  grpc::ClientContext context;
+  context.set_wait_for_ready(true);
+  context.set_deadline(std::chrono::system_clock::now() + patience);
+  api::ApplyReply reply;
+  const grpc::Status status = stub->Apply(&context, request, &reply);
+  if (status.ok()) return {};
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return net::unavailable("the switch was not reached yet at " + switch_socket);
+  }
+  const net::Error error = api::to_error(status);
+  return net::Error{error.code, "switch: " + error.message};
 }
 
 net::Result<void> remove_node_link(const config::Config& config) {

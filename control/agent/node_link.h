@@ -9,6 +9,10 @@
 /// Thread:  any, one call at a time.
 #pragma once
 
+#include <chrono>
+#include <string>
+#include <vector>
+
 #include "control/api/switch.pb.h"
 #include "control/config/config.h"
 #include "net/result.h"
@@ -21,6 +25,12 @@ inline constexpr const char* kNodeLinkPort = "node-link";
 /// Makes the pair, or mends the one that is there. Nothing without `uplinkDevice`.
 net::Result<void> ensure_node_link(const config::Config& config);
 net::Result<void> remove_node_link(const config::Config& config);
+
+/// Has the switch open `ports` and leaves all else there as it is: what the agent must ask of the network before it
+/// knows what the switch is to do (etcd, the first time) goes by them. Waits until the switch is there, at most
+/// `patience`. Error: kUnavailable when it was not; else what the switch answered.
+net::Result<void> open_node_network(const std::string& switch_socket, const std::vector<api::PortSpec>& ports,
+                                    std::chrono::milliseconds patience);
 
 /// The switch's end; `uplink` is the port of the device.
 api::PortSpec node_link_port(const config::Config& config, const api::PortSpec& uplink);

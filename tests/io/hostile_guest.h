@@ -1,0 +1,148 @@
+/// HostileGuest: a vhost-user guest made by hand, whose rings and descriptors say what the test wants.
+///
+/// Shape:   one queue pair of split rings with kRingSize entries, 1 MiB of memory that begins at the guest's address 0,
+///          no indirect and no mergeable buffers: VIRTIO_F_VERSION_1 is all it takes. Ring 0 is what it receives by,
+///          ring 1 what it sends by.
+/// Source:  QEMU, docs/interop/vhost-user.rst ("Message Specification"); virtio 1.2, section 2.7 (split virtqueues).
+#pragma once
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace millrace::tests {
+
+struct VringDescriptor {
+  std::uint64_t address = 0;  // in the guest
+  std::uint32_t length = 0;
+  std::uint16_t flags = 0;  // 1: next is valid, 2: the device writes, 4: a table of descriptors
+  std::uint16_t next = 0;
+};
+static_assert(sizeof(VringDescriptor) == 16);
+
+class HostileGuest {
+ public:
+  static constexpr std::uint32_t kMemoryBytes = 1 << 20;
+  static constexpr std::uint16_t kRingSize = 256;
+  static constexpr std::uint16_t kNext = 1, kWrite = 2, kIndirect = 4;
+  static constexpr std::uint64_t kBuffers = 0x40000;  // behind all rings
+
+  explicit HostileGuest(const std::string& path) {
+    memory_fd_ = ::memfd_create("guest", MFD_CLOEXEC);
+    if (memory_fd_ < 0 || ::ftruncate(memory_fd_, kMemoryBytes) != 0) throw std::runtime_error("memfd");
+    memory_ = static_cast<std::byte*>(::mmap(nullptr, kMemoryBytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd_, 0));
+    socket_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+      throw std::runtime_error("connect");
+    }
+    introduce();
+  }
+  ~HostileGuest() {
+    for (const int descriptor : {socket_, memory_fd_}) ::close(descriptor);
+    for (const int descriptor : events_) ::close(descriptor);
+    ::munmap(memory_, kMemoryBytes);
+  }
+  HostileGuest(const HostileGuest&) = delete;
+  HostileGuest& operator=(const HostileGuest&) = delete;
+
+  void set_descriptor(unsigned ring, unsigned index, const VringDescriptor& descriptor) {
+    std::memcpy(at(ring_base(ring) + index * sizeof descriptor), &descriptor, sizeof descriptor);
+  }
+  /// Offers `heads` and says that `count` more are there than before: these need not agree.
+  void offer(unsigned ring, const std::vector<std::uint16_t>& heads, std::uint16_t count) {
+    auto* available = reinterpret_cast<std::uint16_t*>(at(ring_base(ring) + kAvailable));
+    std::uint16_t index = available[1];
+    for (std::size_t i = 0; i < heads.size(); ++i) available[2 + (index + i) % kRingSize] = heads[i];
+    index = static_cast<std::uint16_t>(index + count);
+    std::atomic_ref(available[1]).store(index, std::memory_order_release);
+  }
+
+ private:
+  enum Request : std::uint32_t {
+    kSetFeatures = 2,
+    kSetOwner = 3,
+    kSetMemTable = 5,
+    kSetVringNum = 8,
+    kSetVringAddr = 9,
+    kSetVringBase = 10,
+    kSetVringKick = 12,
+    kSetVringCall = 13
+  };
+  static constexpr std::uint64_t kVersion1 = 1ull << 32;
+  static constexpr std::uint64_t kAvailable = 0x1000, kUsed = 0x2000;
+
+  static std::uint64_t ring_base(unsigned ring) { return 0x1000 + ring * 0x10000ull; }
+  std::byte* at(std::uint64_t address) { return memory_ + address; }
+  std::uint64_t here(std::uint64_t address) { return reinterpret_cast<std::uint64_t>(at(address)); }
+
+  template <typename Payload>
+  void say(Request request, const Payload& payload, int descriptor = -1) {
+    struct Header {
+      std::uint32_t request, flags, size;
+    } const header{request, 1, sizeof payload};
+    iovec parts[] = {{const_cast<Header*>(&header), sizeof header}, {const_cast<Payload*>(&payload), sizeof payload}};
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = 2;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    if (descriptor >= 0) {
+      message.msg_control = control;
+      message.msg_controllen = sizeof control;
+      cmsghdr* entry = CMSG_FIRSTHDR(&message);
+      entry->cmsg_level = SOL_SOCKET;
+      entry->cmsg_type = SCM_RIGHTS;
+      entry->cmsg_len = CMSG_LEN(sizeof(int));
+      std::memcpy(CMSG_DATA(entry), &descriptor, sizeof descriptor);
+    }
+    if (::sendmsg(socket_, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof header + sizeof payload)) {
+      throw std::runtime_error("the switch does not listen to this guest");
+    }
+  }
+
+  void introduce() {
+    struct VringState {
+      std::uint32_t index, number;
+    };
+    struct VringAddress {
+      std::uint32_t index, flags;
+      std::uint64_t descriptors, used, available, log;
+    };
+    struct Memory {
+      std::uint32_t regions, padding;
+      std::uint64_t guest_address, bytes, user_address, offset;
+    };
+    say(kSetOwner, std::uint64_t{0});
+    say(kSetFeatures, kVersion1);
+    say(kSetMemTable, Memory{1, 0, 0, kMemoryBytes, here(0), 0}, memory_fd_);
+    for (std::uint32_t ring = 0; ring < 2; ++ring) {
+      const std::uint64_t base = ring_base(ring);
+      say(kSetVringNum, VringState{ring, kRingSize});
+      say(kSetVringBase, VringState{ring, 0});
+      say(kSetVringAddr, VringAddress{ring, 0, here(base), here(base + kUsed), here(base + kAvailable), 0});
+      for (const Request request : {kSetVringCall, kSetVringKick}) {
+        events_.push_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+        say(request, std::uint64_t{ring}, events_.back());
+      }
+    }
+  }
+
+  int socket_ = -1;
+  int memory_fd_ = -1;
+  std::byte* memory_ = nullptr;
+  std::vector<int> events_;
+};
+
+}  // namespace millrace::tests

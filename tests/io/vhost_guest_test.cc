@@ -1,0 +1,160 @@
+// Guests that VhostPort must not trust: made by hand (hostile_guest.h), next to honest ones.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/io/hostile_guest.h"
+#include "tests/io/vhost_rig.h"
+
+namespace millrace::tests {
+namespace {
+
+using datapath::kBurst;
+
+/// One lie, and whether it is told of what the guest sends or of the buffers that it receives by.
+struct Lie {
+  const char* name;
+  std::vector<VringDescriptor> descriptors;
+  std::vector<std::uint16_t> heads = {0};
+  std::uint16_t count = 1;
+};
+
+std::vector<Lie> lies(std::uint16_t writes) {
+  constexpr std::uint64_t kBuffer = HostileGuest::kBuffers;
+  constexpr std::uint16_t kNext = HostileGuest::kNext;
+  const auto chained = static_cast<std::uint16_t>(kNext | writes);
+  return {
+      {"memory that is not there", {{1ull << 40, 100, writes, 0}}},
+      {"beyond the end of memory", {{HostileGuest::kMemoryBytes - 10, 100, writes, 0}}},
+      {"an address that wraps around", {{~0ull - 5, 100, writes, 0}}},
+      {"4 GiB", {{kBuffer, 0xffffffffu, writes, 0}}},
+      {"no bytes", {{kBuffer, 0, writes, 0}}},
+      {"less than a header", {{kBuffer, 3, writes, 0}}},
+      {"a header and nothing else", {{kBuffer, 12, writes, 0}}},
+      {"a chain that is a ring", {{kBuffer, 64, chained, 1}, {kBuffer, 64, chained, 0}}},
+      {"a chain that leaves the table", {{kBuffer, 64, chained, 60'000}}},
+      {"a head outside of the table", {{kBuffer, 100, writes, 0}}, {60'000}},
+      {"a table that was not agreed on", {{kBuffer, 160, HostileGuest::kIndirect, 0}}},
+      {"more than the ring has", {{kBuffer, 100, writes, 0}}, {0}, 60'000},
+      {"the other direction's", {{kBuffer, 100, static_cast<std::uint16_t>(writes ^ HostileGuest::kWrite), 0}}},
+      {"the switch's own rings as a buffer", {{0x1000, 0x20000, writes, 0}}},
+  };
+}
+
+/// A worker's turns with it: they end, and no frame stays behind.
+void poll_for_a_while(MbufPool& pool, VhostPort& port) {
+  std::array<net::Packet*, kBurst> burst;
+  for (int turn = 0; turn < 300; ++turn) {
+    const unsigned count = port.receive(burst);
+    pool.release(std::span(burst).first(count));
+    static_cast<void>(send(pool, port, numbered_frame(1, 1000)));
+  }
+}
+
+TEST(VhostGuest, OneThatTellsTheTruthIsHeard) {
+  const Directory directory;
+  const std::string path = directory.path + "/pod.sock";
+  const auto pool = make_pool(4096);
+  const auto port = open_vhost(*pool, path);
+  HostileGuest guest(path);
+  ASSERT_TRUE(wait_for(*port, true));
+  constexpr std::uint32_t kHeader = 12, kFrame = 100;
+  guest.set_descriptor(1, 0, {HostileGuest::kBuffers, kHeader + kFrame, 0, 0});
+  guest.set_descriptor(0, 0, {HostileGuest::kBuffers + 0x1000, 2048, HostileGuest::kWrite, 0});
+  guest.offer(1, {0}, 1);
+  EXPECT_EQ(next_frame(*pool, *port).size(), kFrame);
+  EXPECT_FALSE(send(*pool, *port, numbered_frame(1, kFrame))) << "no buffer was offered";
+  guest.offer(0, {0}, 1);
+  EXPECT_TRUE(send(*pool, *port, numbered_frame(1, kFrame)));
+}
+
+TEST(VhostGuest, WhatFitsNoFrameIsCountedAndDropped) {
+  const Directory directory;
+  const std::string path = directory.path + "/pod.sock";
+  const auto pool = make_pool(4096);
+  const auto port = open_vhost(*pool, path);
+  HostileGuest guest(path);
+  ASSERT_TRUE(wait_for(*port, true));
+  guest.set_descriptor(1, 0, {HostileGuest::kBuffers, 12 + 9000, 0, 0});
+  guest.offer(1, {0}, 1);
+  EXPECT_TRUE(next_frame(*pool, *port).empty());
+  EXPECT_EQ(port->status().rx_refused, 1u);
+  EXPECT_EQ(pool->free_count(), 4096u);
+}
+
+TEST(VhostGuest, OneThatLiesHarmsItselfAlone) {
+  const Directory directory;
+  const std::string path = directory.path + "/pod.sock";
+  const auto pool = make_pool(4096);
+  const auto port = open_vhost(*pool, path);
+  for (const unsigned ring : {0u, 1u}) {
+    for (const Lie& lie : lies(ring == 0 ? HostileGuest::kWrite : std::uint16_t{0})) {
+      {
+        HostileGuest guest(path);
+        ASSERT_TRUE(wait_for(*port, true)) << lie.name;
+        for (unsigned i = 0; i < lie.descriptors.size(); ++i) guest.set_descriptor(ring, i, lie.descriptors[i]);
+        guest.offer(ring, lie.heads, lie.count);
+        poll_for_a_while(*pool, *port);
+      }
+      ASSERT_TRUE(wait_for(*port, false)) << lie.name;
+      EXPECT_EQ(pool->free_count(), 4096u) << lie.name;
+    }
+  }
+  const Guest honest("path=" + path);
+  ASSERT_TRUE(wait_for(*port, true));
+  expect_echo(*pool, *port);
+}
+
+TEST(VhostGuest, ASecondOneIsRefused) {
+  const Directory directory;
+  const std::string path = directory.path + "/pod.sock";
+  const auto pool = make_pool(4096);
+  const auto port = open_vhost(*pool, path);
+  const Guest guest("path=" + path);
+  ASSERT_TRUE(wait_for(*port, true));
+  const int second = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::connect(second, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  char byte = 0;
+  EXPECT_EQ(::recv(second, &byte, 1, 0), 0) << "the switch closes it";
+  ::close(second);
+  expect_echo(*pool, *port);
+}
+
+TEST(VhostGuest, MessagesThatAreNoneHarmNobody) {
+  const Directory directory;
+  const std::string path = directory.path + "/pod.sock";
+  const auto pool = make_pool(4096);
+  const auto port = open_vhost(*pool, path);
+  for (unsigned seed = 0; seed < 64; ++seed) {
+    const int guest = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    ASSERT_EQ(::connect(guest, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    // A header as vhost-user has it (request, flags of version 1, size), then what fits it or does not.
+    std::array<std::uint32_t, 64> message;
+    for (std::size_t i = 0; i < message.size(); ++i)
+      message[i] = seed * 2654435761u + static_cast<std::uint32_t>(i) * 40503u;
+    message[0] = seed % 48;
+    message[1] = 1;
+    message[2] = seed % 3 == 0 ? 0xffffffffu : seed * 4;
+    static_cast<void>(::send(guest, message.data(), sizeof message, MSG_NOSIGNAL));
+    ::close(guest);
+  }
+  ASSERT_TRUE(wait_for(*port, false));
+  const Guest guest("path=" + path);
+  ASSERT_TRUE(wait_for(*port, true));
+  expect_echo(*pool, *port);
+}
+
+}  // namespace
+}  // namespace millrace::tests

@@ -7,6 +7,7 @@
 #include "tests/datapath/flow_world.h"
 #include "tests/datapath/test_switch.h"
 #include "tests/datapath/traffic.h"
+#include "tests/datapath/tunnel_world.h"
 #include "tests/net/count_allocations.h"
 
 namespace millrace::datapath {
@@ -103,6 +104,45 @@ TEST(NoAllocation, NoTurnAllocatesForFlowsServicesMasqueradeSweepsOrListings) {
   EXPECT_GT(world.counters(0).flows.ended.get(), 100u) << "swept";
   EXPECT_GT(world.drops(net::Drop::kSnatPortsExhausted), 0u);
   EXPECT_GT(world.drops(net::Drop::kServiceNoBackend), 100u);
+}
+
+/// Into tunnels and out of them, with what is too big, cut, refused and answered.
+TEST(NoAllocation, NoTurnAllocatesForTunnels) {
+  constexpr net::PortId kPod1 = TunnelNode::pod_port(1), kPod2 = TunnelNode::pod_port(2);
+  for (const TunnelShape& shape :
+       {TunnelShape{.workers = 2}, TunnelShape{.workers = 2, .queues = 2, .is_over_v6 = true},
+        TunnelShape{.is_encapsulated = false}, TunnelShape{.workers = 2, .queues = 2, .is_filtered = true}}) {
+    TunnelPair pair(shape);
+    std::uint64_t in_turns = 0;
+    const auto turn = [&](TunnelNode& node) {
+      const std::uint64_t before = allocations;
+      for (WorkerId id = 0; id < shape.workers; ++id) node->step(id);
+      in_turns += allocations - before;
+    };
+    for (unsigned round = 0; round < 100; ++round) {
+      const auto from_pod = [](unsigned pod) { return eth(pod_mac(pod), kGatewayMac); };
+      const auto port = static_cast<std::uint16_t>(1000 + round);
+      pair.a->send(kPod1, from_pod(1).ipv4("10.244.0.1", "10.245.0.2").udp(port, 9).payload(1470u).bytes());
+      pair.a->send(kPod2, from_pod(2).ipv6("fd00:10:244::2", "fd00:10:245::1").udp(port, 9).bytes());
+      pair.a->send(kPod2, from_pod(2).ipv4("10.244.0.2", "10.245.0.1").ttl(2).udp(port, 9).bytes());
+      pair.a->send(kPod2,
+                   from_pod(2).ipv4("10.244.0.2", "10.245.0.1").dont_fragment().udp(9, port).payload(1460u).bytes());
+      pair.a->send(kPod1, from_pod(1).ipv4("10.244.0.1", "10.245.0.99").udp(port, 9).bytes());
+      for (int i = 0; i < 3; ++i) turn(pair.a);
+      for (unsigned queue = 0; queue < shape.queues; ++queue) {
+        const auto id = static_cast<net::PortId>(kFirstQueue + queue);
+        for (const Bytes& frame : pair.a->receive(id)) pair.b->send(id, frame);
+      }
+      for (int i = 0; i < 3; ++i) turn(pair.b);
+      for (const net::PortId id : pair.b->ports()) pair.b->receive(id);
+      for (const net::PortId id : pair.a->ports()) pair.a->receive(id);
+    }
+    EXPECT_EQ(in_turns, 0u);
+    EXPECT_GT(pair.b->drops(net::Drop::kTtlExceeded), 10u);
+    EXPECT_GT(pair.b->drops(net::Drop::kTunnelTransit), 10u);
+    if (shape.is_encapsulated) { EXPECT_GT(pair.a->drops(net::Drop::kPacketTooBig), 10u); }
+    EXPECT_GT(pair.b->sum(&PortCounters::tx_packets), 300u);
+  }
 }
 
 }  // namespace

@@ -74,7 +74,7 @@ class TunnelNode {
     spec.masquerade = true;
     return spec;
   }
-  static net::PortId pod_port(unsigned pod) { return static_cast<net::PortId>(kFirstPod + pod); }
+  static constexpr net::PortId pod_port(unsigned pod) { return static_cast<net::PortId>(kFirstPod + pod); }
 
   /// Tunnel `index` to another node: its pods' prefixes and its own addresses.
   datapath::TunnelSpec& add_tunnel(datapath::TunnelIndex index, unsigned to) {

@@ -28,6 +28,19 @@ NodeFollower::NodeFollower(config::Config config, NodeNetwork node, std::vector<
   config_.uplink = node_.uplink ? node_.uplink->interface : "";
 }
 
+void NodeFollower::follow_uplink(const std::optional<Uplink>& now) {
+  if (!now || (now == node_.uplink && !is_uplink_refused_)) return;
+  is_uplink_refused_ = false;
+  for (const api::PortSpec& port : uplink_ports(config_, *now)) {
+    const auto told = switch_.replace_port(port);
+    if (told || told.error().code == net::ErrorCode::kUnavailable) continue;
+    is_uplink_refused_ = true;
+    spdlog::warn("uplink {}: {}", now->interface, told.error().message);
+  }
+  if (is_uplink_refused_) return;
+  spdlog::info("uplink {} is now interface {}, {}, MTU {}", now->interface, now->index, now->mac.to_string(), now->mtu);
+}
+
 void NodeFollower::check() {
   if (config_.uplink.empty()) return;
   auto now = find_node_network(config_);
@@ -36,9 +49,11 @@ void NodeFollower::check() {
     return;
   }
   is_lost_ = false;
+  follow_uplink(now->uplink);
   const bool is_readdressed = now->addresses != node_.addresses;
-  if (!is_readdressed && now->local == node_.local) return;
+  const bool is_same = !is_readdressed && now->local == node_.local;
   node_ = *std::move(now);
+  if (is_same) return;
   if (is_readdressed) spdlog::info("node addresses are now {}", text_of(node_.addresses));
   auto told = switch_.update_nat(nat_of(config_, node_, blocks_));
   if (!told && told.error().code != net::ErrorCode::kUnavailable) {

@@ -1,13 +1,15 @@
 /// Follows the node's addresses: node ports are on those it has, and pods leave with the first.
 ///
 /// Shape:   check() asks the kernel and, when the addresses differ from what was told last, tells the switch what to
-///          masquerade and the services where node ports are. The uplink stays the one of the start; with the key
-///          `nodeAddresses` the addresses stay, too, and what follows is only which destinations see pods' own ones.
+///          masquerade and the services where node ports are. The uplink stays that of the name at the start, and is
+///          opened again when another interface has the name; with the key `nodeAddresses` the addresses stay, too, and
+///          what follows is only which destinations see pods' own ones.
 /// Errors:  none: with an uplink that is gone, the addresses stay as they were, and the log says so.
 /// Thread:  one: that of the watch.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "control/agent/address_block.h"
@@ -28,9 +30,12 @@ class NodeFollower {
   void set_on_addresses(std::function<void(const std::vector<net::IpAddress>&)> told) { told_ = std::move(told); }
 
  private:
+  void follow_uplink(const std::optional<Uplink>& now);
+
   config::Config config_;
   NodeNetwork node_;
-  bool is_lost_ = false;  // said in the log
+  bool is_lost_ = false;            // said in the log
+  bool is_uplink_refused_ = false;  // to be tried again
   const std::vector<AddressBlock> blocks_;
   SwitchClient& switch_;
   services::Keeper& services_;

@@ -207,6 +207,20 @@ net::Result<std::uint64_t> SwitchClient::add_port(const api::PortSpec& port) {
   return reply.error();
 }
 
+net::Result<std::uint64_t> SwitchClient::replace_port(const api::PortSpec& port) {
+  const std::shared_lock order(apply_order_);  // without a time limit, as update_services
+  {
+    const std::lock_guard guard(mutex_);
+    ports_[port.name()] = port;
+  }
+  if (auto in_sync = check_in_sync(); !in_sync) return in_sync.error();
+  api::ApplyRequest request;
+  *request.add_upsert_ports() = port;
+  auto reply = apply(request, kOnePort);
+  if (!reply) return reply.error();
+  return reply->generation();
+}
+
 net::Result<void> SwitchClient::remove_port(const std::string& name) {
   {
     const std::lock_guard guard(mutex_);

@@ -54,6 +54,9 @@ class SwitchClient {
   /// Adds or replaces a port. Returns the generation that all workers forward by.
   /// After an error the port is not part of the desired state; the switch may have it still: call remove_port().
   net::Result<std::uint64_t> add_port(const api::PortSpec& port);
+  /// Puts another in place of a port that is there; it is part of the desired state at once, also with the switch away
+  /// (kUnavailable: its return brings it). Returns the generation.
+  net::Result<std::uint64_t> replace_port(const api::PortSpec& port);
   /// Takes the port out of the desired state in any case. An error says only that the switch may still have it, until
   /// the next resync.
   net::Result<void> remove_port(const std::string& name);

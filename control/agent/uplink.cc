@@ -59,7 +59,7 @@ net::Result<NodeNetwork> find_node_network(const config::Config& config) {
     return node;
   }
   const netlink::LinkInfo& link = **found;
-  node.uplink = Uplink{.interface = link.name, .mac = link.mac, .mtu = link.mtu};
+  node.uplink = Uplink{.interface = link.name, .mac = link.mac, .mtu = link.mtu, .index = link.index};
   auto local = local_addresses(*netlink, config.host_port);
   if (!local) return local.error();
   node.local = std::move(*local);

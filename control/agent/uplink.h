@@ -34,6 +34,8 @@ struct Uplink {
   std::string interface;
   net::Mac mac;
   std::uint32_t mtu = 0;
+  int index = 0;  // the kernel's number: with another one it is another interface of that name
+  friend bool operator==(const Uplink&, const Uplink&) = default;
 };
 
 struct NodeNetwork {

@@ -24,12 +24,11 @@ class NodeFollowerTest : public AgentTest {
     apply(R"({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "default"},
               "spec": {"type": "NodePort", "ipFamilyPolicy": "PreferDualStack", "ports": [{"port": 80, "nodePort": 30500}]}})");
   }
-  static void make_uplink(const std::string& address) {
+  static void make_uplink(const std::string& address, const std::string& mac = "02:00:00:00:00:01") {
     auto netlink = netlink::Netlink::open();
-    ASSERT_TRUE(netlink
-                    ->add_veth({"up0", *net::Mac::parse("02:00:00:00:00:01")},
-                               {"up1", *net::Mac::parse("02:00:00:00:00:02")}, -1, 1500)
-                    .ok());
+    ASSERT_TRUE(
+        netlink->add_veth({"up0", *net::Mac::parse(mac)}, {"up1", *net::Mac::parse("02:00:00:00:00:02")}, -1, 1500)
+            .ok());
     add("up0", address);
     for (const char* name : {"up0", "up1"}) ASSERT_TRUE(netlink->set_up(netlink->link(name)->index).ok());
   }
@@ -109,8 +108,10 @@ TEST_F(NodeFollowerTest, a_switch_that_was_away_hears_of_it_when_it_is_back) {
 
 TEST_F(NodeFollowerTest, an_uplink_that_was_gone_is_followed_again) {
   ASSERT_TRUE(netlink::Netlink::open()->remove_link("up0").ok());
-  make_uplink("192.0.2.9");
+  make_uplink("192.0.2.9", "02:00:00:00:00:03");
   EXPECT_TRUE(becomes([&] { return node_ports() == std::set<std::string>{"192.0.2.9"} && is_node("192.0.2.9"); }));
+  EXPECT_TRUE(becomes([&] { return switch_->port("uplink").mac() == to_bytes(*net::Mac::parse("02:00:00:00:00:03")); }))
+      << "the port is opened again";
 }
 
 TEST_F(NodeFollowerTest, addresses_of_the_configuration_stay) {

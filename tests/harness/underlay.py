@@ -112,7 +112,7 @@ class UnderlayNode(Node):
         peer = Peer(name, place, remote, device, mac, f"10.250.{number}.2", f"fd00:250:{number}::2")
         place.ip("link", "add", device, "address", mac, "type", "vxlan", "id", VNI, "local", remote, "remote",
                  NODE_IPV6 if is_v6 else NODE_IPV4, "dstport", UDP_PORT, "nolearning", *(["udp6zerocsumrx"] if is_v6 else []))
-        # It multicasts nothing of its own accord: drops that a test counts are then the test's.
+        # It has little to multicast of its own accord: drops that a test counts are then the test's.
         place.ip("link", "set", device, "mtu", 1500 - (70 if is_v6 else 50), "multicast", "off", "addrgenmode", "none", "up")
         place.ip("addr", "add", f"{peer.ipv4}/32", "dev", device)
         place.ip("-6", "addr", "add", f"{peer.ipv6}/128", "dev", device, "nodad")

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import traffic
+from harness import frames, traffic
 from harness.capture import Capture
 from harness.netns import veth
 from harness.process import Background, wait_until
@@ -42,16 +42,15 @@ def unresolved(node):
     return node.instance.drops().get("tunnel_unresolved", 0)
 
 
-@FAMILIES
-def test_a_new_mac_of_a_neighbour_is_followed(node, family):
+def test_a_new_mac_of_a_neighbour_is_followed(node):
     """As after a failover of a machine: its kernel asks for something with the new MAC, and that is how ours knows."""
-    near, mac = node.places["near"], f"02:00:00:00:cc:0{family}"
+    near, mac = node.places["near"], "02:00:00:00:cc:01"
     near.ip("link", "set", "eth0", "address", mac)
     near.ip("neigh", "flush", "dev", "eth0")
-    assert traffic.ping(near, NODE_IPV4 if family == 4 else NODE_IPV6, count=1, options=("-6",) if family == 6 else ()).ok
-    wait_until(lambda: _bytes(node.tunnel(f"near{family}")["next_hop_mac"]) == bytes.fromhex(mac.replace(":", "")),
-               f"the MAC {mac} is followed")
-    assert reaches(node, f"near{family}", 4) and reaches(node, f"near{family}", 6)
+    for name, address in (("near4", NODE_IPV4), ("near6", NODE_IPV6)):
+        assert traffic.ping(near, address, count=1).ok
+        wait_until(lambda: _bytes(node.tunnel(name)["next_hop_mac"]) == frames.mac_bytes(mac), f"{name}: the MAC is followed")
+        assert reaches(node, name, 4) and reaches(node, name, 6)
 
 
 def _bytes(text):
@@ -288,3 +287,18 @@ def test_pings_of_the_node_go_on_while_the_switch_is_killed_and_started(node):
         text = ping.finish(check=False)
     sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", text).groups())
     assert sent > 20 and sent - received <= 1, "the last may be on its way"
+
+
+def test_an_uplink_that_is_gone_takes_the_tunnels_down_and_brings_them_back(node, pod):
+    """Its interface is deleted, and made again: the node has its network again, and so have its pods."""
+    node.netns.ip("link", "del", "uplink0")
+    for name in ("near4", "far4", "native"):
+        node.wait_for_state(name, "NO_ROUTE")
+    before = unresolved(node)
+    assert traffic.ping(pod, node.peers["near4"].ipv4, count=3).received == 0
+    assert unresolved(node) - before == 3
+    node.join(node.netns, "uplink0", "lan0", NODE_IPV4.rsplit(".", 1)[1])
+    node.route_far(3)
+    for name in ("near4", "far4", "native"):
+        node.wait_for_state(name, "UP", timeout_s=20)
+    assert all(reaches(node, name) for name in ("near4", "far4", "native"))

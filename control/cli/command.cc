@@ -56,6 +56,7 @@ std::unique_ptr<CLI::App> make_app(Context& context) {
   add_port(*app, context);
   add_node(*app, context);
   add_route(*app, context);
+  add_tunnel(*app, context);
   add_ipam(*app, context);
   add_apply(*app, context);
   add_get(*app, context);

@@ -46,6 +46,7 @@ void add_pod_exec(CLI::App& pod, Context& context);
 void add_port(CLI::App& app, Context& context);
 void add_node(CLI::App& app, Context& context);
 void add_route(CLI::App& app, Context& context);
+void add_tunnel(CLI::App& app, Context& context);
 void add_ipam(CLI::App& app, Context& context);
 void add_apply(CLI::App& app, Context& context);
 void add_get(CLI::App& app, Context& context);

@@ -8,11 +8,14 @@
 #include "control/cli/client.h"
 #include "control/cli/command.h"
 #include "control/cli/message_json.h"
+#include "control/cli/metrics_text.h"
 #include "control/cli/table.h"
 
 namespace millrace::control::cli {
 
 namespace {
+
+constexpr const char* kPrometheus = "prometheus";
 
 void add_to(api::PortTotals& sum, const api::PortTotals& totals) {
   sum.set_rx_packets(sum.rx_packets() + totals.rx_packets());
@@ -25,18 +28,7 @@ void add_to(api::PortTotals& sum, const api::PortTotals& totals) {
   for (const auto& [reason, count] : totals.drops()) (*sum.mutable_drops())[reason] += count;
 }
 
-/// By name; the removed ones, under a name that no port can have, come first in the map and are moved to the end.
-std::vector<std::pair<std::string, api::PortTotals>> port_rows(const api::GetCountersReply& counters) {
-  std::map<std::string, api::PortTotals> sums;
-  for (const auto& worker : counters.workers()) {
-    for (const auto& port : worker.ports()) add_to(sums[port.port()], port.totals());
-  }
-  std::vector<std::pair<std::string, api::PortTotals>> rows(sums.begin(), sums.end());
-  rows.emplace_back("(removed)", counters.removed_ports());
-  return rows;
-}
-
-std::string port_table(const std::vector<std::pair<std::string, api::PortTotals>>& rows) {
+std::string port_table(const PortRows& rows) {
   const auto right = Table::Align::kRight;
   Table table({{"PORT"},
                {"RX-PACKETS", right},
@@ -56,8 +48,7 @@ std::string port_table(const std::vector<std::pair<std::string, api::PortTotals>
   return table.to_string();
 }
 
-std::string drop_table(const std::vector<std::pair<std::string, api::PortTotals>>& rows,
-                       const google::protobuf::Map<std::string, std::string>& texts) {
+std::string drop_table(const PortRows& rows, const google::protobuf::Map<std::string, std::string>& texts) {
   Table table({{"PORT"}, {"DROP"}, {"PACKETS", Table::Align::kRight}, {"WHY"}});
   for (const auto& [name, totals] : rows) {
     const std::map<std::string, std::uint64_t> sorted(totals.drops().begin(), totals.drops().end());
@@ -86,16 +77,37 @@ std::string worker_table(const api::GetCountersReply& counters) {
   return table.to_string();
 }
 
+net::Result<int> metrics(SwitchClient& client, const api::GetCountersReply& counters) {
+  const auto status = client.call(&api::Switch::Stub::GetStatus, api::SwitchStatusRequest());
+  if (!status) return status.error();
+  const auto tunnels = client.call(&api::Switch::Stub::ListTunnels, api::ListTunnelsRequest());
+  if (!tunnels) return tunnels.error();
+  fmt::print("{}", metrics_text(*status, counters, *tunnels));
+  return 0;
+}
+
 net::Result<int> counters(Context& context) {
   auto config = context.config();
   if (!config) return config.error();
-  auto reply = switch_client(*config).call(&api::Switch::Stub::GetCounters, api::GetCountersRequest());
+  SwitchClient client = switch_client(*config);
+  auto reply = client.call(&api::Switch::Stub::GetCounters, api::GetCountersRequest());
   if (!reply) return reply.error();
+  if (context.output == kPrometheus) return metrics(client, *reply);
   fmt::print("{}", context.json() ? json_text(to_json(*reply)) : counters_text(*reply));
   return 0;
 }
 
 }  // namespace
+
+PortRows port_rows(const api::GetCountersReply& counters) {
+  std::map<std::string, api::PortTotals> sums;
+  for (const auto& worker : counters.workers()) {
+    for (const auto& port : worker.ports()) add_to(sums[port.port()], port.totals());
+  }
+  PortRows rows(sums.begin(), sums.end());
+  rows.emplace_back("(removed)", counters.removed_ports());
+  return rows;
+}
 
 std::uint64_t drops_of(const api::PortTotals& totals) {
   std::uint64_t sum = 0;
@@ -120,7 +132,7 @@ std::string counters_text(const api::GetCountersReply& counters) {
 void add_counters(CLI::App& app, Context& context) {
   CLI::App* command =
       add_command(app, context, "counters", "Count packets by port and worker, and drops by name", counters);
-  add_output_option(*command, context);
+  add_output_option(*command, context, {kPrometheus});
 }
 
 }  // namespace millrace::control::cli

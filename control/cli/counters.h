@@ -5,12 +5,18 @@
 /// Thread:  pure functions.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "control/api/switch.pb.h"
 
 namespace millrace::control::cli {
 
+using PortRows = std::vector<std::pair<std::string, api::PortTotals>>;
+/// By name, summed over the workers; at the end the removed ones, under a name that no port can have.
+PortRows port_rows(const api::GetCountersReply& counters);
 std::string counters_text(const api::GetCountersReply& counters);
 /// All drops of all reasons.
 std::uint64_t drops_of(const api::PortTotals& totals);

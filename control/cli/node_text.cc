@@ -10,8 +10,6 @@
 
 namespace millrace::control::cli {
 
-namespace {
-
 std::string encapsulation_text(api::Encapsulation encapsulation) {
   switch (encapsulation) {
     case api::ENCAPSULATION_VXLAN: return "vxlan";
@@ -30,6 +28,8 @@ std::string state_text(api::TunnelState state) {
     default: return "";
   }
 }
+
+namespace {
 
 std::string addresses_text(const api::Node& node) {
   std::vector<std::string> texts;
@@ -96,6 +96,31 @@ std::string route_table(const std::vector<Route>& routes) {
   for (const Route& route : routes) {
     table.add({route.prefix, route.node, route.via, route.encapsulation, route.interface,
                route.mtu == 0 ? "" : std::to_string(route.mtu), route.state});
+  }
+  return table.to_string();
+}
+
+std::string tunnel_table(const api::ListTunnelsReply& reply) {
+  const auto right = Table::Align::kRight;
+  Table table({{"TUNNEL"},
+               {"REMOTE"},
+               {"STATE"},
+               {"ENCAPSULATION"},
+               {"NEXT-HOP"},
+               {"MAC"},
+               {"INTERFACE"},
+               {"MTU", right},
+               {"RX-PACKETS", right},
+               {"RX-BYTES", right},
+               {"TX-PACKETS", right},
+               {"TX-BYTES", right}});
+  for (const api::TunnelStatus& tunnel : reply.tunnels()) {
+    table.add({tunnel.spec().name(), address_text(tunnel.spec().remote()), state_text(tunnel.state()),
+               encapsulation_text(tunnel.encapsulation()), address_text(tunnel.next_hop()),
+               address_text(tunnel.next_hop_mac()), tunnel.interface(),
+               tunnel.mtu() == 0 ? "" : std::to_string(tunnel.mtu()), std::to_string(tunnel.rx_packets()),
+               std::to_string(tunnel.rx_bytes()), std::to_string(tunnel.tx_packets()),
+               std::to_string(tunnel.tx_bytes())});
   }
   return table.to_string();
 }

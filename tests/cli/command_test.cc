@@ -49,8 +49,8 @@ TEST_F(Command, MistakesInTheWordsAreStatusTwo) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> rows = {
       {{}, "A subcommand is required"},
       {{"statsu"},
-       "no command \"statsu\"; there are: up down status pod port node route ipam apply get delete trace drops policy "
-       "counters flows topology config version"},
+       "no command \"statsu\"; there are: up down status pod port node route tunnel ipam apply get delete trace drops "
+       "policy counters flows topology config version"},
       {{"pod", "lsit"}, "no command \"lsit\"; there are: add del list exec"},
       {{"status", "-o", "xml"}, "xml not in {table,json}"},
       {{"status", "--label"}, "not expected: --label"},

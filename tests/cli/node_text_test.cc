@@ -79,6 +79,29 @@ TEST(RouteTable, HasThisNodesBlocksAndTheOthers) {
             "10.244.2.0/24  node-2  192.0.2.254  direct         eth0       1450  up\n");
 }
 
+TEST(TunnelTable, SaysWhereEachWayStandsAndWhatWentByIt) {
+  api::ListTunnelsReply reply = tunnels(api::TUNNEL_STATE_UP, api::ENCAPSULATION_VXLAN);
+  api::TunnelStatus& up = *reply.mutable_tunnels(0);
+  up.set_next_hop_mac(std::string("\x02\x00\x00\x00\x00\x09", 6));
+  up.set_rx_packets(7);
+  up.set_rx_bytes(700);
+  up.set_tx_packets(8);
+  up.set_tx_bytes(880);
+  api::TunnelStatus& down = *reply.add_tunnels();
+  down.mutable_spec()->set_name("node-3");
+  down.mutable_spec()->set_remote(kRouter);
+  down.set_state(api::TUNNEL_STATE_NO_ROUTE);
+  down.set_encapsulation(api::ENCAPSULATION_VXLAN);
+  EXPECT_EQ(
+      tunnel_table(reply),
+      "TUNNEL  REMOTE       STATE     ENCAPSULATION  NEXT-HOP     MAC                INTERFACE   MTU  RX-PACKETS  "
+      "RX-BYTES  TX-PACKETS  TX-BYTES\n"
+      "node-2  192.0.2.2    up        vxlan          192.0.2.254  02:00:00:00:00:09  eth0       1450           7  "
+      "     700           8       880\n"
+      "node-3  192.0.2.254  no route  vxlan          -            -                  -             -           0  "
+      "       0           0         0\n");
+}
+
 TEST(IpamText, CountsThePoolsAndListsTheirBlocks) {
   api::ListBlocksReply reply;
   for (const auto& [prefix, length, limit] :

@@ -260,8 +260,11 @@ def test_what_is_not_right_is_dropped_under_its_name(node, pod, sender, case):
         sender.send(sender.outer(sender.vxlan(sender.inner(b"behind it"))))
         assert frames.receive_matching(raw, lambda frame: frame.endswith((b"inner", b"behind it"))).endswith(b"behind it")
     after = node.instance.drops()
-    tunnel = {name: count - before.get(name, 0) for name, count in after.items() if name.startswith("tunnel_")}
-    assert {name: count for name, count in tunnel.items() if count} == {reason: 1}
+    # What Linux multicasts in its VXLAN of its own accord is dropped as tunnel_bad_mac, whenever that is.
+    tunnel = {name: count - before.get(name, 0) for name, count in after.items()
+              if name.startswith("tunnel_") and name != "tunnel_bad_mac"}
+    assert {name: count for name, count in tunnel.items() if count} == ({} if reason == "tunnel_bad_mac" else {reason: 1})
+    assert reason != "tunnel_bad_mac" or after[reason] > before.get(reason, 0)
 
 
 def test_fragments_are_refused_and_counted(node, pod, sender):
@@ -285,3 +288,15 @@ def test_counters_of_a_tunnel(node, pod):
     for way in ("tx", "rx"):
         assert after[f"{way}_packets"] - before.get(f"{way}_packets", 0) == 10
         assert after[f"{way}_bytes"] - before.get(f"{way}_bytes", 0) == 10 * 128, "bytes of the pods' packets"
+
+
+def test_a_person_and_a_monitor_see_the_tunnels(node):
+    listed = {entry["spec"]["name"]: entry for entry in node.instance.query("tunnel", "list")["tunnels"]}
+    assert listed.keys() == node.peers.keys()
+    metrics = node.instance.cli("counters", "-o", "prometheus").stdout
+    for name, peer in node.peers.items():
+        assert listed[name]["spec"]["remote"] == peer.remote and listed[name]["interface"] == "uplink0"
+        encapsulation = "vxlan" if peer.device else "direct"
+        assert (f'millrace_tunnel_up{{tunnel="{name}",remote="{peer.remote}",encapsulation="{encapsulation}",state="up"}} 1\n'
+                in metrics)
+        assert re.search(rf'^millrace_tunnel_packets_total{{tunnel="{name}",direction="tx"}} \d+$', metrics, re.M)

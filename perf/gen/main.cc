@@ -6,7 +6,9 @@
 #include <cstdio>
 #include <string>
 
+#include "perf/gen/command/report_command.h"
 #include "perf/gen/command/run_command.h"
+#include "perf/gen/command/test_command.h"
 #include "perf/gen/receiver.h"
 #include "perf/gen/report.h"
 #include "perf/gen/sender.h"
@@ -133,12 +135,23 @@ int main(int argc, char** argv) {
   RunCommand run_streams;
   CLI::App* const run_app = app.add_subcommand("run", "Send streams over DPDK devices and measure what comes back");
   run_streams.describe(*run_app);
+  ReportCommand report;
+  CLI::App* const report_app = app.add_subcommand("report", "One page of several results, laid over each other");
+  report.describe(*report_app);
+  TestCommand test;
+  CLI::App* const test_app =
+      app.add_subcommand("test", "Measure by a method: throughput, NDR and PDR, latency, bursts, loss");
+  test.describe(*test_app);
   describe(*send_app, send);
   describe(*receive_app, receive);
   CLI11_PARSE(app, argc, argv);
   install_stop_signal();
-  if (run_app->parsed()) {
-    const auto done = run_streams.run();
+  if (report_app->parsed()) {
+    const auto done = report.run();
+    return done ? 0 : fail(done.error());
+  }
+  if (run_app->parsed() || test_app->parsed()) {
+    const auto done = run_app->parsed() ? run_streams.run() : test.run();
     return done ? 0 : fail(done.error());
   }
   return receive_app->parsed() ? run(receive) : run(send);

@@ -67,6 +67,7 @@ void CommonOptions::describe(CLI::App& app) {
   app.add_flag("--json", json, "Print the result as JSON");
   app.add_option("--json-file", json_file, "Write the result as JSON");
   app.add_option("--csv", csv_file, "Write the result as CSV");
+  app.add_option("--html", html_file, "Write a report, one self-contained page");
 }
 
 net::Result<Profile> CommonOptions::profile() const {

@@ -29,7 +29,7 @@ class CommonOptions {
   net::Result<std::unique_ptr<Rig>> open_rig(const Profile& profile) const;
 
   bool json = false;
-  std::string json_file, csv_file;
+  std::string json_file, csv_file, html_file;
   bool live = false;
 
  private:

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <fstream>
 
-#include "perf/gen/report/fingerprint.h"
+#include "perf/gen/report/page.h"
 #include "perf/gen/report/trial_text.h"
 #include "perf/gen/stop_signal.h"
 
@@ -47,16 +47,18 @@ net::Result<void> write_file(const std::string& file, const std::string& text) {
   return {};
 }
 
-net::Result<void> write_trial(const CommonOptions& options, const Profile& profile, const TrialResult& result,
-                              const std::string& memory) {
-  auto json = nlohmann::ordered_json{{"kind", "run"}, {"machine", fingerprint(memory)}};
-  json["streams"] = static_cast<std::uint64_t>(profile.streams.size());
-  json["result"] = trial_json(result);
+net::Result<void> write_result(const CommonOptions& options, const nlohmann::ordered_json& json,
+                               const std::string& csv) {
   if (!options.json_file.empty()) {
     if (auto written = write_file(options.json_file, json.dump(1) + "\n"); !written) return written;
   }
   if (!options.csv_file.empty()) {
-    if (auto written = write_file(options.csv_file, trial_csv(result)); !written) return written;
+    if (auto written = write_file(options.csv_file, csv); !written) return written;
+  }
+  if (!options.html_file.empty()) {
+    const auto page = make_page({{"run", json}});
+    if (!page) return page.error();
+    if (auto written = write_file(options.html_file, *page); !written) return written;
   }
   return {};
 }

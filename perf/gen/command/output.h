@@ -4,10 +4,12 @@
 #pragma once
 
 #include <atomic>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 
 #include "perf/gen/command/options.h"
+#include "perf/gen/report/fingerprint.h"
 #include "perf/gen/run/trial.h"
 
 namespace millrace::perf::gen {
@@ -28,9 +30,9 @@ class StopWatch {
 /// A line a sample on stderr, each over the last one when that is a terminal.
 void show_live(Rig& rig);
 
-/// Writes the files that the options name.
-net::Result<void> write_trial(const CommonOptions& options, const Profile& profile, const TrialResult& result,
-                              const std::string& memory);
+/// Writes the files that the options name. `json`: {kind, machine, result}.
+net::Result<void> write_result(const CommonOptions& options, const nlohmann::ordered_json& json,
+                               const std::string& csv);
 net::Result<void> write_file(const std::string& file, const std::string& text);
 
 }  // namespace millrace::perf::gen

@@ -35,12 +35,14 @@ net::Result<void> RunCommand::run() {
   if (common_.live) show_live(**rig);
   const auto result = (*rig)->run(profile->streams, options);
   if (!result) return result.error();
+  auto json = nlohmann::ordered_json{{"kind", "run"}, {"machine", fingerprint((*rig)->memory())}};
+  json["result"] = trial_json(*result);
   if (common_.json) {
-    fmt::print("{}\n", trial_json(*result).dump());
+    fmt::print("{}\n", json.dump());
   } else {
     fmt::print("{}", trial_text(*result));
   }
-  return write_trial(common_, *profile, *result, (*rig)->memory());
+  return write_result(common_, json, trial_csv(*result));
 }
 
 }  // namespace millrace::perf::gen

@@ -17,6 +17,7 @@ namespace millrace::perf::gen {
 namespace {
 
 constexpr std::uint32_t kPacketsEachPort = 4096, kPacketsMore = 4096;
+constexpr double kGraceShare = 0.005, kMostGraceSeconds = 0.005;
 constexpr std::uint64_t kLeadNs = 2'000'000;  // until all threads run
 
 /// ns for which the calling thread wanted to run and did not (kernel's /proc/PID/schedstat, second field).
@@ -97,13 +98,13 @@ net::Result<void> Rig::open_devices() {
         *pool_,
         {.device = name, .queues = 1, .rx_descriptors = options_.descriptors, .tx_descriptors = options_.descriptors});
     if (!device) return device.error();
-    devices_.push_back(*std::move(device));
+    queues_.push_back((*device)->queue(0));
   }
   return {};
 }
 
 Rig::~Rig() {
-  devices_.clear();
+  queues_.clear();
   const bool started = pool_ != nullptr;
   pool_.reset();
   if (started) datapath::io::stop_eal();
@@ -128,9 +129,9 @@ net::Result<void> Rig::add_streams(Run& run, const std::vector<StreamDescription
   run.streams.resize(thread_count());
   for (std::size_t i = 0; i < streams.size(); ++i) {
     const StreamDescription& stream = streams[i];
-    if (stream.port >= devices_.size()) {
+    if (stream.port >= queues_.size()) {
       return net::invalid_argument(
-          fmt::format("stream {}: port {}: ports are 0 to {}", stream.name, stream.port, devices_.size() - 1));
+          fmt::format("stream {}: port {}: ports are 0 to {}", stream.name, stream.port, queues_.size() - 1));
     }
     const double pps = packets_per_second(stream, options.link_bps);
     EngineStream made{.source = nullptr,
@@ -165,17 +166,19 @@ net::Result<TrialResult> Rig::run(const std::vector<StreamDescription>& streams,
   run.start_ns = clock_.now_ns() + kLeadNs;
   run.end_ns = run.start_ns + static_cast<std::uint64_t>(options.seconds * 1e9);
   TrialState trial(static_cast<unsigned>(threads));
-  const EngineOptions engine{.epoch = ++epoch_,
-                             .stream_count = streams.size(),
-                             .end_ns = run.end_ns,
-                             .drain_ns = static_cast<std::uint64_t>(options.drain_seconds * 1e9),
-                             .verify_headers = options_.verify_headers,
-                             .trial = &trial};
+  const EngineOptions engine{
+      .epoch = ++epoch_,
+      .stream_count = streams.size(),
+      .end_ns = run.end_ns,
+      .drain_ns = static_cast<std::uint64_t>(options.drain_seconds * 1e9),
+      .grace_ns = static_cast<std::uint64_t>(std::min(options.seconds * kGraceShare, kMostGraceSeconds) * 1e9),
+      .verify_headers = options_.verify_headers,
+      .trial = &trial};
   for (std::size_t thread = 0; thread < threads; ++thread) {
     std::vector<EnginePort> ports;
-    for (std::size_t port = thread; port < devices_.size(); port += threads) {
+    for (std::size_t port = thread; port < queues_.size(); port += threads) {
       const bool echo = std::ranges::find(options_.echo, port) != options_.echo.end();
-      ports.push_back({.port = &devices_[port]->queue(0), .echo = echo});
+      ports.push_back({.port = queues_[port].get(), .echo = echo});
     }
     for (EngineStream& stream : run.streams[thread]) stream.schedule.start_at(run.start_ns);
     run.engines.push_back(
@@ -222,7 +225,7 @@ void Rig::watch(Run& run) {
 TrialResult Rig::collect(const Run& run, const std::vector<StreamDescription>& streams) const {
   TrialResult result;
   std::uint64_t idle = 0, busy = 0, waited = 0;
-  result.ports.resize(devices_.size());
+  result.ports.resize(queues_.size());
   for (std::size_t i = 0; i < streams.size(); ++i) {
     StreamResult stream;
     stream.name = streams[i].name;
@@ -231,7 +234,7 @@ TrialResult Rig::collect(const Run& run, const std::vector<StreamDescription>& s
   }
   for (std::size_t thread = 0; thread < run.engines.size(); ++thread) {
     const Engine& engine = *run.engines[thread];
-    for (std::size_t port = thread; port < devices_.size(); port += run.engines.size()) {
+    for (std::size_t port = thread; port < queues_.size(); port += run.engines.size()) {
       result.ports[port] = engine.port_result(port / run.engines.size());
     }
     idle += engine.idle_ns();

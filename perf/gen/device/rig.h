@@ -62,7 +62,7 @@ class Rig final : public TrialRunner {
   RigOptions options_;
   std::string memory_;
   std::unique_ptr<datapath::io::MbufPool> pool_;
-  std::vector<std::unique_ptr<datapath::io::DpdkDevice>> devices_;
+  std::vector<std::unique_ptr<datapath::io::DpdkQueue>> queues_;  // each keeps its device open
   std::vector<std::pair<std::string, std::unique_ptr<RecordedFrames>>> recordings_;
   CycleClock clock_;
   std::uint8_t epoch_ = 0;

@@ -9,23 +9,6 @@ double per_second(std::uint64_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
 }
 
-nlohmann::ordered_json latency_json(const Histogram& latency) {
-  auto histogram = nlohmann::ordered_json::array();
-  for (const Histogram::Bucket& bucket : latency.buckets()) {
-    histogram.push_back({bucket.least, bucket.most, bucket.count});
-  }
-  return {{"count", latency.count()},
-          {"min", latency.least()},
-          {"mean", latency.mean()},
-          {"p50", latency.percentile(50)},
-          {"p90", latency.percentile(90)},
-          {"p99", latency.percentile(99)},
-          {"p99_9", latency.percentile(99.9)},
-          {"p99_99", latency.percentile(99.99)},
-          {"max", latency.most()},
-          {"histogram", std::move(histogram)}};
-}
-
 nlohmann::ordered_json stream_json(const StreamResult& stream, double seconds) {
   return {{"name", stream.name},
           {"due", stream.due},
@@ -61,6 +44,23 @@ std::string stream_line(const StreamResult& stream, double seconds) {
 }
 
 }  // namespace
+
+nlohmann::ordered_json latency_json(const Histogram& latency) {
+  auto histogram = nlohmann::ordered_json::array();
+  for (const Histogram::Bucket& bucket : latency.buckets()) {
+    histogram.push_back({bucket.least, bucket.most, bucket.count});
+  }
+  return {{"count", latency.count()},
+          {"min", latency.least()},
+          {"mean", latency.mean()},
+          {"p50", latency.percentile(50)},
+          {"p90", latency.percentile(90)},
+          {"p99", latency.percentile(99)},
+          {"p99_9", latency.percentile(99.9)},
+          {"p99_99", latency.percentile(99.99)},
+          {"max", latency.most()},
+          {"histogram", std::move(histogram)}};
+}
 
 std::string time_text(double ns) {
   if (ns < 1e3) return fmt::format("{:.0f} ns", ns);

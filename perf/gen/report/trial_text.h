@@ -17,6 +17,7 @@ namespace millrace::perf::gen {
 
 std::string trial_text(const TrialResult& result);
 nlohmann::ordered_json trial_json(const TrialResult& result);
+nlohmann::ordered_json latency_json(const Histogram& latency);
 std::string trial_csv(const TrialResult& result);
 
 /// 1.234 us, 12.3 ms.

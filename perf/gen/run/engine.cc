@@ -62,11 +62,15 @@ void Engine::turn(std::uint64_t now_ns) noexcept {
   worked_ = 0;
   for (std::size_t i = 0; i < ports_.size(); ++i) worked_ += receive(i, now_ns);
   if (sending_) {
-    if (now_ns >= options_.end_ns) {
-      stop_sending(options_.end_ns);
-    } else {
-      for (std::size_t i = 0; i < streams_.size(); ++i) worked_ += offer_due(i, now_ns);
+    // A pause that lasts over the end is made up for as any other is: for a while after it, what was due before may go.
+    if (now_ns >= options_.end_ns && grace_until_ns_ == 0) grace_until_ns_ = now_ns + options_.grace_ns;
+    const std::uint64_t due_by_ns = std::min(now_ns, options_.end_ns - 1);
+    unsigned offered = 0;
+    for (std::size_t i = 0; i < streams_.size(); ++i) {
+      if (now_ns < options_.end_ns || streams_[i].schedule.is_paced()) offered += offer_due(i, due_by_ns);
     }
+    worked_ += offered;
+    late_work_ = offered != 0;
   }
   bool anything_to_send = false;
   for (std::size_t i = 0; i < ports_.size(); ++i) {
@@ -76,6 +80,9 @@ void Engine::turn(std::uint64_t now_ns) noexcept {
     anything_to_send |= waiting_[i].count != 0;
   }
   if (sending_ && !anything_to_send) end_streams(now_ns);
+  const bool nothing_left = !late_work_ && !anything_to_send;
+  if (sending_ && now_ns >= options_.end_ns && (nothing_left || now_ns >= grace_until_ns_))
+    stop_sending(options_.end_ns);
 }
 
 /// Streams may end before the time is over; the trial ends when those of all engines have.

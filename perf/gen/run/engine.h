@@ -52,6 +52,8 @@ struct EngineOptions {
   std::size_t stream_count = 0;  // of the trial, all engines
   std::uint64_t end_ns = 0;      // nothing is due from here on
   std::uint64_t drain_ns = 0;    // most to wait after that
+  /// How long after the end packets that were due before it may still leave: makes up for a pause that lasts over it.
+  std::uint64_t grace_ns = 0;
   bool verify_headers = false;
   TrialState* trial = nullptr;  // shared by all engines of the trial
 };
@@ -122,6 +124,8 @@ class Engine {
   bool sending_ = true;
   bool streams_ended_ = false;    // and counted out of TrialState::sending
   bool published_ended_ = false;  // all it sent is in TrialState::outstanding
+  bool late_work_ = false;        // this turn offered something
+  std::uint64_t grace_until_ns_ = 0;
   std::uint64_t ended_ns_ = 0;
   std::uint64_t idle_ns_ = 0, busy_ns_ = 0;
   std::uint64_t published_ns_ = 0;

@@ -30,6 +30,9 @@ net::Result<Profile> profile_from_text(const std::string& yaml);
 /// One stream; `path` begins its errors.
 net::Result<StreamDescription> stream_from_yaml(const YAML::Node& mapping, const std::string& path);
 
+/// The fields of a stream that names none: of a client, source ports, then destination ports; addresses stay its own.
+void add_default_fields(StreamDescription& stream);
+
 /// "1.5Mpps", "2.5Gbps", "30%", "max".
 net::Result<Rate> parse_rate(const std::string& text);
 std::string to_string(const Rate& rate);

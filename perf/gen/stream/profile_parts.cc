@@ -10,6 +10,7 @@
 #include "net/vxlan.h"
 #include "net/wire.h"
 #include "perf/gen/stream/field_program.h"
+#include "perf/gen/stream/profile.h"
 
 namespace millrace::perf::gen {
 namespace {
@@ -38,17 +39,6 @@ FieldDescription counting(FieldName name, std::uint16_t first, std::uint32_t cou
   field.first[2] = static_cast<std::uint8_t>(first >> 8);
   field.first[3] = static_cast<std::uint8_t>(first);
   return field;
-}
-
-/// Flows of a client: source ports, then destination ports; the addresses stay the stream's own.
-void default_fields(StreamDescription& stream) {
-  const std::uint32_t room = 65536u - stream.source_port;
-  const std::uint32_t ports = std::min({stream.flows, kDefaultPorts, room});
-  stream.fields.push_back(counting(FieldName::kSourcePort, stream.source_port, ports));
-  if (ports == stream.flows) return;
-  if (stream.protocol == Protocol::kIcmp) return;  // check_flows says how few there are
-  const std::uint32_t rounds = (stream.flows + ports - 1) / ports;
-  stream.fields.push_back(counting(FieldName::kDestinationPort, stream.destination_port, rounds));
 }
 
 bool is_mac(FieldName name) { return name == FieldName::kSourceMac || name == FieldName::kDestinationMac; }
@@ -137,6 +127,17 @@ FieldDescription read_field(KeyReader& keys, const StreamDescription& stream) {
 }
 
 }  // namespace
+
+void add_default_fields(StreamDescription& stream) {
+  if (stream.flows <= 1) return;
+  const std::uint32_t room = 65536u - stream.source_port;
+  const std::uint32_t ports = std::min({stream.flows, kDefaultPorts, room});
+  stream.fields.push_back(counting(FieldName::kSourcePort, stream.source_port, ports));
+  if (ports == stream.flows) return;
+  if (stream.protocol == Protocol::kIcmp) return;  // check_flows says how few there are
+  const std::uint32_t rounds = (stream.flows + ports - 1) / ports;
+  stream.fields.push_back(counting(FieldName::kDestinationPort, stream.destination_port, rounds));
+}
 
 void read_protocol(KeyReader& keys, Protocol& protocol) {
   static constexpr std::array<std::pair<std::string_view, Protocol>, 4> kChoices = {
@@ -231,7 +232,7 @@ void read_fields(KeyReader& keys, StreamDescription& stream) {
   const YAML::Node given = keys.node("fields");
   if (!keys.ok()) return;
   if (!given.IsDefined()) {
-    if (stream.flows > 1) default_fields(stream);
+    add_default_fields(stream);
     return;
   }
   if (!given.IsSequence() || given.size() > kMaxFields) {

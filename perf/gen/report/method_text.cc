@@ -1,0 +1,93 @@
+#include "perf/gen/report/method_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "perf/gen/report/trial_text.h"
+
+namespace millrace::perf::gen {
+namespace {
+
+/// A figure as a person reads it, by the unit at the end of its name.
+std::string value_text(const std::string& name, double value) {
+  if (name.ends_with("_pps")) return fmt::format("{:.4f} Mpps", value / 1e6);
+  if (name.ends_with("_ns")) return time_text(value);
+  if (name == "loss" || name == "headroom") return fmt::format("{:.4f} %", value * 100);
+  return fmt::format("{:.0f}", value);
+}
+
+std::vector<std::string> columns(const MethodResult& result) {
+  std::vector<std::string> names;
+  for (const Row& row : result.rows) {
+    for (const auto& [name, value] : row.figures) {
+      if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
+std::string method_text(const MethodResult& result) {
+  std::string text;
+  for (const Row& row : result.rows) {
+    text += fmt::format("{:<14}", row.name);
+    for (const auto& [name, value] : row.figures) text += fmt::format("  {} {}", name, value_text(name, value));
+    text += "\n";
+  }
+  return text;
+}
+
+std::string point_text(const Point& point) {
+  const StreamResult total = point.result.total();
+  const std::string offered =
+      point.offered_pps > 0 ? fmt::format("{:.4f} Mpps", point.offered_pps / 1e6) : "its own rate";
+  return fmt::format("{:<14} offered {}  lost {} of {} ({:.4f} %, unsent {})  p99 {}  idle {:.1f} %  {}\n", point.row,
+                     offered, total.lost(), total.due, loss_ratio(total) * 100, total.unsent(),
+                     time_text(static_cast<double>(total.latency.percentile(99))), point.result.idle * 100,
+                     point.passed ? "passed" : "failed");
+}
+
+nlohmann::ordered_json method_json(const MethodResult& result) {
+  nlohmann::ordered_json json = {{"method", result.method}};
+  json["rows"] = nlohmann::ordered_json::array();
+  for (const Row& row : result.rows) {
+    nlohmann::ordered_json entry = {{"name", row.name}};
+    for (const auto& [name, value] : row.figures) entry[name] = value;
+    if (row.latency) entry["latency_ns"] = latency_json(*row.latency);
+    json["rows"].push_back(std::move(entry));
+  }
+  json["points"] = nlohmann::ordered_json::array();
+  for (const Point& point : result.points) {
+    auto trial = trial_json(point.result);
+    trial.erase("samples");
+    trial["total"]["latency_ns"].erase("histogram");
+    for (auto& stream : trial["streams"]) stream["latency_ns"].erase("histogram");
+    json["points"].push_back({{"row", point.row},
+                              {"offered_pps", point.offered_pps},
+                              {"passed", point.passed},
+                              {"result", std::move(trial)}});
+  }
+  return json;
+}
+
+std::string method_csv(const MethodResult& result) {
+  const std::vector<std::string> names = columns(result);
+  std::string text = "row";
+  for (const std::string& name : names) text += "," + name;
+  text += "\n";
+  for (const Row& row : result.rows) {
+    text += row.name;
+    for (const std::string& name : names) {
+      text += ",";
+      for (const auto& [key, value] : row.figures) {
+        if (key == name) text += fmt::format("{}", value);
+      }
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace millrace::perf::gen

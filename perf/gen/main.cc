@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <string>
 
+#include "perf/gen/command/connect_command.h"
 #include "perf/gen/command/report_command.h"
 #include "perf/gen/command/run_command.h"
 #include "perf/gen/command/test_command.h"
@@ -135,6 +136,9 @@ int main(int argc, char** argv) {
   RunCommand run_streams;
   CLI::App* const run_app = app.add_subcommand("run", "Send streams over DPDK devices and measure what comes back");
   run_streams.describe(*run_app);
+  ConnectCommand connect;
+  CLI::App* const connect_app = app.add_subcommand("connect", "Open TCP connections or UDP transactions at a rate");
+  connect.describe(*connect_app);
   ReportCommand report;
   CLI::App* const report_app = app.add_subcommand("report", "One page of several results, laid over each other");
   report.describe(*report_app);
@@ -148,6 +152,10 @@ int main(int argc, char** argv) {
   install_stop_signal();
   if (report_app->parsed()) {
     const auto done = report.run();
+    return done ? 0 : fail(done.error());
+  }
+  if (connect_app->parsed()) {
+    const auto done = connect.run();
     return done ? 0 : fail(done.error());
   }
   if (run_app->parsed() || test_app->parsed()) {

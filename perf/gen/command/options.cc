@@ -35,7 +35,7 @@ const std::vector<std::pair<const char*, const char*>>& stream_flags() {
   return flags;
 }
 
-void CommonOptions::describe(CLI::App& app) {
+void CommonOptions::describe_devices(CLI::App& app) {
   app.add_option("--port", rig_.ports,
                  "DPDK device, such as net_virtio_user0,path=/run/vh0.sock,queue_size=1024; again for more")
       ->required()
@@ -50,20 +50,35 @@ void CommonOptions::describe(CLI::App& app) {
   app.add_option("--descriptors", rig_.descriptors, "Descriptors of each queue")
       ->capture_default_str()
       ->check(CLI::Range(32, 4096));
-  app.add_flag("--verify-headers", rig_.verify_headers, "Check IP and L4 checksums of what arrives, too");
   app.add_flag("--no-hugepages", no_hugepages_, "Use 4K pages");
+}
+
+void CommonOptions::describe(CLI::App& app) {
+  describe_devices(app);
+  app.add_flag("--verify-headers", rig_.verify_headers, "Check IP and L4 checksums of what arrives, too");
   app.add_option("--interval", rig_.interval_seconds, "Seconds between samples")
       ->capture_default_str()
       ->check(CLI::Range(0.01, 60.0));
   app.add_option("--profile", profile_file_, "Streams from a YAML file (see README.md)");
   app.add_option("--link", link_, "What a rate in % is of, bits a second")->capture_default_str();
+  std::vector<std::string> names;
+  for (const auto& [name, text] : stream_flags()) names.emplace_back(name);
+  describe_stream(app, names);
+  app.add_flag("--live", live, "Show rates, latency and headroom while it runs");
+  describe_results(app);
+}
+
+void CommonOptions::describe_stream(CLI::App& app, const std::vector<std::string>& names) {
   for (const auto& [name, text] : stream_flags()) {
+    if (std::ranges::find(names, name) == names.end()) continue;
     app.add_option_function<std::string>(
            std::string("--") + name, [this, name = name](const std::string& value) { stream_keys_[name] = value; },
            text)
         ->group("Stream");
   }
-  app.add_flag("--live", live, "Show rates, latency and headroom while it runs");
+}
+
+void CommonOptions::describe_results(CLI::App& app) {
   app.add_flag("--json", json, "Print the result as JSON");
   app.add_option("--json-file", json_file, "Write the result as JSON");
   app.add_option("--csv", csv_file, "Write the result as CSV");

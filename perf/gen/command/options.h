@@ -21,8 +21,12 @@ namespace millrace::perf::gen {
 
 class CommonOptions {
  public:
-  /// Adds the flags to a command.
+  /// Adds all flags to a command.
   void describe(CLI::App& app);
+  void describe_devices(CLI::App& app);
+  /// Those of a stream that are named.
+  void describe_stream(CLI::App& app, const std::vector<std::string>& names);
+  void describe_results(CLI::App& app);
 
   net::Result<Profile> profile() const;
   /// Opened for packets as long as the profile's.

@@ -1,17 +1,15 @@
 #include "perf/gen/device/rig.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <cstdio>
 #include <mutex>
 #include <thread>
 
 #include "perf/gen/device/sampler.h"
+#include "perf/gen/device/thread.h"
 
 namespace millrace::perf::gen {
 namespace {
@@ -19,23 +17,6 @@ namespace {
 constexpr std::uint32_t kPacketsEachPort = 4096, kPacketsMore = 4096;
 constexpr double kGraceShare = 0.005, kMostGraceSeconds = 0.005;
 constexpr std::uint64_t kLeadNs = 2'000'000;  // until all threads run
-
-/// ns for which the calling thread wanted to run and did not (kernel's /proc/PID/schedstat, second field).
-std::uint64_t waited_ns() {
-  unsigned long long ran = 0, waited = 0;
-  std::FILE* const file = std::fopen("/proc/thread-self/schedstat", "re");
-  if (file == nullptr) return 0;
-  const int fields = std::fscanf(file, "%llu %llu", &ran, &waited);
-  std::fclose(file);
-  return fields == 2 ? waited : 0;
-}
-
-void pin(int cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(static_cast<std::size_t>(cpu), &set);
-  pthread_setaffinity_np(pthread_self(), sizeof set, &set);
-}
 
 net::Result<void> check(const RigOptions& options) {
   if (options.ports.empty() || options.ports.size() > kMaxPorts) {

@@ -17,6 +17,7 @@
 
 #include "datapath/io/dpdk_device.h"
 #include "datapath/io/eal.h"
+#include "perf/gen/connect/result.h"
 #include "perf/gen/run/clock.h"
 #include "perf/gen/run/engine.h"
 #include "perf/gen/run/recording.h"
@@ -42,6 +43,9 @@ class Rig final : public TrialRunner {
   ~Rig() override;
 
   net::Result<TrialResult> run(const std::vector<StreamDescription>& streams, const TrialOptions& options) override;
+
+  /// Connections from one port, served at another; `server` -1: the far side has one. On one thread.
+  net::Result<ConnectResult> connect(const ConnectOptions& options);
 
   /// Called with every sample while a trial runs.
   void on_sample(std::function<void(const Sample&)> callback) { callback_ = std::move(callback); }

@@ -152,9 +152,10 @@ net::Result<std::string> make_page(const std::vector<LabelledResult>& results) {
   for (const auto& [label, json] : results) {
     try {
       const Json& result = json.at("result");
-      const bool is_run = json.at("kind") == "run";
+      const bool is_run = json.at("kind") == "run", is_connect = json.at("kind") == "connect";
       blocks +=
-          fmt::format("<h2>{}</h2>\n", escape(is_run ? label : label + ": " + result.at("method").get<std::string>()));
+          fmt::format("<h2>{}</h2>\n",
+                      escape(is_run || is_connect ? label : label + ": " + result.at("method").get<std::string>()));
       if (is_run) {
         Json rows = result.at("streams");
         rows.push_back(result.at("total"));
@@ -164,6 +165,10 @@ net::Result<std::string> make_page(const std::vector<LabelledResult>& results) {
         }
         blocks += warnings(result) + table(rows) + table(result.at("ports"));
         add_run(label, result, plots);
+      } else if (is_connect) {
+        blocks += warnings(result) + table(Json::array({result}));
+        plots[2].series.push_back(percentiles(label + ": connect", result.at("connect_ns")));
+        plots[2].series.push_back(percentiles(label + ": response", result.at("response_ns")));
       } else {
         blocks += table(result.at("rows"));
         add_test(label, result, plots);

@@ -29,8 +29,9 @@ class Schedule {
       : start_ns_(start_ns),
         packets_(packets == 0 ? UINT64_MAX : packets),
         burst_(burst),
-        interval_q32_(packets_per_second > 0 ? static_cast<std::uint64_t>(std::ceil(1e9 / packets_per_second * 4294967296.0))
-                                             : 0) {
+        interval_q32_(packets_per_second > 0
+                          ? static_cast<std::uint64_t>(std::ceil(1e9 / packets_per_second * 4294967296.0))
+                          : 0) {
     due_ns_ = start_ns;
   }
   Schedule(const Recording& recording, std::uint64_t start_ns, std::uint64_t packets)

@@ -1,0 +1,81 @@
+#include "perf/gen/connect/loop.h"
+
+#include <cstring>
+#include <span>
+
+#include "perf/gen/connect/server.h"
+
+namespace millrace::perf::gen {
+namespace {
+
+constexpr unsigned kOpenBurst = 32;
+
+}  // namespace
+
+ConnectLoop::ConnectLoop(datapath::PacketPool& pool, Clock& clock, datapath::Port& client, datapath::Port* server,
+                         const ClientOptions& options, const Schedule& schedule)
+    : clock_(clock), stock_(pool), client_(client), server_(server), clients_(options), schedule_(schedule) {}
+
+void ConnectLoop::flush(Out& out, datapath::Port& port) noexcept {
+  if (out.count == 0) return;
+  const unsigned taken = port.transmit(std::span(out.packets).first(out.count));
+  out.count -= taken;
+  if (taken != 0) std::memmove(out.packets.data(), out.packets.data() + taken, out.count * sizeof(net::Packet*));
+  port.flush();
+}
+
+/// What is written over `packet` goes out, or the packet back into the stock.
+void ConnectLoop::put(Out& out, net::Packet* packet, bool send) noexcept {
+  if (send) {
+    out.packets[out.count++] = packet;
+  } else {
+    stock_.give(packet);
+  }
+}
+
+void ConnectLoop::turn(std::uint64_t now_ns, bool opening) noexcept {
+  std::array<net::Packet*, datapath::kBurst> burst;
+  // Each packet that arrives makes one at most: no more are taken than can be answered.
+  unsigned count = server_ == nullptr ? 0 : server_->receive(std::span(burst).first(from_server_.room()));
+  for (unsigned i = 0; i < count; ++i) put(from_server_, burst[i], serve(*burst[i]));
+  worked_ = count != 0;
+  count = client_.receive(std::span(burst).first(from_client_.room()));
+  for (unsigned i = 0; i < count; ++i) put(from_client_, burst[i], clients_.take(*burst[i], now_ns));
+  worked_ |= count != 0;
+  for (unsigned opened = 0; opening && opened < kOpenBurst && schedule_.is_due(now_ns); ++opened) {
+    worked_ = true;
+    if (!schedule_.is_paced() && clients_.full()) break;  // as fast as slots become free
+    net::Packet* const packet = from_client_.room() == 0 ? nullptr : stock_.take();
+    if (packet == nullptr) break;
+    packet->head_bytes = packet->length_bytes = clients_.open(packet->data, schedule_.take(now_ns), now_ns);
+    put(from_client_, packet, packet->length_bytes != 0);
+  }
+  if (net::Packet* const packet = from_client_.room() == 0 ? nullptr : stock_.take(); packet != nullptr) {
+    packet->head_bytes = packet->length_bytes = clients_.sweep(packet->data, now_ns);
+    put(from_client_, packet, packet->length_bytes != 0);
+  }
+  flush(from_client_, client_);
+  if (server_ != nullptr) flush(from_server_, *server_);
+}
+
+ConnectLoop::~ConnectLoop() {
+  for (const Out* out : {&from_client_, &from_server_}) {
+    for (unsigned i = 0; i < out->count; ++i) stock_.give(out->packets[i]);
+  }
+}
+
+void ConnectLoop::run(std::uint64_t end_ns, std::uint64_t drain_ns, const std::atomic<bool>& stop) noexcept {
+  std::uint64_t now_ns = clock_.now_ns();
+  for (;;) {
+    if (stop.load(std::memory_order_relaxed) && now_ns < end_ns) end_ns = now_ns;
+    if (schedule_.ended() && now_ns < end_ns) end_ns = now_ns;
+    const bool opening = now_ns < end_ns;
+    turn(now_ns, opening);
+    const std::uint64_t next_ns = clock_.now_ns();
+    if (opening) (worked_ ? busy_ns_ : idle_ns_) += next_ns - now_ns;
+    if (!opening && (clients_.counts().open == 0 || now_ns - end_ns >= drain_ns)) return;
+    now_ns = next_ns;
+  }
+}
+
+}  // namespace millrace::perf::gen

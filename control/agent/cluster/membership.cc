@@ -74,6 +74,11 @@ net::Result<void> Membership::join() {
   return {};
 }
 
+bool Membership::has_agreed() const {
+  const std::lock_guard guard(mutex_);
+  return is_agreed_;
+}
+
 net::Result<void> Membership::agree() {
   {
     const std::lock_guard guard(mutex_);

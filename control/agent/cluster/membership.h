@@ -54,6 +54,8 @@ class Membership {
   /// blocks on the disk it is no error when etcd is away. Error: kFailedPrecondition is for good; with another one it
   /// may be tried again.
   net::Result<void> join();
+  /// Etcd has said in this run that the configuration is the cluster's.
+  bool has_agreed() const;
   /// What the switch is to have, from what is known now.
   Ways ways() const;
   api::Underlay underlay() const;

@@ -19,6 +19,16 @@ std::optional<Record> parsed(std::string_view text, const Read& read) {
   } catch (const Json::exception&) { return std::nullopt; }
 }
 
+/// What a tunnel can lead to, and a packet come from.
+bool is_of_a_node(const net::IpAddress& address) {
+  if (address.is_v4()) {
+    const net::Ipv4 v4 = address.v4();
+    return !v4.is_unspecified() && !v4.is_loopback() && !v4.is_multicast() && !v4.is_broadcast();
+  }
+  const net::Ipv6 v6 = address.v6();
+  return !v6.is_unspecified() && !v6.is_loopback() && !v6.is_multicast() && !v6.is_link_local();
+}
+
 std::string text_of(const std::optional<net::Prefix>& prefix) { return prefix ? prefix->to_string() : "none"; }
 
 void add_pool(ConfigRecord& record, const std::string& family, const std::optional<config::AddressPool>& pool) {
@@ -62,11 +72,11 @@ std::optional<NodeRecord> parse_node(std::string_view text) {
     record.epoch = json.at("epoch").get<std::uint64_t>();
     record.version = json.at("version").get<std::string>();
     const auto mac = net::Mac::parse(json.at("vtepMac").get<std::string>());
-    if (!mac) return std::nullopt;
+    if (!mac || mac->is_multicast() || *mac == net::Mac()) return std::nullopt;
     record.vtep_mac = *mac;
     for (const Json& item : json.at("addresses")) {
       const auto address = net::IpAddress::parse(item.get<std::string>());
-      if (!address) return std::nullopt;
+      if (!address || !is_of_a_node(*address)) return std::nullopt;
       record.addresses.push_back(*address);
     }
     return record;

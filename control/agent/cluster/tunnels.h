@@ -4,7 +4,9 @@
 ///          of that family, IPv4 before IPv6. Its prefixes are the blocks that it holds and its own addresses, so that
 ///          what was masqueraded or sent by the node itself comes back by the same way. A prefix that two nodes say is
 ///          theirs leads to the one whose key is older; one of this node's own leads nowhere else.
-/// Limits:  kTunnelPrefixLimit prefixes a tunnel (tunnels.proto); the rest is left out and told.
+/// Limits:  kTunnelLimit tunnels, kTunnelPrefixLimit prefixes of one (tunnels.proto); the rest is left out and told. So
+/// is
+///          what is no block of the pools, and a key that is not understood has no way: the switch refuses none of it.
 /// Thread:  pure functions.
 #pragma once
 
@@ -19,6 +21,7 @@
 
 namespace millrace::control::agent::cluster {
 
+inline constexpr std::size_t kTunnelLimit = 1024;
 inline constexpr std::size_t kTunnelPrefixLimit = 1024;
 
 /// A node's key and what it says.

@@ -4,8 +4,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <set>
 
 #include "control/agent/agent_service.h"
+#include "control/agent/bird_control.h"
+#include "control/agent/bird_export.h"
 #include "control/agent/cluster/cluster_link.h"
 #include "control/agent/cluster/cluster_objects.h"
 #include "control/agent/cluster/membership.h"
@@ -73,6 +76,23 @@ net::Result<void> check_underlay(const NodeNetwork& node) {
   return {};
 }
 
+std::set<net::Prefix> prefixes_of(const std::vector<AddressBlock>& blocks) {
+  std::set<net::Prefix> prefixes;
+  for (const AddressBlock& block : blocks) prefixes.insert(block.block());
+  return prefixes;
+}
+
+/// The routers send nothing here any more. A BIRD that is away learns it from the file.
+net::Result<void> withdraw_from_bird(const config::Config& config) {
+  if (config.bird.config_file.empty()) return {};
+  auto replaced = replace_file(config.bird.config_file, bird_config(config.node_name, {}));
+  if (!replaced) return replaced.error();
+  if (!*replaced || config.bird.control_socket.empty()) return {};
+  auto told = tell_bird_to_configure(config.bird.control_socket, BirdExport::kAnswerTimeout);
+  if (!told) spdlog::warn("bird: {}", told.error().message);
+  return {};
+}
+
 /// Blocks of other nodes that the tunnels lead to; their own addresses are the kernel's to reach.
 ClusterRoutes::Blocks blocks_of(const std::vector<api::Tunnel>& tunnels,
                                 const std::vector<config::AddressPool>& pools) {
@@ -99,6 +119,7 @@ struct Agent::Parts {
   std::unique_ptr<PodManager> pods;
   std::vector<config::AddressPool> pools;
   std::unique_ptr<ClusterRoutes> routes;             // of one node alone: nullptr
+  std::unique_ptr<BirdExport> bird;                  // not configured: nullptr
   std::unique_ptr<cluster::ClusterLink> link;        // of one node alone: nullptr
   std::unique_ptr<cluster::Membership> membership;   // so is this
   std::unique_ptr<cluster::ClusterObjects> cluster;  // and this
@@ -189,7 +210,9 @@ net::Result<void> Agent::Parts::open_objects() {
   if (!opened) return opened.error();
   cluster = *std::move(opened);
   link->start();
-  if (!link->wait_until_current(kFirstState)) {
+  // Who did not answer a moment ago is not waited for again.
+  const auto patience = membership->has_agreed() ? kFirstState : std::chrono::milliseconds::zero();
+  if (!link->wait_until_current(patience)) {
     spdlog::warn("etcd: {}; the cluster is as it was known the last time: {} keys", link->mirror().status().message,
                  link->mirror().status().keys);
   }
@@ -217,6 +240,10 @@ net::Result<void> Agent::Parts::make_host(const std::vector<Attachment>& pods_th
   if (membership) the_switch->set_tunnels(membership->underlay(), membership->ways().tunnels);
   pods = std::make_unique<PodManager>(*store, *the_switch, *blocks, host, node.masquerades());
   start_keepers(host);
+  if (!config.bird.config_file.empty()) {
+    bird = std::make_unique<BirdExport>(config.node_name, config.bird.config_file, config.bird.control_socket,
+                                        prefixes_of(all));
+  }
   if (membership) follow_cluster(host, std::move(others));
   return {};
 }
@@ -234,10 +261,11 @@ void Agent::Parts::start_keepers(const HostPort& host) {
 void Agent::Parts::follow_cluster(const HostPort& host, ClusterRoutes::Blocks others) {
   std::vector<net::Prefix> prefixes;
   for (const config::AddressPool& pool : pools) prefixes.push_back(pool.prefix);
-  ClusterRoutes::Blocks own;
-  for (const AddressBlock& block : blocks->all()) own.insert(block.block());
-  routes = std::make_unique<ClusterRoutes>(host, prefixes, std::move(own), std::move(others));
-  blocks->set_on_change([this](const AddressBlock& block, bool is_there) { routes->set_own(block.block(), is_there); });
+  routes = std::make_unique<ClusterRoutes>(host, prefixes, prefixes_of(blocks->all()), std::move(others));
+  blocks->set_on_change([this](const AddressBlock& block, bool is_there) {
+    routes->set_own(block.block(), is_there);
+    if (bird) bird->set(block.block(), is_there);
+  });
   follower->set_on_addresses([this](const auto& addresses) { membership->set_addresses(addresses); });
   membership->start([this](const api::Underlay& underlay, const std::vector<api::Tunnel>& tunnels) {
     auto told = the_switch->update_tunnels(underlay, tunnels);
@@ -307,6 +335,7 @@ net::Result<void> clean_up(const config::Config& config, bool with_pods) {
   auto store = Store::open(config.state_dir);
   if (!store) return store.error();
   if (auto removed = remove_service_routes(config.host_port); !removed) return removed;
+  if (auto withdrawn = withdraw_from_bird(config); !withdrawn) return withdrawn;
   if (auto removed = remove_cluster_routes(config.host_port); !removed) return removed;
   if (auto removed = services::remove_node_port_tables(config.host_port); !removed) return removed;
   if (!with_pods) return remove_host_port(config.host_port);

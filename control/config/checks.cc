@@ -109,6 +109,20 @@ void check_uplink(const Config& config, std::vector<Violation>& out) {
   }
 }
 
+void check_bird(const Config::Bird& bird, std::vector<Violation>& out) {
+  constexpr std::size_t kSocketPathLimitBytes = 107;  // unix(7), with the end mark 108
+  if (bird.control_socket.size() > kSocketPathLimitBytes) {
+    out.push_back({{"bird.controlSocket"},
+                   fmt::format("is {} bytes long", bird.control_socket.size()),
+                   fmt::format("at most {} bytes", kSocketPathLimitBytes)});
+  }
+  if (!bird.control_socket.empty() && bird.config_file.empty()) {
+    out.push_back({{"bird.controlSocket", "bird.configFile"},
+                   "there is nothing that BIRD could read again",
+                   "bird.configFile, too"});
+  }
+}
+
 void check_cluster(const Config& config, std::vector<Violation>& out) {
   if (config.store == Store::kEmbedded) return;
   if (config.etcd.endpoints.empty()) {
@@ -176,6 +190,7 @@ std::vector<Violation> check_rules(const Config& config) {
   check_ports(config.nat, config.services, out);
   check_etcd(config, out);
   check_cluster(config, out);
+  check_bird(config.bird, out);
   return out;
 }
 

@@ -19,10 +19,15 @@ constexpr Range kVxlanPort{1, 65535};
 const char* const kFileRule = "none, or an absolute path: letters, digits and . _ / - + @, without \"..\"";
 
 /// A file, or "" for `none`.
-Key file_key(std::string_view path, std::string_view about, std::string Config::Etcd::*member) {
-  return text(path, "none", kFileRule, about, [member](const YAML::Node& node, Config& config) {
-    return read_path_or_none(node, config.etcd.*member);
+template <typename Group>
+Key file_key(std::string_view path, std::string_view about, Group Config::*group, std::string Group::*member) {
+  return text(path, "none", kFileRule, about, [group, member](const YAML::Node& node, Config& config) {
+    return read_path_or_none(node, config.*group.*member);
   });
+}
+
+Key etcd_file(std::string_view path, std::string_view about, std::string Config::Etcd::*member) {
+  return file_key(path, about, &Config::etcd, member);
 }
 
 std::vector<Key> etcd_keys() {
@@ -44,15 +49,15 @@ std::vector<Key> etcd_keys() {
            [](const YAML::Node& node, Config& config) {
              return read_key_prefix(node, kEtcdPrefixLimit, config.etcd.prefix);
            }),
-      file_key("etcd.caFile", "Certificates (PEM) that etcd's is checked with. `none`: those of the system.",
-               &Config::Etcd::ca_file),
-      file_key("etcd.certFile", "This node's certificate for etcd (PEM).", &Config::Etcd::cert_file),
-      file_key("etcd.keyFile", "The key of `etcd.certFile` (PEM).", &Config::Etcd::key_file),
+      etcd_file("etcd.caFile", "Certificates (PEM) that etcd's is checked with. `none`: those of the system.",
+                &Config::Etcd::ca_file),
+      etcd_file("etcd.certFile", "This node's certificate for etcd (PEM).", &Config::Etcd::cert_file),
+      etcd_file("etcd.keyFile", "The key of `etcd.certFile` (PEM).", &Config::Etcd::key_file),
       text("etcd.user", "none", fmt::format("none, or at most {} characters", kUserLimit),
            "User of etcd with `etcd.passwordFile`. `none`: without authentication.",
            [](const YAML::Node& node, Config& config) { return read_user(node, kUserLimit, config.etcd.user); }),
-      file_key("etcd.passwordFile", "File whose first line is the password of `etcd.user`.",
-               &Config::Etcd::password_file),
+      etcd_file("etcd.passwordFile", "File whose first line is the password of `etcd.user`.",
+                &Config::Etcd::password_file),
       integer("etcd.leaseSeconds", "15", kLeaseSeconds,
               "Seconds after which a node that says nothing more is gone for the others: no packets go there, and its "
               "pods serve nobody. Its addresses stay its own.",
@@ -74,11 +79,27 @@ std::vector<Key> tunnel_keys() {
   };
 }
 
+std::vector<Key> bird_keys() {
+  return {
+      file_key(
+          "bird.configFile",
+          "Where the agent writes this node's blocks of pods' addresses for BIRD 2, as static routes of the tables "
+          "`millrace4` and `millrace6`: bird.conf includes the file and announces the tables to the routers, which "
+          "`encapsulation: none` needs. It is replaced when the blocks change.",
+          &Config::bird, &Config::Bird::config_file),
+      file_key("bird.controlSocket",
+               "BIRD's control socket, /run/bird/bird.ctl in Debian: BIRD is told to read its configuration again when "
+               "`bird.configFile` was replaced. `none`: somebody else does that.",
+               &Config::bird, &Config::Bird::control_socket),
+  };
+}
+
 }  // namespace
 
 std::vector<Key> cluster_keys() {
   std::vector<Key> keys = etcd_keys();
   for (Key& key : tunnel_keys()) keys.push_back(std::move(key));
+  for (Key& key : bird_keys()) keys.push_back(std::move(key));
   return keys;
 }
 

@@ -122,6 +122,10 @@ struct Config {
     std::uint32_t vni = 0;   // vxlan.vni: 4096
     std::uint16_t port = 0;  // vxlan.port: 4789
   } vxlan;
+  struct Bird {
+    std::string config_file;     // bird.configFile: "" none
+    std::string control_socket;  // bird.controlSocket: "" none
+  } bird;
 
   /// Name servers of pods: dns.servers, else the 10th address of the service range, where Kubernetes has its own.
   std::vector<net::IpAddress> dns_servers() const;

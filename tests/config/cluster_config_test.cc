@@ -33,6 +33,7 @@ TEST(ClusterConfig, DefaultsNeedNothingRunning) {
   EXPECT_EQ(config.encapsulation, Encapsulation::kVxlan);
   EXPECT_EQ(config.vxlan.vni, 4096u);
   EXPECT_EQ(config.vxlan.port, 4789);
+  EXPECT_EQ(config.bird.config_file + config.bird.control_socket, "");
 }
 
 TEST(ClusterConfig, EveryKey) {
@@ -50,6 +51,7 @@ etcd:
   leaseSeconds: 300
 encapsulation: crossSubnet
 vxlan: {vni: 16777214, port: 8472}
+bird: {configFile: /etc/bird/millrace.conf, controlSocket: /run/bird/bird.ctl}
 )");
   EXPECT_EQ(config.store, Store::kEtcd);
   EXPECT_EQ(config.etcd.endpoints, (std::vector<std::string>{"https://etcd-1.example:2379", "https://10.0.0.2:2379",
@@ -64,6 +66,8 @@ vxlan: {vni: 16777214, port: 8472}
   EXPECT_EQ(config.encapsulation, Encapsulation::kCrossSubnet);
   EXPECT_EQ(config.vxlan.vni, 16777214u);
   EXPECT_EQ(config.vxlan.port, 8472);
+  EXPECT_EQ(config.bird.config_file, "/etc/bird/millrace.conf");
+  EXPECT_EQ(config.bird.control_socket, "/run/bird/bird.ctl");
 }
 
 TEST(ClusterConfig, WhatIsRefused) {
@@ -101,6 +105,12 @@ TEST(ClusterConfig, WhatIsRefused) {
       {"a way that is none", "encapsulation: gre\n", "allowed: vxlan | crossSubnet | none"},
       {"VNI 0", "vxlan: {vni: 0}\n", "0 is out of range; allowed: 1..16777214"},
       {"VNI of all ones", "vxlan: {vni: 16777215}\n", "16777215 is out of range"},
+      {"BIRD's file is relative", "bird: {configFile: millrace.conf}\n",
+       "bird.configFile: \"millrace.conf\" is not an absolute"},
+      {"BIRD's socket alone", "bird: {controlSocket: /run/bird/bird.ctl}\n",
+       "c.yaml:1: bird.controlSocket: there is nothing that BIRD could read again; allowed: bird.configFile, too"},
+      {"BIRD's socket is too long", "bird: {configFile: /a, controlSocket: /" + std::string(107, 'a') + "}\n",
+       "bird.controlSocket: is 108 bytes long; allowed: at most 107 bytes"},
       {"VXLAN at a node port", kEtcd + "vxlan: {port: 30000}\n", "c.yaml:4: vxlan.port: 30000 is in nat.portRange or"},
       {"VXLAN at a masqueraded port", kEtcd + "vxlan: {port: 40960}\n", "c.yaml:4: vxlan.port: 40960 is in"},
   };

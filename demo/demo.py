@@ -31,7 +31,9 @@ class Interrupted(BaseException):
 
 
 def say(text):
-    print(f"\033[1m== {text}\033[0m" if sys.stdout.isatty() else f"== {text}", flush=True)
+    """Nobody may be reading any more (`./x demo | head`): what is to be done next is done all the same."""
+    with contextlib.suppress(BrokenPipeError):
+        print(f"\033[1m== {text}\033[0m" if sys.stdout.isatty() else f"== {text}", flush=True)
 
 
 def catch_signals():

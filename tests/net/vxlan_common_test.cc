@@ -2,8 +2,8 @@
 // parse(), check_vxlan() and open_vxlan() makes the same of.
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <random>
+#include <tuple>
 
 #include "net/checksum.h"
 #include "net/ip_header.h"
@@ -53,6 +53,12 @@ std::optional<Drop> open_whole(TestPacket& packet) {
                        ipv4(*packet).destination == kVtep.address;
   if (!is_ours || check_vxlan(*packet, kVtep.vni, kVtep.mac) != Drop::kNone) return std::nullopt;
   return open_vxlan(*packet);
+}
+
+auto fields(const Headers& h) {
+  return std::tie(h.l3, h.l4_protocol, h.vlan_count, h.ttl, h.vlan_id, h.l3_offset, h.l4_offset, h.payload_offset,
+                  h.l3_length, h.source_port, h.destination_port, h.icmp_type, h.icmp_code, h.is_fragment,
+                  h.is_first_fragment, h.has_l4);
 }
 
 TEST(CommonVxlan, IsWhatAnotherSwitchSends) {
@@ -107,7 +113,7 @@ TEST(CommonVxlan, ComesToTheSameAsTheWholeWay) {
     const Drop drop = open_common_vxlan(*quick);
     ASSERT_EQ(drop, *expected) << tests::describe(frame);
     ASSERT_EQ(quick.bytes(), whole.bytes());
-    ASSERT_EQ(std::memcmp(&quick->headers, &whole->headers, sizeof(Headers)), 0);
+    ASSERT_TRUE(fields(quick->headers) == fields(whole->headers));
     opened += drop == Drop::kNone;
   }
   EXPECT_GT(common, kMutations / 4);

@@ -11,8 +11,6 @@
 namespace millrace::tests {
 namespace {
 
-namespace ip_protocol = net::ip_protocol;
-
 bool is_node_of(const net::IpAddress& address, unsigned number) {
   return address == TunnelNode::address(TunnelNode::node_v4(number)) ||
          address == TunnelNode::address(TunnelNode::node_v6(number));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 namespace millrace::perf::gen {
@@ -120,9 +121,9 @@ std::vector<double> ticks(double least, double most, bool logarithmic) {
   const double rough = (most - least) / 6;
   const double power = std::pow(10, std::floor(std::log10(rough)));
   const double step = power * (rough / power > 5 ? 10 : rough / power > 2 ? 5 : rough / power > 1 ? 2 : 1);
-  for (double value = std::ceil(least / step - 1e-9) * step; value <= most + step * 1e-9; value += step) {
-    marks.push_back(std::abs(value) < step * 1e-9 ? 0 : value);
-  }
+  const auto first = static_cast<std::int64_t>(std::ceil(least / step - 1e-9));
+  const auto last = static_cast<std::int64_t>(std::floor(most / step + 1e-9));
+  for (std::int64_t mark = first; mark <= last; ++mark) marks.push_back(static_cast<double>(mark) * step);
   return marks;
 }
 

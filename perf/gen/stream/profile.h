@@ -14,14 +14,12 @@
 /// Thread:  control code; allocates.
 #pragma once
 
+#include <yaml-cpp/yaml.h>
+
 #include <string>
 
 #include "net/result.h"
 #include "perf/gen/stream/description.h"
-
-namespace YAML {
-class Node;
-}
 
 namespace millrace::perf::gen {
 

@@ -18,8 +18,8 @@ struct BadFile {
 
 const std::string kRootKeys =
     "nodeName, runtimeDir, stateDir, logLevel, poll, uplink, uplinkDevice, nodeAddresses, workers, memory, portLimit, "
-    "policy, "
-    "hostPort, hostForwarding, mtu, gateway, ipam, nat, services, dns, flows, store, etcd, encapsulation, vxlan";
+    "policy, hostPort, hostForwarding, mtu, gateway, ipam, nat, services, dns, flows, store, etcd, encapsulation, vxlan, "
+    "bird";
 const std::string kPathRule = "an absolute path of at most 95 bytes: letters, digits and . _ / - + @, without \"..\"";
 const std::string kPool4Rule = "an IPv4 prefix with a length of 8..30, or none";
 const std::string kPool6Rule = "an IPv6 prefix with a length of 16..126, or none";

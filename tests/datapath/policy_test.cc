@@ -12,7 +12,7 @@ namespace {
 using namespace tests;
 using net::Drop;
 
-constexpr std::uint8_t kTcp = net::ip_protocol::kTcp, kUdp = net::ip_protocol::kUdp;
+constexpr std::uint8_t kUdp = net::ip_protocol::kUdp;
 constexpr net::PortId kClient = 1, kServer = 2, kHost = 3, kOther = 4;
 constexpr policy::Identity kClients = 1, kServers = 2, kOthers = 3;
 constexpr std::uint32_t kRuleSlots = 8;

@@ -2,10 +2,11 @@
 #include "perf/gen/device/rig.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
+#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 
 #include "net/checksum.h"
 #include "perf/gen/report/trial_text.h"
@@ -16,8 +17,25 @@ namespace {
 
 constexpr unsigned kRing = 0, kOtherRing = 1, kNull = 2, kPcap = 3;
 
+/// For the files of net_pcap; goes with the process, after the rig.
+class Directory {
+ public:
+  Directory() {
+    if (::mkdtemp(path_.data()) == nullptr) throw std::runtime_error("mkdtemp " + path_);
+  }
+  ~Directory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = "/tmp/millrace-gen-test-XXXXXX";
+};
+
 const std::string& recording() {
-  static const std::string file = "/tmp/millrace-gen-test-" + std::to_string(::getpid()) + ".pcap";
+  static const Directory directory;
+  static const std::string file = directory.path() + "/sent.pcap";
   return file;
 }
 

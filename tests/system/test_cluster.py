@@ -59,16 +59,14 @@ def delete(node, *objects):
                       input=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
 
 
-def known_everywhere(cluster, address_and_port, protocol):
-    """Returns once each node's switch serves it: a change is in force where it was made when it returns, on the others a
-    moment later. `address_and_port` is of a node."""
-    def answers(node):
+def wait_until_served(place, address, port, protocol):
+    """A change is in force where it was made when it returns, on the other nodes a moment later."""
+    def answers():
         try:
-            return ask(cluster.world, *address_and_port(node), protocol, timeout_s=1) is not None
+            return ask(place, address, port, protocol, timeout_s=1) is not None
         except OSError:
             return False
-    for node in cluster.nodes:
-        wait_until(lambda: answers(node), f"{node.name} serves it", timeout_s=5)
+    wait_until(answers, f"{address} is served", timeout_s=5)
 
 
 @contextlib.contextmanager
@@ -162,6 +160,7 @@ def test_cluster_ip_has_the_pods_of_all_nodes(cluster, pods, witnesses, protocol
     with applied(cluster.nodes[1], service("web")):
         shown = cluster.nodes[0].instance.query("get", "svc", "web")
         ip = next(address for address in shown["spec"]["clusterIPs"] if (":" in address) == (family == 6))
+        wait_until_served(pods["client"], ip, 80, protocol)
         answers = [ask(pods["client"], ip, 80, protocol) for _ in range(48)]
         assert {answer.name for answer in answers} == {"web-1", "web-2", "web-3"}
         assert {answer.peer for answer in answers} == {address_of(pods["client"], family)}
@@ -172,9 +171,9 @@ def test_cluster_ip_has_the_pods_of_all_nodes(cluster, pods, witnesses, protocol
 def test_node_port_of_any_node_reaches_all(cluster, pods, witnesses, protocol, family):
     """externalTrafficPolicy Cluster: from outside by each node, also to the backends of the others."""
     with applied(cluster.nodes[0], service("web", "NodePort")):
-        known_everywhere(cluster, lambda node: (node.ipv4 if family == 4 else node.ipv6, NODE_PORT), protocol)
         for node in cluster.nodes:
             address = node.ipv4 if family == 4 else node.ipv6
+            wait_until_served(cluster.world, address, NODE_PORT, protocol)
             names = {ask(cluster.world, address, NODE_PORT, protocol).name for _ in range(48)}
             assert names == {"web-1", "web-2", "web-3"}, node.name
 
@@ -183,9 +182,9 @@ def test_node_port_of_any_node_reaches_all(cluster, pods, witnesses, protocol, f
 @PROTOCOLS
 def test_node_port_local_keeps_the_client(cluster, pods, witnesses, protocol, family):
     with applied(cluster.nodes[0], service("web", "NodePort", externalTrafficPolicy="Local")):
-        known_everywhere(cluster, lambda node: (node.ipv4 if family == 4 else node.ipv6, NODE_PORT), protocol)
         for node in cluster.nodes:
             address = node.ipv4 if family == 4 else node.ipv6
+            wait_until_served(cluster.world, address, NODE_PORT, protocol)
             answers = [ask(cluster.world, address, NODE_PORT, protocol) for _ in range(12)]
             assert {(answer.name, answer.peer) for answer in answers} == {
                 (f"web-{node.number}", clusters.WORLD_IPV4 if family == 4 else clusters.WORLD_IPV6)}

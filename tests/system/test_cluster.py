@@ -5,6 +5,7 @@ Every row of the first half is asked with each encapsulation. The nodes' own net
 """
 
 import contextlib
+import itertools
 import json
 import re
 
@@ -19,7 +20,7 @@ from harness.witness import Witness, ask
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["IPv4", "IPv6"])
 PROTOCOLS = pytest.mark.parametrize("protocol", ["tcp", "udp"])
-NODE_PORT = 30600
+_numbers = itertools.count()
 
 
 @pytest.fixture(scope="module", params=["vxlan", "crossSubnet", "none"])
@@ -78,11 +79,13 @@ def applied(node, *objects):
         delete(node, *objects)
 
 
-def service(name, kind="ClusterIP", **more):
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"},
+def service(kind="ClusterIP", **more):
+    """One of its own for each test: what another node still knows of the last one does not matter."""
+    number = next(_numbers)
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": f"web-{number}", "namespace": "default"},
             "spec": {"type": kind, "ipFamilyPolicy": "PreferDualStack", "selector": {"app": "web"}, **more, "ports": [
                 {"name": protocol, "port": 80, "targetPort": target, "protocol": protocol.upper(),
-                 **({"nodePort": NODE_PORT} if kind != "ClusterIP" else {})}
+                 **({"nodePort": 30600 + number} if kind != "ClusterIP" else {})}
                 for protocol, target in (("tcp", "http"), ("udp", "http-udp"))]}}
 
 
@@ -157,8 +160,9 @@ def test_what_is_on_the_wire(cluster, pods, target, far, family):
 @PROTOCOLS
 def test_cluster_ip_has_the_pods_of_all_nodes(cluster, pods, witnesses, protocol, family):
     """Applied on one node, used on another."""
-    with applied(cluster.nodes[1], service("web")):
-        shown = cluster.nodes[0].instance.query("get", "svc", "web")
+    made = service()
+    with applied(cluster.nodes[1], made):
+        shown = cluster.nodes[1].instance.query("get", "svc", made["metadata"]["name"])
         ip = next(address for address in shown["spec"]["clusterIPs"] if (":" in address) == (family == 6))
         wait_until_served(pods["client"], ip, 80, protocol)
         answers = [ask(pods["client"], ip, 80, protocol) for _ in range(48)]
@@ -170,22 +174,26 @@ def test_cluster_ip_has_the_pods_of_all_nodes(cluster, pods, witnesses, protocol
 @PROTOCOLS
 def test_node_port_of_any_node_reaches_all(cluster, pods, witnesses, protocol, family):
     """externalTrafficPolicy Cluster: from outside by each node, also to the backends of the others."""
-    with applied(cluster.nodes[0], service("web", "NodePort")):
+    made = service("NodePort")
+    node_port = made["spec"]["ports"][0]["nodePort"]
+    with applied(cluster.nodes[0], made):
         for node in cluster.nodes:
             address = node.ipv4 if family == 4 else node.ipv6
-            wait_until_served(cluster.world, address, NODE_PORT, protocol)
-            names = {ask(cluster.world, address, NODE_PORT, protocol).name for _ in range(48)}
+            wait_until_served(cluster.world, address, node_port, protocol)
+            names = {ask(cluster.world, address, node_port, protocol).name for _ in range(48)}
             assert names == {"web-1", "web-2", "web-3"}, node.name
 
 
 @FAMILIES
 @PROTOCOLS
 def test_node_port_local_keeps_the_client(cluster, pods, witnesses, protocol, family):
-    with applied(cluster.nodes[0], service("web", "NodePort", externalTrafficPolicy="Local")):
+    made = service("NodePort", externalTrafficPolicy="Local")
+    node_port = made["spec"]["ports"][0]["nodePort"]
+    with applied(cluster.nodes[0], made):
         for node in cluster.nodes:
             address = node.ipv4 if family == 4 else node.ipv6
-            wait_until_served(cluster.world, address, NODE_PORT, protocol)
-            answers = [ask(cluster.world, address, NODE_PORT, protocol) for _ in range(12)]
+            wait_until_served(cluster.world, address, node_port, protocol)
+            answers = [ask(cluster.world, address, node_port, protocol) for _ in range(12)]
             assert {(answer.name, answer.peer) for answer in answers} == {
                 (f"web-{node.number}", clusters.WORLD_IPV4 if family == 4 else clusters.WORLD_IPV6)}
 

@@ -126,7 +126,9 @@ net::Result<OpenedDevices> SwitchState::open_for(const Change& change) {
   for (const auto& [name, port] : alive) before.ports.emplace(name, port.config);
   const auto desired = merge(before, change, limits_);
   if (!desired) return desired.error();
-  return open_devices(missing_interfaces(*desired, alive), opener_, stopping_);
+  const auto missing = missing_interfaces(*desired, alive);
+  alive.clear();  // what another removes meanwhile is closed then, not when these have been opened
+  return open_devices(missing, opener_, stopping_);
 }
 
 net::Result<SwitchState::Published> SwitchState::change_state(const api::ApplyRequest& request, const Change& change,

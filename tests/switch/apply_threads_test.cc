@@ -76,7 +76,8 @@ void churn_policy(TestSwitch& sw, unsigned client, std::atomic<unsigned>& applie
   api::PortSpec port = pod(name, {fmt::format("10.1.{}.1", client)});
   port.set_await_policy(true);
   for (unsigned round = 0; round < kRounds; ++round) {
-    ASSERT_TRUE(sw.apply(upsert({port})).ok());
+    const auto added = sw.apply(upsert({port}));
+    ASSERT_TRUE(added.ok()) << added.error().message;
     const auto pending = sw.state->port_policy(name);
     EXPECT_TRUE(pending.ok() && pending->awaits_policy());
     api::ApplyRequest named;

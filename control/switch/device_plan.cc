@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -47,8 +49,9 @@ void place(Device& device, std::vector<unsigned>& load) {
 
 }  // namespace
 
-std::vector<PortRequest> missing_interfaces(const DesiredState& desired, const LivePorts& alive) {
-  const auto open = by_interface(alive);
+std::vector<PortRequest> missing_interfaces(const DesiredState& desired, const DesiredState& live) {
+  std::set<std::string_view> open;
+  for (const auto& [name, port] : live.ports) open.insert(port.interface);
   std::vector<PortRequest> missing;
   for (const auto& [name, port] : desired.ports) {
     if (!open.contains(port.interface)) missing.push_back(request_of(port));

@@ -6,8 +6,8 @@
 ///          An uplink may have several queues, each polled by one worker.
 /// Errors:  a device that cannot be opened becomes a failure of its port; the caller decides what that means.
 /// Thread:  any control thread; a plan's devices belong to its caller until they are in force. A device in no LivePort
-/// and no plan any more is closed by its destructor,
-///          which must not happen before every worker has passed the snapshots that name it.
+///          and no plan any more is closed by its destructor, which must not happen before every worker has passed the
+///          snapshots that name it.
 #pragma once
 
 #include <atomic>
@@ -57,8 +57,8 @@ struct DevicePlan {
 /// What was opened for a request, by interface. A device has no worker before it is planned.
 using OpenedDevices = std::map<std::string, net::Result<std::shared_ptr<Device>>>;
 
-/// Interfaces that `desired` names and no port of `alive` has.
-std::vector<PortRequest> missing_interfaces(const DesiredState& desired, const LivePorts& alive);
+/// Interfaces that ports of `desired` have and none of `live`.
+std::vector<PortRequest> missing_interfaces(const DesiredState& desired, const DesiredState& live);
 /// Opens `interfaces`, several at once; kUnavailable for those that were not begun when `stopping` became true.
 OpenedDevices open_devices(const std::vector<PortRequest>& interfaces, PortOpener& opener,
                            const std::atomic<bool>& stopping);

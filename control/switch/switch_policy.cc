@@ -21,13 +21,7 @@ net::Result<std::shared_ptr<const PolicyState>> SwitchState::plan_policy(const C
 }
 
 net::Result<api::ApplyReply> SwitchState::try_out(const Change& change) {
-  DesiredState before;
-  {
-    const std::lock_guard lock(state_mutex_);
-    before = rules_;
-    for (const auto& [name, port] : alive_ports()) before.ports.emplace(name, port.config);
-  }
-  auto desired = merge(before, change, limits_);
+  const auto desired = merge(live_state(), change, limits_);
   if (!desired) return desired.error();
   const auto policy = plan_policy(change);
   if (!policy) return policy.error();

@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "control/switch/ack_wait.h"
@@ -114,21 +113,21 @@ LivePorts SwitchState::alive_ports() const {
   return alive;
 }
 
+DesiredState SwitchState::live_state() const {
+  const std::lock_guard lock(state_mutex_);
+  DesiredState live = rules_;
+  for (const auto& [name, port] : ports_) {
+    if (!opener_.is_dead(port.device->open)) live.ports.emplace(name, port.config);
+  }
+  return live;
+}
+
 net::Result<OpenedDevices> SwitchState::open_for(const Change& change) {
   if (stopping_) return net::unavailable("the switch is shutting down");
-  DesiredState before;
-  LivePorts alive;
-  {
-    const std::lock_guard lock(state_mutex_);
-    before = rules_;
-    alive = alive_ports();
-  }
-  for (const auto& [name, port] : alive) before.ports.emplace(name, port.config);
+  const DesiredState before = live_state();
   const auto desired = merge(before, change, limits_);
   if (!desired) return desired.error();
-  const auto missing = missing_interfaces(*desired, alive);
-  alive.clear();  // what another removes meanwhile is closed then, not when these have been opened
-  return open_devices(missing, opener_, stopping_);
+  return open_devices(missing_interfaces(*desired, before), opener_, stopping_);
 }
 
 net::Result<SwitchState::Published> SwitchState::change_state(const api::ApplyRequest& request, const Change& change,

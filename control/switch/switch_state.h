@@ -95,8 +95,11 @@ class SwitchState {
 
   SwitchState(const Limits& limits, PortOpener& opener, Underlay& underlay, WorkerAccess workers);
   ClaimKeys keys_of(const Change& change) const;
-  /// Ports whose interface is there still. The caller holds apply_mutex_ or state_mutex_.
+  /// Ports whose interface is there still. The caller holds apply_mutex_, so that a device that another Apply removes
+  /// is closed when that one closes it, and not held open by the copy.
   LivePorts alive_ports() const;
+  /// The rules in force and the ports whose interface is there still, without their devices.
+  DesiredState live_state() const;
   /// The next state of policy, in this request's turn.
   net::Result<std::shared_ptr<const PolicyState>> plan_policy(const Change& change);
   /// All checks, and nothing else.

@@ -19,13 +19,17 @@ Json& take_list(Json& result, const std::string& key) {
 }
 
 void append_interfaces(Json& interfaces, const Request& request, const PodInterface& pod) {
-  Json host = {{"name", pod.host_interface}, {"mac", pod.host_mac.to_string()}};
   Json inside = {
       {"name", request.environment.ifname}, {"mac", pod.mac.to_string()}, {"sandbox", request.environment.netns}};
-  if (has_interface_mtu(request.config.version) && pod.mtu != 0) {
-    host["mtu"] = pod.mtu;
-    inside["mtu"] = pod.mtu;
+  const bool tells_mtu = has_interface_mtu(request.config.version) && pod.mtu != 0;
+  if (tells_mtu) inside["mtu"] = pod.mtu;
+  if (!pod.socket_path.empty()) {
+    inside["socketPath"] = pod.socket_path;
+    interfaces.push_back(std::move(inside));
+    return;
   }
+  Json host = {{"name", pod.host_interface}, {"mac", pod.host_mac.to_string()}};
+  if (tells_mtu) host["mtu"] = pod.mtu;
   interfaces.push_back(std::move(host));
   interfaces.push_back(std::move(inside));
 }

@@ -36,6 +36,15 @@ void set_key(const Request& request, api::AttachmentKey& key) {
   key.set_ifname(request.environment.ifname);
 }
 
+/// Of an invocation's own words and the pod's annotations the first that name a type.
+void set_port_type(const PortWish& wish, api::AddPodRequest& message) {
+  if (wish.type == PortType::kUnspecified) return;
+  if (wish.type == PortType::kKernel) return message.set_port_type(api::PORT_TYPE_KERNEL);
+  message.set_port_type(api::PORT_TYPE_VHOST_USER);
+  message.mutable_vhost_user()->set_pod_listens(wish.pod_listens);
+  message.mutable_vhost_user()->set_queue_pairs(wish.queue_pairs);
+}
+
 api::AddPodRequest add_request(const Request& request, const IpamResult& delegated) {
   const NetworkConfig& config = request.config;
   const CniArgs& args = request.args;
@@ -46,6 +55,7 @@ api::AddPodRequest add_request(const Request& request, const IpamResult& delegat
   message.set_pod_name(args.pod_name);
   message.set_pod_uid(args.pod_uid);
   message.set_mtu(config.mtu);
+  set_port_type(args.port.type == PortType::kUnspecified ? config.port : args.port, message);
   if (const auto& mac = config.mac ? config.mac : args.mac) {
     message.set_mac(std::string(mac->bytes.begin(), mac->bytes.end()));
   }
@@ -88,7 +98,8 @@ CallResult<PodInterface> pod_of(const api::AddPodReply& reply, const std::vector
   PodInterface pod;
   pod.host_interface = reply.host_interface();
   pod.mtu = reply.mtu();
-  if (!read_mac(reply.host_mac(), pod.host_mac)) return bad_reply("host_mac");
+  pod.socket_path = reply.socket_path();
+  if (pod.socket_path.empty() && !read_mac(reply.host_mac(), pod.host_mac)) return bad_reply("host_mac");
   if (!read_mac(reply.mac(), pod.mac)) return bad_reply("mac");
   for (int i = 0; i < reply.addresses_size(); ++i) {
     const auto address = address_of(reply.addresses(i));

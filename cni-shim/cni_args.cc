@@ -64,6 +64,10 @@ bool set_known(std::string_view key, std::string_view value, CniArgs& args, std:
     }
     return true;
   }
+  if (const auto field = port_wish_of_args(key)) {
+    error = set_port_wish(*field, "CNI_ARGS " + std::string(key), value, CniCode::kInvalidEnvironment, args.port);
+    return true;
+  }
   return key == "K8S_POD_INFRA_CONTAINER_ID";  // the same as CNI_CONTAINERID
 }
 

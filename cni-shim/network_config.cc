@@ -103,6 +103,23 @@ MaybeError read_wishes(const Json& object, const std::string& field, NetworkConf
   return std::nullopt;
 }
 
+/// Of all the pod's annotations, those of port_wish.h.
+MaybeError read_annotations(const Json& runtime, NetworkConfig& config) {
+  const Json* annotations = nullptr;
+  const std::string field = "runtimeConfig." + std::string(kPodAnnotationsKey);
+  const Json* member = find_member(runtime, kPodAnnotationsKey);
+  if (member == nullptr || member->is_null()) return std::nullopt;  // null: what Go writes for none
+  if (auto error = read_object(runtime, kPodAnnotationsKey, field, annotations)) return error;
+  for (const auto& [name, value] : annotations->items()) {
+    const auto wish = port_wish_of_annotation(name);
+    if (!wish) continue;
+    const auto* text = value.get_ptr<const std::string*>();
+    if (text == nullptr) return invalid(field + "." + name + " must be a string");
+    if (auto error = set_port_wish(*wish, name, *text, CniCode::kInvalidConfig, config.port)) return error;
+  }
+  return std::nullopt;
+}
+
 MaybeError read_runtime(const Json& json, NetworkConfig& config) {
   const Json* args = nullptr;
   const Json* cni = nullptr;
@@ -117,6 +134,7 @@ MaybeError read_runtime(const Json& json, NetworkConfig& config) {
   if (auto error = read_object(json, "runtimeConfig", "runtimeConfig", runtime)) return error;
   if (runtime == nullptr) return std::nullopt;
   if (auto error = read_wishes(*runtime, "runtimeConfig", config)) return error;
+  if (auto error = read_annotations(*runtime, config)) return error;
   if (const Json* dns = find_member(*runtime, "dns")) {
     auto merged = apply_runtime_dns(std::move(config.dns), *dns);
     if (!merged) return merged.error();

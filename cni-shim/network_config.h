@@ -21,6 +21,7 @@
 #include "cni-shim/dns.h"
 #include "cni-shim/environment.h"
 #include "cni-shim/json.h"
+#include "cni-shim/port_wish.h"
 #include "cni-shim/spec_version.h"
 #include "net/address.h"
 
@@ -47,6 +48,7 @@ struct NetworkConfig {
   Dns dns;                                // "dns" and over it runtimeConfig.dns
   std::vector<net::IpAddress> addresses;  // wanted: runtimeConfig.ips, else args.cni.ips
   std::optional<net::Mac> mac;            // wanted: runtimeConfig.mac, else args.cni.mac
+  PortWish port;                          // runtimeConfig["io.kubernetes.cri.pod-annotations"]
   Json prev_result;                       // null when there is none
   std::vector<ValidAttachment> valid_attachments;
 };

@@ -34,7 +34,8 @@ struct PodInterface {
   std::uint32_t mtu = 0;  // 0: not told
   std::vector<AssignedAddress> addresses;
   std::vector<PodRoute> routes;
-  Dns dns;  // the agent's; empty: it has none for this pod
+  Dns dns;                  // the agent's; empty: it has none for this pod
+  std::string socket_path;  // of vhost-user, in place of interfaces of the kernel; empty: these
 };
 
 /// The result of a delegated IPAM plugin. The agent sets its routes by way of the pod's gateway.

@@ -238,7 +238,8 @@ net::Result<void> Agent::Parts::make_host(const std::vector<Attachment>& pods_th
                                               first_ports(config, node, host, *host_mac, pods_there));
   the_switch->set_nat(nat_of(config, node, host.blocks));
   if (membership) the_switch->set_tunnels(membership->underlay(), membership->ways().tunnels);
-  pods = std::make_unique<PodManager>(*store, *the_switch, *blocks, host, node.masquerades());
+  pods = std::make_unique<PodManager>(*store, *the_switch, *blocks, host, node.masquerades(),
+                                      config.runtime_dir + "/vhost");
   start_keepers(host);
   if (!config.bird.config_file.empty()) {
     bird = std::make_unique<BirdExport>(config.node_name, config.bird.config_file, config.bird.control_socket,
@@ -342,7 +343,7 @@ net::Result<void> clean_up(const config::Config& config, bool with_pods) {
   auto attachments = (*store)->list();
   if (!attachments) return attachments.error();
   for (const Attachment& attachment : *attachments) {
-    if (auto removed = netlink::remove_link_if_there(attachment.host_interface); !removed) return removed;
+    if (auto removed = remove_pod_end(attachment); !removed) return removed;
   }
   if (auto released = release_ports(**store); !released) return released;
   if (auto removed = remove_node_link(config); !removed) return removed;

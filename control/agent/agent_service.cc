@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "control/agent/object_requests.h"
+#include "control/agent/pod_socket.h"
+#include "control/agent/port_type.h"
 #include "control/agent/requests.h"
 #include "control/agent/version.h"
 #include "control/api/grpc_status.h"
@@ -17,6 +19,9 @@ using api::to_status;
 grpc::Status AgentService::AddPod(grpc::ServerContext*, const api::AddPodRequest* request, api::AddPodReply* reply) {
   auto checked = to_pod_request(*request);
   if (!checked) return to_status(checked.error());
+  const ObjectRef object = objects_.find({kube::Kind::kPod, checked->pod_namespace, checked->pod_name});
+  const kube::Pod* const pod = object == nullptr ? nullptr : &std::get<kube::Pod>(*object);
+  if (auto chosen = choose_port_type(pod, *checked); !chosen) return to_status(chosen.error());
   auto added = pods_.add(*checked);
   if (!added) return to_status(added.error());
   const Attachment& attachment = added->attachment;
@@ -28,7 +33,11 @@ grpc::Status AgentService::AddPod(grpc::ServerContext*, const api::AddPodRequest
     return to_status(enforced.error());
   }
   reply->set_host_interface(attachment.host_interface);
-  reply->set_host_mac(to_bytes(attachment.host_mac));
+  if (attachment.vhost) {
+    reply->set_socket_path(attachment.vhost->path);
+  } else {
+    reply->set_host_mac(to_bytes(attachment.host_mac));
+  }
   reply->set_mac(to_bytes(attachment.mac));
   reply->set_mtu(attachment.mtu);
   for (const net::IpAddress& address : attachment.addresses) reply->add_addresses(to_bytes(address));
@@ -119,7 +128,8 @@ grpc::Status AgentService::ListPods(grpc::ServerContext*, const api::ListPodsReq
     const ObjectRef object = objects_.find({kube::Kind::kPod, attachment.pod_namespace, attachment.pod_name});
     api::Pod& pod = *reply->add_pods();
     to_message(attachment, object == nullptr ? nullptr : &std::get<kube::Pod>(*object), pod);
-    pod.set_interface_gone(if_nametoindex(attachment.host_interface.c_str()) == 0);
+    pod.set_interface_gone(attachment.vhost ? !socket_directory_is_there(attachment.vhost->path)
+                                            : if_nametoindex(attachment.host_interface.c_str()) == 0);
   }
   return grpc::Status::OK;
 }

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,20 @@ struct ExtraRoute {
   friend bool operator==(const ExtraRoute&, const ExtraRoute&) = default;
 };
 
+/// What is asked of a vhost-user socket.
+struct VhostWish {
+  bool pod_listens = false;       // and the switch connects; else the switch listens
+  std::uint32_t queue_pairs = 0;  // that the pod is served by; 0: as many as the switch can
+  friend bool operator==(const VhostWish&, const VhostWish&) = default;
+};
+
+/// A pod's socket, in place of a pair of kernel interfaces.
+struct VhostSocket {
+  std::string path;
+  VhostWish wish;
+  friend bool operator==(const VhostSocket&, const VhostSocket&) = default;
+};
+
 struct Attachment {
   std::int64_t id = 0;  // of the row; 0 before it is stored
   AttachmentKey key;
@@ -52,7 +67,8 @@ struct Attachment {
   net::Mac mac;  // of the pod's interface
   std::uint32_t mtu = 0;
   bool delegated_ipam = false;
-  bool dhcp = false;  // its addresses are leased: the port carries its DHCP
+  bool dhcp = false;                 // its addresses are leased: the port carries its DHCP
+  std::optional<VhostSocket> vhost;  // then host_interface is the port's name alone, and host_mac nobody's
   std::uint64_t created_unix_ms = 0;
   std::vector<net::IpAddress> addresses;  // IPv4 before IPv6
   std::vector<ExtraRoute> routes;         // in the order they were asked for

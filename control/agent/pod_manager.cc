@@ -7,7 +7,9 @@
 
 #include "control/agent/begin_attachment.h"
 #include "control/agent/interface_name.h"
+#include "control/agent/pod_socket.h"
 #include "control/agent/port_specs.h"
+#include "control/agent/reconcile.h"
 
 namespace millrace::control::agent {
 namespace {
@@ -50,6 +52,11 @@ net::Result<Attachment> PodManager::plan(const PodRequest& request) const {
   auto routes = plan_routes(request.routes, route_context(request, attachment.mtu));
   if (!routes) return routes.error();
   attachment.routes = *std::move(routes);
+  if (request.vhost) {
+    auto path = pod_socket_path(socket_directory_, attachment);
+    if (!path) return path.error();
+    attachment.vhost = VhostSocket{*std::move(path), *request.vhost};
+  }
   return attachment;
 }
 
@@ -138,6 +145,11 @@ net::Result<std::uint64_t> PodManager::connect(const Netns& netns, const Attachm
     return net::failed_precondition("ipam: no pool is configured and no address was delegated");
   }
   if (auto fits = check_mtu(attachment); !fits) return fits.error();
+  if (attachment.vhost) {
+    link_made = true;
+    if (auto made = make_socket_directory(attachment.vhost->path); !made) return made.error();
+    return open_port(attachment);
+  }
   if (auto made = create_pod_link(netns, link_of(attachment)); !made) {
     link_made = made.error().code != net::ErrorCode::kAlreadyExists;
     return made.error();
@@ -162,7 +174,7 @@ net::Result<void> PodManager::tear_down(const Attachment& attachment, bool link_
                 removed.error().message);
   }
   if (link_made) {
-    if (auto removed = netlink::remove_link_if_there(attachment.host_interface); !removed) return removed;
+    if (auto removed = remove_pod_end(attachment); !removed) return removed;
   }
   for (const net::IpAddress& address : attachment.addresses) {
     if (!is_extra(address)) continue;
@@ -209,7 +221,13 @@ net::Result<void> PodManager::check(const AttachmentKey& key, const std::string&
   }
   auto netns = Netns::open(netns_path);
   if (!netns) return netns.error();
-  if (auto checked = check_pod_link(*netns, link_of(**existing)); !checked) return checked;
+  if (const auto& vhost = (*existing)->vhost) {
+    if (!socket_directory_is_there(vhost->path)) {
+      return net::failed_precondition("the directory of the pod's socket " + vhost->path + " is gone");
+    }
+  } else if (auto checked = check_pod_link(*netns, link_of(**existing)); !checked) {
+    return checked;
+  }
   return switch_.check_port((*existing)->host_interface);
 }
 
@@ -220,7 +238,7 @@ void PodManager::note_gone(const std::optional<std::string>& name) {
   if (!attachments) return spdlog::error("interfaces that went: {}", attachments.error().message);
   for (const Attachment& attachment : *attachments) {
     const std::string& interface = attachment.host_interface;
-    if (name && interface != *name) continue;
+    if (attachment.vhost || (name && interface != *name)) continue;
     const KeyLocks::Guard guard(locks_, attachment.key);
     // Behind the lock: a DEL and an ADD may have come since, and the name is the same each time.
     if (!switch_.has_port(interface) || if_nametoindex(interface.c_str()) != 0) continue;

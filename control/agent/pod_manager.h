@@ -37,9 +37,15 @@ struct AddedPod {
 class PodManager {
  public:
   /// `host` is the host port as it was made; its name is the instance that host interface names are made from.
-  /// `masquerade`: pods' packets to the outside leave with the node's address.
-  PodManager(Store& store, SwitchClient& the_switch, const NodeBlocks& blocks, HostPort host, bool masquerade)
-      : store_(store), switch_(the_switch), blocks_(blocks), host_(std::move(host)), masquerade_(masquerade) {}
+  /// `masquerade`: pods' packets to the outside leave with the node's address. `socket_directory`: pod_socket.h.
+  PodManager(Store& store, SwitchClient& the_switch, const NodeBlocks& blocks, HostPort host, bool masquerade,
+             std::string socket_directory)
+      : store_(store),
+        switch_(the_switch),
+        blocks_(blocks),
+        host_(std::move(host)),
+        masquerade_(masquerade),
+        socket_directory_(std::move(socket_directory)) {}
 
   net::Result<AddedPod> add(const PodRequest& request);
   net::Result<void> del(const AttachmentKey& key);
@@ -71,6 +77,7 @@ class PodManager {
   const NodeBlocks& blocks_;
   const HostPort host_;
   const bool masquerade_;
+  const std::string socket_directory_;
   KeyLocks locks_;
 };
 

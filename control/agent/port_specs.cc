@@ -9,7 +9,14 @@ api::PortSpec pod_port(const Attachment& attachment, bool masquerade) {
   api::PortSpec port;
   port.set_name(attachment.host_interface);
   port.set_kind(api::PORT_KIND_POD);
-  port.set_interface(attachment.host_interface);
+  if (attachment.vhost) {
+    const auto& [path, wish] = *attachment.vhost;
+    port.mutable_vhost_user()->set_path(path);
+    port.mutable_vhost_user()->set_role(wish.pod_listens ? api::VHOST_ROLE_CLIENT : api::VHOST_ROLE_SERVER);
+    port.mutable_vhost_user()->set_queue_pairs(wish.queue_pairs);
+  } else {
+    port.set_interface(attachment.host_interface);
+  }
   port.set_mac(to_bytes(attachment.mac));
   for (const net::IpAddress& address : attachment.addresses) port.add_addresses(to_bytes(address));
   port.set_mtu(attachment.mtu);

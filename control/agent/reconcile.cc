@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "control/agent/pod_socket.h"
 #include "control/netlink/netlink.h"
 
 namespace millrace::control::agent {
@@ -13,13 +14,14 @@ const char* reason_to_remove(AttachmentState state) {
   switch (state) {
     case AttachmentState::kAdding: return "its ADD did not end";
     case AttachmentState::kDeleting: return "its DEL did not end";
-    case AttachmentState::kActive: return "its interface is gone";
+    case AttachmentState::kActive: return "its interface, or its socket's directory, is gone";
   }
   return "its state is unknown";
 }
 
-net::Result<bool> is_there(netlink::Netlink& netlink, const std::string& interface) {
-  auto link = netlink.link(interface);
+net::Result<bool> is_there(netlink::Netlink& netlink, const Attachment& attachment) {
+  if (attachment.vhost) return socket_directory_is_there(attachment.vhost->path);
+  auto link = netlink.link(attachment.host_interface);
   if (link) return true;
   if (link.error().code == net::ErrorCode::kNotFound) return false;
   return link.error();
@@ -61,9 +63,12 @@ net::Result<void> note_blocks(Store& store, const std::vector<AddressBlock>& blo
 
 }  // namespace
 
-bool is_kept(AttachmentState state, bool host_interface_is_there) {
-  return state == AttachmentState::kActive && host_interface_is_there;
+net::Result<void> remove_pod_end(const Attachment& attachment) {
+  return attachment.vhost ? remove_pod_socket(attachment.vhost->path)
+                          : netlink::remove_link_if_there(attachment.host_interface);
 }
+
+bool is_kept(AttachmentState state, bool is_there) { return state == AttachmentState::kActive && is_there; }
 
 net::Result<std::vector<Attachment>> reconcile(Store& store, const std::vector<AddressBlock>& blocks) {
   auto attachments = store.list();
@@ -72,7 +77,7 @@ net::Result<std::vector<Attachment>> reconcile(Store& store, const std::vector<A
   if (!netlink) return netlink.error();
   std::vector<Attachment> kept;
   for (const Attachment& attachment : *attachments) {
-    auto there = is_there(*netlink, attachment.host_interface);
+    auto there = is_there(*netlink, attachment);
     if (!there) return there.error();
     if (is_kept(attachment.state, *there)) {
       if (auto checked = check_host_addresses(attachment, blocks); !checked) return checked.error();
@@ -81,7 +86,7 @@ net::Result<std::vector<Attachment>> reconcile(Store& store, const std::vector<A
     }
     spdlog::info("{} is removed: {}", attachment.key.to_string(), reason_to_remove(attachment.state));
     if (*there) {
-      if (auto removed = netlink::remove_link_if_there(attachment.host_interface); !removed) return removed.error();
+      if (auto removed = remove_pod_end(attachment); !removed) return removed.error();
     }
     if (auto gone = store.finish_delete(attachment.id, blocks); !gone) return gone.error();
   }

@@ -121,6 +121,25 @@ net::Result<void> check_mtu(std::uint32_t mtu) {
                                std::to_string(kMaxMtu));
 }
 
+net::Result<void> read_port_type(const api::AddPodRequest& message, PodRequest& request) {
+  if (message.port_type() < api::PORT_TYPE_UNSPECIFIED || message.port_type() > api::PORT_TYPE_VHOST_USER) {
+    return net::invalid_argument("port_type: " + std::to_string(message.port_type()) +
+                                 "; allowed: KERNEL, VHOST_USER, or none");
+  }
+  request.names_port_type = message.port_type() != api::PORT_TYPE_UNSPECIFIED;
+  if (message.port_type() != api::PORT_TYPE_VHOST_USER) {
+    if (!message.has_vhost_user()) return {};
+    return net::invalid_argument("vhost_user: allowed: with port_type VHOST_USER alone");
+  }
+  const std::uint32_t queue_pairs = message.vhost_user().queue_pairs();
+  if (queue_pairs > kMaxVhostQueuePairs) {
+    return net::invalid_argument("vhost_user.queue_pairs: " + std::to_string(queue_pairs) + "; allowed: 1.." +
+                                 std::to_string(kMaxVhostQueuePairs) + ", or 0 for as many");
+  }
+  request.vhost = VhostWish{message.vhost_user().pod_listens(), queue_pairs};
+  return {};
+}
+
 net::Result<ContainerPort> to_container_port(const api::ContainerPort& message, const std::string& field) {
   if (!message.name().empty()) {
     if (auto checked = check_port_name(field + ".name", message.name()); !checked) return checked.error();
@@ -175,7 +194,9 @@ net::Result<PodRequest> to_pod_request(const api::AddPodRequest& message) {
                      .wanted = {},
                      .delegated = {},
                      .delegated_gateways = {},
-                     .routes = {}};
+                     .routes = {},
+                     .vhost = {}};
+  if (auto read = read_port_type(message, request); !read) return read.error();
   for (const std::string& bytes : message.addresses()) {
     auto address = to_address("addresses", bytes);
     if (!address) return address.error();
@@ -248,6 +269,12 @@ void to_message(const Attachment& attachment, const kube::Pod* pod, api::Pod& me
   message.set_mtu(attachment.mtu);
   message.set_created_unix_ms(attachment.created_unix_ms);
   message.set_delegated_ipam(attachment.delegated_ipam);
+  message.set_port_type(attachment.vhost ? api::PORT_TYPE_VHOST_USER : api::PORT_TYPE_KERNEL);
+  if (attachment.vhost) {
+    message.set_socket_path(attachment.vhost->path);
+    message.mutable_vhost_user()->set_pod_listens(attachment.vhost->wish.pod_listens);
+    message.mutable_vhost_user()->set_queue_pairs(attachment.vhost->wish.queue_pairs);
+  }
   if (pod == nullptr) return;
   for (const auto& [key, value] : pod->meta.labels) (*message.mutable_labels())[key] = value;
   for (const kube::ContainerPort& port : pod->ports) {

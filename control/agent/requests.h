@@ -22,6 +22,7 @@ inline constexpr std::uint32_t kMaxMtu = 65535;
 /// Addresses a pod may bring along in each family: what the switch takes.
 inline constexpr std::size_t kMaxAddressesPerFamily = 4;
 inline constexpr int kMaxLabels = 256;
+inline constexpr std::uint32_t kMaxVhostQueuePairs = 64;  // what the switch takes
 inline constexpr int kMaxContainerPorts = 256;
 
 /// A checked AddPodRequest.
@@ -38,6 +39,8 @@ struct PodRequest {
   std::vector<net::IpAddress> delegated;
   std::vector<net::IpAddress> delegated_gateways;  // of those that have one
   std::vector<RouteRequest> routes;
+  bool names_port_type = false;    // else the annotations of the pod's object are asked (port_type.h)
+  std::optional<VhostWish> vhost;  // nullopt: a kernel interface
 };
 
 net::Result<AttachmentKey> to_key(const api::AttachmentKey& message);

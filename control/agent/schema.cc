@@ -118,6 +118,12 @@ constexpr std::array kMigrations = {
       state INTEGER NOT NULL CHECK (state BETWEEN 1 AND 3)
     ) STRICT;
     )sql",
+    // Attachments by a vhost-user socket; '': by a kernel interface.
+    R"sql(
+    ALTER TABLE attachments ADD COLUMN vhost_path TEXT NOT NULL DEFAULT '';
+    ALTER TABLE attachments ADD COLUMN vhost_pod_listens INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE attachments ADD COLUMN vhost_queue_pairs INTEGER NOT NULL DEFAULT 0;
+    )sql",
 };
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kColumns =
     "id, network, container_id, ifname, state, netns, pod_namespace, pod_name, pod_uid, host_interface, host_mac, mac, "
-    "mtu, delegated_ipam, created_unix_ms, dhcp";
+    "mtu, delegated_ipam, created_unix_ms, dhcp, vhost_path, vhost_pod_listens, vhost_queue_pairs";
 
 std::uint64_t unix_ms() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -43,6 +43,9 @@ net::Result<Attachment> read_attachment(Database& database, const Statement& row
   a.delegated_ipam = row.integer(13) != 0;
   a.created_unix_ms = static_cast<std::uint64_t>(row.integer(14));
   a.dhcp = row.integer(15) != 0;
+  if (std::string path = row.text(16); !path.empty()) {
+    a.vhost = VhostSocket{std::move(path), {row.integer(17) != 0, static_cast<std::uint32_t>(row.integer(18))}};
+  }
   auto addresses = addresses_of(database, a.id);
   if (!addresses) return addresses.error();
   a.addresses = *std::move(addresses);
@@ -71,9 +74,10 @@ net::Result<void> check_is_new(Database& database, const Attachment& attachment)
 net::Result<std::int64_t> insert_attachment(Database& database, const Attachment& a) {
   auto statement = database.prepare(
       "INSERT INTO attachments (network, container_id, ifname, state, netns, pod_namespace, pod_name, pod_uid, "
-      "host_interface, host_mac, mac, mtu, delegated_ipam, created_unix_ms, dhcp) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)");
+      "host_interface, host_mac, mac, mtu, delegated_ipam, created_unix_ms, dhcp, vhost_path, vhost_pod_listens, "
+      "vhost_queue_pairs) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)");
   if (!statement) return statement.error();
+  const VhostSocket vhost = a.vhost.value_or(VhostSocket{});
   statement->bind(1, a.key.network)
       .bind(2, a.key.container_id)
       .bind(3, a.key.ifname)
@@ -88,7 +92,10 @@ net::Result<std::int64_t> insert_attachment(Database& database, const Attachment
       .bind(12, static_cast<std::int64_t>(a.mtu))
       .bind(13, static_cast<std::int64_t>(a.delegated_ipam))
       .bind(14, static_cast<std::int64_t>(a.created_unix_ms))
-      .bind(15, static_cast<std::int64_t>(a.dhcp));
+      .bind(15, static_cast<std::int64_t>(a.dhcp))
+      .bind(16, vhost.path)
+      .bind(17, static_cast<std::int64_t>(vhost.wish.pod_listens))
+      .bind(18, static_cast<std::int64_t>(vhost.wish.queue_pairs));
   if (auto run = statement->run(); !run) return run.error();
   return database.last_insert_id();
 }

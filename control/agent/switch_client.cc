@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "control/agent/pod_socket.h"
 #include "control/api/grpc_status.h"
 #include "control/api/unix_socket.h"
 
@@ -183,7 +184,10 @@ bool SwitchClient::is_settled(const std::string& name) {
       *request.add_upsert_port_policies() = policy->second;
     }
   }
-  if (if_nametoindex(request.upsert_ports(0).interface().c_str()) == 0) return true;  // gone for good
+  const api::PortSpec& port = request.upsert_ports(0);
+  const bool is_there = port.has_vhost_user() ? socket_directory_is_there(port.vhost_user().path())
+                                              : if_nametoindex(port.interface().c_str()) != 0;
+  if (!is_there) return true;  // gone for good
   auto reply = apply(request, kOnePort);
   if (reply) spdlog::info("switch: port {} is open now", name);
   // A switch that went away meanwhile gets everything at its return.

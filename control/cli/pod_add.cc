@@ -145,6 +145,7 @@ std::string cni_args(const PodSpec& spec, const std::string& container_id) {
   // As podman says them: for plugins that do not declare the capabilities `ips` and `mac`.
   for (std::size_t i = 0; i < spec.addresses.size(); ++i) args += (i == 0 ? ";IP=" : ",") + spec.addresses[i];
   if (!spec.mac.empty()) args += ";MAC=" + spec.mac;
+  if (!spec.port_args.empty()) args += ";" + spec.port_args;
   return args;
 }
 
@@ -152,9 +153,14 @@ void show(const api::Pod& pod) {
   std::string addresses;
   for (const std::string& address : pod.addresses())
     addresses += (addresses.empty() ? "" : ", ") + address_text(address);
-  fmt::print("pod        {}\naddresses  {}\ninterface  {} (eth0 in the pod, {})\nnetns      {}\n",
-             pod_text(pod.pod_namespace(), pod.pod_name()), addresses, pod.host_interface(), address_text(pod.mac()),
-             pod.netns());
+  fmt::print("pod        {}\naddresses  {}\n", pod_text(pod.pod_namespace(), pod.pod_name()), addresses);
+  if (pod.port_type() == api::PORT_TYPE_VHOST_USER) {
+    fmt::print("port       {}\nsocket     {} ({})\nmac        {}\n", pod.host_interface(), pod.socket_path(),
+               pod.vhost_user().pod_listens() ? "the pod listens" : "the switch listens", address_text(pod.mac()));
+  } else {
+    fmt::print("interface  {} (eth0 in the pod, {})\n", pod.host_interface(), address_text(pod.mac()));
+  }
+  fmt::print("netns      {}\n", pod.netns());
 }
 
 net::Result<int> pod_add(Context& context, const Words& words) {
@@ -204,6 +210,17 @@ void add_pod_add(CLI::App& pod, Context& context) {
   repeated("-p,--port", words->pod.ports, "A container port; may be repeated", "[NAME:]PORT[/PROTOCOL]");
   repeated("--ip", words->pod.addresses, "The address it shall have; one a family", "ADDRESS");
   command->add_option("--mac", words->pod.mac, "The MAC address it shall have")->type_name("MAC");
+  command
+      ->add_option(
+          "--type", words->pod.type,
+          "What it is attached by: kernel or vhost-user; default: as its annotation millrace.io/port-type says")
+      ->type_name("TYPE");
+  command
+      ->add_option("--vhost-listener", words->pod.vhost_listener,
+                   "Who makes the vhost-user socket: switch (default) or pod")
+      ->type_name("WHO");
+  command->add_option("--vhost-queues", words->pod.vhost_queues, "Queue pairs it is served by, 1..64; default: 64")
+      ->type_name("N");
   command
       ->add_option(
           "--conflist", words->conflist,

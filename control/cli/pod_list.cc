@@ -44,18 +44,22 @@ std::string age_text(const api::Pod& pod) {
   return duration_text(now_ms > pod.created_unix_ms() ? now_ms - pod.created_unix_ms() : 0);
 }
 
+const char* type_text(const api::Pod& pod) {
+  return pod.port_type() == api::PORT_TYPE_VHOST_USER ? "vhost-user" : "kernel";
+}
+
 std::string pod_table(const api::ListPodsReply& reply, bool wide) {
-  std::vector<Table::Column> columns = {{"NAMESPACE"}, {"NAME"}, {"ADDRESSES"}, {"INTERFACE"}, {"LABELS"}};
+  std::vector<Table::Column> columns = {{"NAMESPACE"}, {"NAME"}, {"ADDRESSES"}, {"TYPE"}, {"INTERFACE"}, {"LABELS"}};
   if (wide) {
-    for (const char* title : {"PORTS", "MAC", "MTU", "NETNS", "CONTAINER", "AGE"}) columns.push_back({title});
+    for (const char* title : {"PORTS", "MAC", "MTU", "SOCKET", "NETNS", "CONTAINER", "AGE"}) columns.push_back({title});
   }
   Table table(columns);
   for (const api::Pod& pod : reply.pods()) {
-    std::vector<std::string> cells = {pod.pod_namespace(), pod.pod_name(), addresses_text(pod), pod.host_interface(),
-                                      labels_text(pod)};
+    std::vector<std::string> cells = {pod.pod_namespace(), pod.pod_name(),       addresses_text(pod),
+                                      type_text(pod),      pod.host_interface(), labels_text(pod)};
     if (wide) {
-      for (std::string cell : {ports_text(pod), address_text(pod.mac()), std::to_string(pod.mtu()), pod.netns(),
-                               pod.key().container_id(), age_text(pod)}) {
+      for (std::string cell : {ports_text(pod), address_text(pod.mac()), std::to_string(pod.mtu()), pod.socket_path(),
+                               pod.netns(), pod.key().container_id(), age_text(pod)}) {
         cells.push_back(std::move(cell));
       }
     }

@@ -102,6 +102,34 @@ net::Result<void> add_addresses(const std::vector<std::string>& words, PodSpec& 
   return {};
 }
 
+/// millrace-cni reads these words again: control/cli and cni-shim share nothing but them.
+net::Result<void> add_port_type(const PodWords& words, PodSpec& spec) {
+  constexpr unsigned kQueueLimit = 64;
+  if (!words.type.empty() && words.type != "kernel" && words.type != "vhost-user") {
+    return refuse("--type", words.type, "is no type of a port", "kernel, vhost-user");
+  }
+  if (!words.type.empty()) spec.port_args = "MILLRACE_PORT_TYPE=" + words.type;
+  const bool is_vhost = words.type == "vhost-user";
+  if (!words.vhost_listener.empty()) {
+    if (!is_vhost || (words.vhost_listener != "switch" && words.vhost_listener != "pod")) {
+      return refuse("--vhost-listener", words.vhost_listener, "cannot be", "switch or pod, with --type vhost-user");
+    }
+    spec.port_args += ";MILLRACE_VHOST_LISTENER=" + words.vhost_listener;
+  }
+  if (!words.vhost_queues.empty()) {
+    const std::string& text = words.vhost_queues;
+    unsigned number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool is_number = error == std::errc{} && end == text.data() + text.size();
+    if (!is_vhost || !is_number || number < 1 || number > kQueueLimit) {
+      return refuse("--vhost-queues", text, "cannot be",
+                    fmt::format("1..{} queue pairs, with --type vhost-user", kQueueLimit));
+    }
+    spec.port_args += fmt::format(";MILLRACE_VHOST_QUEUES={}", number);
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string pod_text(const std::string& name_space, const std::string& name) { return name_space + "/" + name; }
@@ -129,6 +157,7 @@ net::Result<PodSpec> parse_pod(const PodWords& words) {
   }
   if (auto added = add_ports(words.ports, spec.object); !added) return added.error();
   if (auto added = add_addresses(words.addresses, spec); !added) return added.error();
+  if (auto added = add_port_type(words, spec); !added) return added.error();
   if (!words.mac.empty()) {
     const auto mac = net::Mac::parse(words.mac);
     if (!mac || mac->is_multicast() || *mac == net::Mac{}) {

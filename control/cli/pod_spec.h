@@ -22,12 +22,16 @@ struct PodWords {
   std::vector<std::string> ports = {};      // name:80/tcp, 80/tcp, 80
   std::vector<std::string> addresses = {};  // wanted, at most one a family
   std::string mac = {};                     // wanted
+  std::string type = {};                    // kernel, vhost-user; "": as the pod's annotations say
+  std::string vhost_listener = {};          // switch, pod
+  std::string vhost_queues = {};
 };
 
 struct PodSpec {
   api::PodObject object;
   std::vector<std::string> addresses;  // canonical text
   std::string mac;                     // canonical text or ""
+  std::string port_args;               // of CNI_ARGS: "MILLRACE_PORT_TYPE=vhost-user;..." or ""
 };
 
 net::Result<void> check_pod_name(const std::string& name);

@@ -21,8 +21,14 @@ std::string kind_text(api::PortKind kind) {
   }
 }
 
+std::string type_text(const api::PortSpec& spec) {
+  if (spec.has_vhost_user()) return "vhost-user";
+  return spec.device().empty() ? "af-xdp" : "dpdk";
+}
+
 /// An uplink that DPDK drives by its device: its interface is the node's end of the node link.
 const std::string& interface_text(const api::PortSpec& spec) {
+  if (spec.has_vhost_user()) return spec.vhost_user().path();
   return spec.device().empty() ? spec.interface() : spec.device();
 }
 
@@ -30,6 +36,7 @@ std::string state_text(api::PortState state) {
   switch (state) {
     case api::PORT_STATE_UP: return "up";
     case api::PORT_STATE_INTERFACE_GONE: return "interface gone";
+    case api::PORT_STATE_NO_GUEST: return "no guest";
     default: return "unknown";
   }
 }
@@ -62,6 +69,7 @@ net::Result<int> port_list(Context& context) {
   const auto right = Table::Align::kRight;
   Table table({{"PORT"},
                {"KIND"},
+               {"TYPE"},
                {"INTERFACE"},
                {"STATE"},
                {"WORKER", right},
@@ -75,8 +83,8 @@ net::Result<int> port_list(Context& context) {
                {"KERNEL-DROPPED", right}});
   for (const api::PortStatus& port : reply->ports()) {
     const api::PortSpec& spec = port.spec();
-    table.add({spec.name(), kind_text(spec.kind()), interface_text(spec), state_text(port.state()), workers_text(port),
-               port.xdp_mode(), std::to_string(spec.mtu()),
+    table.add({spec.name(), kind_text(spec.kind()), type_text(spec), interface_text(spec), state_text(port.state()),
+               workers_text(port), port.xdp_mode(), std::to_string(spec.mtu()),
                address_text(port.device_mac().empty() ? spec.mac() : port.device_mac()), addresses_text(spec),
                std::to_string(port.totals().rx_packets()), std::to_string(port.totals().tx_packets()),
                std::to_string(drops_of(port.totals())), std::to_string(port.kernel_dropped())});

@@ -72,7 +72,8 @@ net::Result<void> AfXdpOpener::narrow_uplinks(const datapath::UplinkRules& rules
 }
 
 net::Result<OpenPort> AfXdpOpener::open(const PortRequest& request) {
-  const auto& [interface, kind, device] = request;
+  const std::string& interface = request.interface;
+  const datapath::PortKind kind = request.kind;
   // Before opening: should the name change hands in between, the port is taken for dead, not for another's.
   const unsigned number = number_of(interface);
   datapath::io::AfXdpOptions options;

@@ -99,6 +99,34 @@ net::Result<datapath::PortKind> parse_kind(const std::string& field, api::PortKi
   }
 }
 
+/// `interface` and `vhost` of the port: an interface, or the socket that stands in its place.
+net::Result<void> parse_place(const std::string& field, const api::PortSpec& wire, PortConfig& port) {
+  if (!wire.has_vhost_user()) {
+    auto interface = check_interface(field + ".interface", wire.interface());
+    if (!interface) return interface.error();
+    port.interface = std::move(interface).value();
+    return {};
+  }
+  const api::VhostUser& socket = wire.vhost_user();
+  if (!wire.interface().empty()) {
+    return net::invalid_argument(
+        fmt::format("{}.interface: {}; allowed: none with vhost_user", field, quoted(wire.interface())));
+  }
+  if (auto path = check_socket_path(field + ".vhost_user.path", socket.path()); !path) return path;
+  if (socket.role() != api::VHOST_ROLE_SERVER && socket.role() != api::VHOST_ROLE_CLIENT) {
+    return net::invalid_argument(fmt::format("{}.vhost_user.role: {}; allowed: VHOST_ROLE_SERVER, VHOST_ROLE_CLIENT",
+                                             field, static_cast<int>(socket.role())));
+  }
+  if (socket.queue_pairs() > kVhostPairLimit) {
+    return net::invalid_argument(fmt::format("{}.vhost_user.queue_pairs: {}; allowed: 1..{}, or 0 for {}", field,
+                                             socket.queue_pairs(), kVhostPairLimit, kVhostPairLimit));
+  }
+  port.interface = socket.path();
+  port.vhost = VhostSocket{.is_client = socket.role() == api::VHOST_ROLE_CLIENT,
+                           .queue_pairs = socket.queue_pairs() == 0 ? kVhostPairLimit : socket.queue_pairs()};
+  return {};
+}
+
 /// What only ports of one kind can have.
 net::Result<void> check_kind(const std::string& field, const PortConfig& port) {
   if (port.masquerade && port.kind != datapath::PortKind::kPod) {
@@ -114,6 +142,9 @@ net::Result<void> check_kind(const std::string& field, const PortConfig& port) {
     return net::invalid_argument(
         fmt::format("{}.device: {}; allowed: for PORT_KIND_UPLINK alone", field, quoted(port.device)));
   }
+  if (port.vhost && port.kind != datapath::PortKind::kPod) {
+    return net::invalid_argument(fmt::format("{}.vhost_user: allowed: for PORT_KIND_POD alone", field));
+  }
   const bool is_uplink = port.kind == datapath::PortKind::kUplink;
   if ((is_uplink || port.kind == datapath::PortKind::kNodeLink) && !(port.addresses.empty() && port.prefixes.empty())) {
     return net::invalid_argument(fmt::format("{}.{}: allowed: none for {}", field,
@@ -128,7 +159,7 @@ net::Result<PortConfig> parse_port(const std::string& field, const api::PortSpec
   if (auto name = check_name(field + ".name", wire.name()); !name) return name.error();
   const auto kind = parse_kind(field + ".kind", wire.kind());
   if (!kind) return kind.error();
-  if (auto interface = check_interface(field + ".interface", wire.interface()); !interface) return interface.error();
+  if (auto place = parse_place(field, wire, port); !place) return place.error();
   const auto mac = check_mac(field + ".mac", wire.mac());
   if (!mac) return mac.error();
   auto addresses = parse_addresses(field, wire);
@@ -140,7 +171,6 @@ net::Result<PortConfig> parse_port(const std::string& field, const api::PortSpec
 
   port.name = wire.name();
   port.kind = *kind;
-  port.interface = wire.interface();
   port.mac = *mac;
   port.addresses = std::move(addresses).value();
   port.prefixes = std::move(prefixes).value();

@@ -37,8 +37,8 @@ net::Result<void> check_interfaces(const DesiredState& state, const FieldNames& 
   for (const auto& [name, port] : state.ports) {
     const auto [found, is_new] = owners.emplace(port.interface, &port);
     if (is_new) continue;
-    return collision(fields, {&port, ".interface"}, {found->second, ".interface"},
-                     fmt::format("\"{}\"", port.interface));
+    const char* const field = port.vhost ? ".vhost_user.path" : ".interface";
+    return collision(fields, {&port, field}, {found->second, field}, fmt::format("\"{}\"", port.interface));
   }
   return {};
 }

@@ -7,12 +7,17 @@
 #include <utility>
 
 #include "control/netlink/netlink.h"
+#include "control/switch/port_config.h"
 #include "datapath/io/dpdk_device.h"
+#include "datapath/io/vhost_port.h"
 
 namespace millrace::control::switchd {
 namespace {
 
 using datapath::io::DpdkDevice;
+using datapath::io::VhostPort;
+
+static_assert(kVhostPairLimit == datapath::io::kVhostQueuePairs);
 
 const DpdkDevice& device_of(const OpenPort& open) {
   return static_cast<const datapath::io::DpdkQueue&>(*open.queues.front()).device();
@@ -21,7 +26,18 @@ const DpdkDevice& device_of(const OpenPort& open) {
 }  // namespace
 
 net::Result<OpenPort> DeviceOpener::open(const PortRequest& request) {
+  if (request.vhost) return open_socket(request);
   return request.device.empty() ? interfaces_.open(request) : open_device(request);
+}
+
+net::Result<OpenPort> DeviceOpener::open_socket(const PortRequest& request) {
+  auto port = VhostPort::open(
+      pool_,
+      {.path = request.interface, .is_client = request.vhost->is_client, .queue_pairs = request.vhost->queue_pairs});
+  if (!port) return port.error();
+  OpenPort open{.queues = {}, .interface = request.interface, .kind = request.kind, .vhost = request.vhost};
+  open.queues.push_back(std::move(port).value());
+  return open;
 }
 
 net::Result<OpenPort> DeviceOpener::open_device(const PortRequest& request) {
@@ -50,12 +66,20 @@ net::Result<OpenPort> DeviceOpener::open_device(const PortRequest& request) {
 }
 
 DeviceStatus DeviceOpener::inspect(const OpenPort& open) const {
+  if (open.vhost) {
+    const datapath::io::VhostStatus guest = static_cast<const VhostPort&>(*open.queues.front()).status();
+    return {.xdp_mode = "",
+            .dead = false,
+            .kernel_dropped = guest.rx_refused,
+            .guest = VhostGuest{guest.is_connected, guest.queue_pairs, guest.is_packed}};
+  }
   if (open.device.empty()) return interfaces_.inspect(open);
   const datapath::io::DpdkStatistics lost = device_of(open).statistics();
   return {.xdp_mode = "", .dead = is_dead(open), .kernel_dropped = lost.rx_missed + lost.rx_no_frame + lost.rx_errors};
 }
 
 bool DeviceOpener::is_dead(const OpenPort& open) const {
+  if (open.vhost) return false;  // a guest may come back
   if (open.device.empty()) return interfaces_.is_dead(open);
   return interfaces_.number_of(open.interface) != open.interface_number || device_of(open).is_removed();
 }

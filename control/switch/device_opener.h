@@ -1,11 +1,13 @@
-/// DeviceOpener: opens what a port names: a kernel interface over AF_XDP, or for an uplink a device that DPDK drives.
+/// DeviceOpener: opens what a port names: a kernel interface over AF_XDP, a guest's vhost-user socket, or for an uplink
+/// a device that DPDK drives.
 ///
 /// Shape:   a device has as many queues as there are workers, or all it has when these are fewer. It is opened with the
 ///          MTU that the node's end of the node link has then; that end gets the device's MAC, the one that a network
 ///          which filters by MAC lets through. A device is dead when it was taken out, or when the node's end is gone:
-///          one that is made anew has another number, which ways to other nodes are known by.
-/// Errors:  those of AfXdpOpener and datapath::io::DpdkDevice; kNotFound when the node's end is not there. A device
-/// whose
+///          one that is made anew has another number, which ways to other nodes are known by. A socket is never dead:
+///          its guest may come and go, and inspect says whether it is there.
+/// Errors:  those of AfXdpOpener, datapath::io::VhostPort and DpdkDevice; kNotFound when the node's end is not there. A
+/// device whose
 ///          dead port is not closed yet cannot be opened: the same request works when the one before it has returned.
 /// Thread:  as PortOpener.
 #pragma once
@@ -36,6 +38,7 @@ class DeviceOpener final : public PortOpener {
 
  private:
   net::Result<OpenPort> open_device(const PortRequest& request);
+  net::Result<OpenPort> open_socket(const PortRequest& request);
 
   datapath::io::MbufPool& pool_;
   const unsigned worker_count_;

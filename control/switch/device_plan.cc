@@ -23,7 +23,7 @@ std::unordered_map<std::string, std::shared_ptr<Device>> by_interface(const Live
 }
 
 PortRequest request_of(const PortConfig& port) {
-  return {.interface = port.interface, .kind = port.kind, .device = port.device};
+  return {.interface = port.interface, .kind = port.kind, .device = port.device, .vhost = port.vhost};
 }
 
 net::Result<std::shared_ptr<Device>> open_device(const PortRequest& missing, PortOpener& opener) {
@@ -35,6 +35,28 @@ net::Result<std::shared_ptr<Device>> open_device(const PortRequest& missing, Por
 }
 
 std::string text_of(const std::string& device) { return device.empty() ? "no device" : "device " + device; }
+
+std::string text_of(const VhostSocket& socket) {
+  return fmt::format("{} of {} queue pairs", socket.is_client ? "client" : "server", socket.queue_pairs);
+}
+
+/// Why the device in force cannot be `port`'s, which names the same interface.
+net::Result<void> check_fits(const OpenPort& open, const PortConfig& port) {
+  if (is_uplink(open.kind) != is_uplink(port.kind)) {
+    return net::failed_precondition(fmt::format("interface {} is open as {}; remove that port first", port.interface,
+                                                is_uplink(port.kind) ? "a pod's or the host's" : "an uplink"));
+  }
+  if (open.device != port.device) {
+    return net::failed_precondition(
+        fmt::format("interface {} is open with {}; remove that port first", port.interface, text_of(open.device)));
+  }
+  // A path and an interface's name are never the same, so both are sockets or none is.
+  if (open.vhost != port.vhost) {
+    return net::failed_precondition(fmt::format("vhost-user socket {} is open as {}; remove that port first",
+                                                port.interface, text_of(*open.vhost)));
+  }
+  return {};
+}
 
 /// Of a new device; `load` has the queues of each worker.
 void place(Device& device, std::vector<unsigned>& load) {
@@ -86,16 +108,8 @@ DevicePlan plan_devices(const DesiredState& desired, const LivePorts& alive, Ope
       missing.push_back(&port);
       continue;
     }
-    if (is_uplink(found->second->open.kind) != is_uplink(port.kind)) {
-      plan.failures.emplace_back(name, net::failed_precondition(fmt::format(
-                                           "interface {} is open as {}; remove that port first", port.interface,
-                                           is_uplink(port.kind) ? "a pod's or the host's" : "an uplink")));
-      continue;
-    }
-    if (found->second->open.device != port.device) {
-      plan.failures.emplace_back(
-          name, net::failed_precondition(fmt::format("interface {} is open with {}; remove that port first",
-                                                     port.interface, text_of(found->second->open.device))));
+    if (auto fits = check_fits(found->second->open, port); !fits) {
+      plan.failures.emplace_back(name, fits.error());
       continue;
     }
     plan.devices[name] = found->second;

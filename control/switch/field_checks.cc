@@ -4,6 +4,7 @@
 
 #include <cctype>
 #include <cstring>
+#include <filesystem>
 #include <optional>
 #include <span>
 
@@ -94,6 +95,21 @@ net::Result<std::string> check_interface(const std::string& field, const std::st
   if (text == "." || text == "..")
     return net::invalid_argument(fmt::format("{}: \"{}\" names no interface", field, text));
   return text;
+}
+
+net::Result<void> check_socket_path(const std::string& field, const std::string& text) {
+  const std::string allowed = fmt::format(
+      "allowed: an absolute path of 2..{} bytes of UTF-8 without control characters, with no . .. or // in it and no / "
+      "at its end",
+      kSocketPathLimit);
+  if (text.size() > kSocketPathLimit) {
+    return net::invalid_argument(fmt::format("{}: {} bytes; {}", field, text.size(), allowed));
+  }
+  const bool is_plain = check_text(field, text, kSocketPathLimit).ok();
+  const bool is_shortest = is_plain && text.size() > 1 && text.front() == '/' && text.back() != '/' &&
+                           std::filesystem::path(text).lexically_normal() == text;
+  if (is_shortest) return {};
+  return net::invalid_argument(fmt::format("{}: {}; {}", field, quoted(text), allowed));
 }
 
 net::Result<void> check_text(const std::string& field, const std::string& text, std::size_t limit) {

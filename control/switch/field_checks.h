@@ -23,6 +23,8 @@ net::Error within(const std::string& outer, const net::Error& error);
 net::Result<std::string> check_name(const std::string& field, const std::string& text);
 /// What the kernel takes as an interface name: 1..15 printable characters without '/', ':' and space; not "." or "..".
 net::Result<std::string> check_interface(const std::string& field, const std::string& text);
+/// An absolute path that a unix socket can have, in its one shortest form: two paths of one socket would be two ports.
+net::Result<void> check_socket_path(const std::string& field, const std::string& text);
 /// At most `limit` characters of valid UTF-8 without control characters: it is shown on terminals.
 net::Result<void> check_text(const std::string& field, const std::string& text, std::size_t limit);
 /// The same, and at least one.

@@ -24,7 +24,14 @@ api::PortSpec to_proto(const PortConfig& port) {
   api::PortSpec spec;
   spec.set_name(port.name);
   spec.set_kind(to_proto(port.kind));
-  spec.set_interface(port.interface);
+  if (port.vhost) {
+    api::VhostUser& socket = *spec.mutable_vhost_user();
+    socket.set_path(port.interface);
+    socket.set_role(port.vhost->is_client ? api::VHOST_ROLE_CLIENT : api::VHOST_ROLE_SERVER);
+    socket.set_queue_pairs(port.vhost->queue_pairs);
+  } else {
+    spec.set_interface(port.interface);
+  }
   spec.set_mac(to_bytes(port.mac.bytes));
   for (const net::IpAddress& address : port.addresses) spec.add_addresses(to_bytes(address.raw()));
   for (const net::Prefix& prefix : port.prefixes) {

@@ -6,10 +6,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "control/api/switch.pb.h"
+#include "control/switch/port_opener.h"
 #include "datapath/snapshot.h"
 #include "net/address.h"
 
@@ -18,7 +20,7 @@ namespace millrace::control::switchd {
 struct PortConfig {
   std::string name;
   datapath::PortKind kind = datapath::PortKind::kPod;
-  std::string interface;
+  std::string interface;  // or the path of the socket of `vhost`, which may be no other port's either
   net::Mac mac;
   std::vector<net::IpAddress> addresses;
   std::vector<net::Prefix> prefixes;
@@ -28,6 +30,7 @@ struct PortConfig {
   bool dhcp = false;
   bool await_policy = false;
   std::string device;  // an uplink's that DPDK drives
+  std::optional<VhostSocket> vhost;
 
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
@@ -44,7 +47,9 @@ inline constexpr std::size_t kNameLimit = 63;
 inline constexpr std::size_t kInterfaceLimit = 15;  // IFNAMSIZ with its end mark is 16
 inline constexpr std::size_t kDescriptionLimit = 253;
 inline constexpr std::size_t kDeviceLimit = 255;
-inline constexpr int kPrefixLimit = 256;  // further prefixes of one port
+inline constexpr std::size_t kSocketPathLimit = 107;  // sockaddr_un.sun_path with its end mark is 108
+inline constexpr unsigned kVhostPairLimit = 64;       // datapath::io::kVhostQueuePairs
+inline constexpr int kPrefixLimit = 256;              // further prefixes of one port
 
 api::PortSpec to_proto(const PortConfig& port);
 

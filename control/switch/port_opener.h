@@ -18,17 +18,33 @@
 
 namespace millrace::control::switchd {
 
+/// A guest's socket, in place of an interface; its path stands where an interface's name does. No name has a '/' in it.
+struct VhostSocket {
+  bool is_client = false;    // of the switch: the guest listens
+  unsigned queue_pairs = 0;  // that a guest is served by
+  friend bool operator==(const VhostSocket&, const VhostSocket&) = default;
+};
+
+/// A guest's side of its socket, as it is now.
+struct VhostGuest {
+  bool is_connected = false;
+  unsigned queue_pairs = 0;  // by which it takes packets
+  bool has_packed_rings = false;
+};
+
 struct DeviceStatus {
-  std::string xdp_mode;              // "native" | "generic"
-  bool dead = false;                 // the interface is gone, or another one has its name now
-  std::uint64_t kernel_dropped = 0;  // packets lost before the switch took them
+  std::string xdp_mode;                  // "native" | "generic"
+  bool dead = false;                     // the interface is gone, or another one has its name now
+  std::uint64_t kernel_dropped = 0;      // packets lost before the switch took them
+  std::optional<VhostGuest> guest = {};  // of a vhost-user socket
 };
 
 /// An interface to open, and as what.
 struct PortRequest {
-  std::string interface;
+  std::string interface;  // or the path of the socket of `vhost`
   datapath::PortKind kind = datapath::PortKind::kPod;
   std::string device = {};  // an uplink's that DPDK drives; its `interface` is the node's end of the node link
+  std::optional<VhostSocket> vhost = {};
 };
 
 /// An open device, and the kernel's number of the interface: its name may be given to another interface.
@@ -38,6 +54,7 @@ struct OpenPort {
   unsigned interface_number = 0;
   datapath::PortKind kind = datapath::PortKind::kPod;  // the kind it was opened as
   std::string device = {};                             // as in the request
+  std::optional<VhostSocket> vhost = {};               // so is this; the socket has no interface_number
   std::optional<net::Mac> mac = {};                    // of `device`: what the wire knows the node by
 };
 

@@ -9,6 +9,18 @@
 
 namespace millrace::control::switchd {
 
+namespace {
+
+void fill(const VhostGuest& guest, api::PortStatus& status) {
+  api::VhostUserStatus& told = *status.mutable_vhost_user();
+  told.set_connected(guest.is_connected);
+  told.set_queue_pairs(guest.queue_pairs);
+  told.set_packed_rings(guest.has_packed_rings);
+  if (!guest.is_connected) status.set_state(api::PORT_STATE_NO_GUEST);
+}
+
+}  // namespace
+
 std::uint64_t SwitchState::generation() const {
   const std::lock_guard lock(state_mutex_);
   return generation_;
@@ -89,6 +101,7 @@ api::ListPortsReply SwitchState::list_ports() const {
     status->set_kernel_dropped(device.kernel_dropped);
     if (const auto& mac = port.device->open.mac) status->set_device_mac(mac->bytes.data(), mac->bytes.size());
     status->set_state(device.dead ? api::PORT_STATE_INTERFACE_GONE : api::PORT_STATE_UP);
+    if (device.guest) fill(*device.guest, *status);
     PortSums sums;
     for (const net::PortId id : port.ids) sums.add(row_sums(id));
     *status->mutable_totals() = to_proto(sums);

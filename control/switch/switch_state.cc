@@ -16,7 +16,9 @@ namespace {
 /// The port's field in the request, for the message; the port itself when the request does not name it.
 std::string blame(const api::ApplyRequest& request, const std::string& name) {
   for (int i = 0; i < request.upsert_ports_size(); ++i) {
-    if (request.upsert_ports(i).name() == name) return fmt::format("upsert_ports[{}].interface", i);
+    if (request.upsert_ports(i).name() != name) continue;
+    return fmt::format("upsert_ports[{}].{}", i,
+                       request.upsert_ports(i).has_vhost_user() ? "vhost_user.path" : "interface");
   }
   return fmt::format("port \"{}\"", name);
 }

@@ -67,7 +67,8 @@ struct VhostPort::Link {
   std::atomic<std::uint64_t> pairs{0};            // of which the guest takes packets
   std::atomic<bool> is_packed{false};
   std::atomic<std::uint64_t> refused{0};
-  int connection = kNoGuest;  // DPDK's thread alone
+  unsigned pair_limit = kVhostQueuePairs;  // set before DPDK knows the socket
+  int connection = kNoGuest;               // DPDK's thread alone
 };
 
 namespace {
@@ -126,7 +127,7 @@ struct VhostEvents {
   static int new_device(int guest) {
     const auto link = link_of(guest);
     if (link == nullptr || link->connection != guest) return -1;
-    const auto pairs = std::min<unsigned>(rte_vhost_get_vring_num(guest) / 2u, kVhostQueuePairs);
+    const auto pairs = std::min<unsigned>(rte_vhost_get_vring_num(guest) / 2u, link->pair_limit);
     // The worker polls: a guest that told of every packet would pay a system call for it.
     for (unsigned pair = 0; pair < pairs; ++pair) rte_vhost_enable_guest_notification(guest, from_guest(pair), 0);
     std::uint64_t features = 0;
@@ -145,7 +146,14 @@ struct VhostEvents {
   static int vring_state_changed(int guest, std::uint16_t queue, int is_enabled) {
     const auto link = link_of(guest);
     const unsigned pair = queue / 2u;
-    if (link == nullptr || link->connection != guest || pair >= kVhostQueuePairs || queue != to_guest(pair)) return 0;
+    if (link == nullptr || link->connection != guest || queue != to_guest(pair)) return 0;
+    if (pair >= link->pair_limit) {
+      if (is_enabled != 0) {
+        spdlog::warn("vhost-user: a guest uses its queue pair {}; the port serves {}: what it sends there is not read",
+                     pair + 1, link->pair_limit);
+      }
+      return 0;
+    }
     if (is_enabled != 0) {
       link->pairs.fetch_or(1ull << pair);
     } else {
@@ -188,7 +196,12 @@ net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const Vh
     return net::invalid_argument(
         fmt::format("vhost-user socket {}: allowed: an absolute path of at most {} bytes", path, kLimit));
   }
+  if (options.queue_pairs < 1 || options.queue_pairs > kVhostQueuePairs) {
+    return net::invalid_argument(fmt::format("vhost-user socket {}: {} queue pairs; allowed: 1..{}", path,
+                                             options.queue_pairs, kVhostQueuePairs));
+  }
   std::unique_ptr<VhostPort> port(new VhostPort(pool, path));
+  port->link_->pair_limit = options.queue_pairs;
   if (!Links::all().add(path, port->link_)) {
     port->link_ = nullptr;  // it is the other port's to unregister
     return net::already_exists(fmt::format("vhost-user socket {}: another port has it", path));

@@ -13,9 +13,9 @@
 /// Thread:  open, the destructor, status: control threads; the destructor while no worker polls the port. The Port
 ///          calls: the port's worker. DPDK tells of guests on a thread of its own (vhost-events), which waits for the
 ///          worker's burst in hand before a guest's memory goes.
-/// Errors:  kInvalidArgument for a path that no socket can have; kAlreadyExists for a path of another port, or of what
-/// is
-///          no socket; kFailedPrecondition with DPDK's reason.
+/// Errors:  kInvalidArgument for a path that no socket can have, and for a number of pairs; kAlreadyExists for a path
+/// of another
+///          port, or of what is no socket; kFailedPrecondition with DPDK's reason.
 /// Source:  virtio 1.2, section 5.1; QEMU, docs/interop/vhost-user.rst; DPDK Programmer's Guide 22.11, "Vhost Library".
 #pragma once
 
@@ -29,12 +29,13 @@
 
 namespace millrace::datapath::io {
 
-/// Further pairs of a guest are not read and not written.
+/// Most pairs of a guest that a port serves; what it has beyond them is not read and not written, and the log says so.
 inline constexpr unsigned kVhostQueuePairs = 64;
 
 struct VhostOptions {
-  std::string path;        // absolute; a socket that a server left there is taken away
-  bool is_client = false;  // the guest listens
+  std::string path;                         // absolute; a socket that a server left there is taken away
+  bool is_client = false;                   // the guest listens
+  unsigned queue_pairs = kVhostQueuePairs;  // that a guest is served by, 1..kVhostQueuePairs
 };
 
 struct VhostStatus {

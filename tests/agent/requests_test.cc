@@ -76,6 +76,19 @@ TEST(Requests, an_add_is_refused_with_the_field_that_is_wrong) {
          for (char i = 1; i <= 5; ++i) delegate(r, {10, 0, 0, i}, 24);
        },
        "delegated"},
+      {"a type of the future", [](Request& r) { r.set_port_type(static_cast<api::PortType>(3)); }, "port_type"},
+      {"a kernel interface's socket",
+       [](Request& r) {
+         r.set_port_type(api::PORT_TYPE_KERNEL);
+         r.mutable_vhost_user()->set_pod_listens(true);
+       },
+       "vhost_user"},
+      {"65 queue pairs",
+       [](Request& r) {
+         r.set_port_type(api::PORT_TYPE_VHOST_USER);
+         r.mutable_vhost_user()->set_queue_pairs(65);
+       },
+       "vhost_user.queue_pairs"},
   };
   ASSERT_TRUE(to_pod_request(good()).ok());
   for (const Row& row : rows) {

@@ -46,6 +46,18 @@ TEST(PodSpec, RefusesWithTheOptionAndTheValue) {
        {.name = "a", .addresses = {"10.0.0.1", "10.0.0.2"}},
        "--ip: \"10.0.0.2\" is a second address"},
       {"multicast MAC", {.name = "a", .mac = "01:00:00:00:00:01"}, "--mac: \"01:00:00:00:00:01\" is not a station's"},
+      {"type", {.name = "a", .type = "tap"}, "--type: \"tap\" is no type of a port; allowed: kernel, vhost-user"},
+      {"listener of a kernel interface", {.name = "a", .vhost_listener = "pod"}, "--vhost-listener: \"pod\" cannot be"},
+      {"listener",
+       {.name = "a", .type = "vhost-user", .vhost_listener = "qemu"},
+       "--vhost-listener: \"qemu\" cannot be; allowed: switch or pod"},
+      {"65 queues",
+       {.name = "a", .type = "vhost-user", .vhost_queues = "65"},
+       "--vhost-queues: \"65\" cannot be; allowed: 1..64"},
+      {"queues with a tail", {.name = "a", .type = "vhost-user", .vhost_queues = "4x"}, "--vhost-queues: \"4x\""},
+      {"queues of a kernel interface",
+       {.name = "a", .type = "kernel", .vhost_queues = "4"},
+       "--vhost-queues: \"4\" cannot be"},
   };
   for (const Refused& row : rows) {
     SCOPED_TRACE(row.name);
@@ -55,6 +67,13 @@ TEST(PodSpec, RefusesWithTheOptionAndTheValue) {
     EXPECT_EQ(spec.error().message.substr(0, row.begins.size()), row.begins);
     EXPECT_NE(spec.error().message.find("; allowed: "), std::string::npos);
   }
+}
+
+TEST(PodSpec, TellsThePluginThePort) {
+  EXPECT_EQ(parse_pod({.name = "a"})->port_args, "");
+  EXPECT_EQ(parse_pod({.name = "a", .type = "kernel"})->port_args, "MILLRACE_PORT_TYPE=kernel");
+  EXPECT_EQ(parse_pod({.name = "a", .type = "vhost-user", .vhost_listener = "pod", .vhost_queues = "4"})->port_args,
+            "MILLRACE_PORT_TYPE=vhost-user;MILLRACE_VHOST_LISTENER=pod;MILLRACE_VHOST_QUEUES=4");
 }
 
 TEST(PodSpec, TakesWhatKubernetesTakes) {

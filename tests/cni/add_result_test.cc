@@ -56,6 +56,21 @@ TEST(AddResult, DnsIsTheConfigurationsThenIpamsThenTheEarlierPluginsThenTheAgent
                                        "search":["shop.svc.cluster.local"],"options":["ndots:5"]})"));
 }
 
+TEST(AddResult, ASocketStandsInPlaceOfTheInterfaces) {
+  PodInterface pod = dual_stack_pod();
+  pod.socket_path = "/run/millrace/vhost/u/eth0.sock";
+  const Request request = request_for("1.1.0");
+  const Json result = json_of(render_add_result(request, pod, {}));
+  ASSERT_EQ(result["interfaces"].size(), 1U);
+  const Json& interface = result["interfaces"][0];
+  EXPECT_EQ(interface["name"], request.environment.ifname);
+  EXPECT_EQ(interface["sandbox"], request.environment.netns);
+  EXPECT_EQ(interface["mac"], "02:00:00:00:00:02");
+  EXPECT_EQ(interface["mtu"], 1450);
+  EXPECT_EQ(interface["socketPath"], pod.socket_path);
+  for (const Json& ip : result["ips"]) EXPECT_EQ(ip["interface"], 0);
+}
+
 TEST(AddResult, EachVersionHasItsForm) {
   struct Row {
     std::string version;

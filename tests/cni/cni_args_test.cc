@@ -56,6 +56,17 @@ TEST(CniArgs, ReadsWhatCallersSend) {
   }
 }
 
+TEST(CniArgs, ReadsThePortThatIsWanted) {
+  const auto args = parse_cni_args(
+      "K8S_POD_NAME=a;MILLRACE_PORT_TYPE=vhost-user;MILLRACE_VHOST_LISTENER=pod;MILLRACE_VHOST_QUEUES=4");
+  ASSERT_TRUE(args.ok()) << args.error().message;
+  EXPECT_EQ(args->port.type, PortType::kVhostUser);
+  EXPECT_TRUE(args->port.pod_listens);
+  EXPECT_EQ(args->port.queue_pairs, 4U);
+  EXPECT_EQ(parse_cni_args("")->port.type, PortType::kUnspecified);
+  EXPECT_EQ(parse_cni_args("MILLRACE_PORT_TYPE=kernel")->port.type, PortType::kKernel);
+}
+
 TEST(CniArgs, RefusesWithCodeFourAndNamesTheKey) {
   struct Row {
     std::string name, text, message;

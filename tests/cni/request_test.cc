@@ -41,6 +41,26 @@ TEST(Request, ReadsPodmansWishes) {
   EXPECT_EQ(request->config.agent_socket, kDefaultAgentSocket);
 }
 
+TEST(Request, ReadsThePortFromThePodsAnnotations) {
+  const auto with = [](const std::string& annotations) {
+    return parse(runtime_variables("ADD"), R"({"cniVersion":"1.0.0","name":"n","runtimeConfig":
+        {"io.kubernetes.cri.pod-annotations":)" +
+                                               annotations + "}}");
+  };
+  const auto request = with(R"({"example.com/x":"vhost-user","millrace.io/port-type":"vhost-user",
+                                "millrace.io/vhost-listener":"pod","millrace.io/vhost-queues":"2"})");
+  ASSERT_TRUE(request.ok()) << request.error().error.message;
+  EXPECT_EQ(request->config.port.type, PortType::kVhostUser);
+  EXPECT_TRUE(request->config.port.pod_listens);
+  EXPECT_EQ(request->config.port.queue_pairs, 2U);
+  EXPECT_EQ(with("null")->config.port.type, PortType::kUnspecified);
+  const auto refused = with(R"({"millrace.io/port-type":"sriov"})");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().error.code, CniCode::kInvalidConfig);
+  EXPECT_NE(refused.error().error.message.find("millrace.io/port-type is "), std::string::npos);
+  EXPECT_NE(refused.error().error.message.find("allowed: kernel vhost-user"), std::string::npos);
+}
+
 TEST(Request, RuntimeConfigComesBeforeArgsOfTheConfiguration) {
   const auto request = parse(runtime_variables("ADD"), R"({"cniVersion":"1.0.0","name":"n",
     "args":{"cni":{"ips":["10.0.0.1"],"mac":"02:00:00:00:00:01"}},"runtimeConfig":{"ips":["10.0.0.2/24"]}})");

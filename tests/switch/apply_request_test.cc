@@ -37,6 +37,20 @@ Edit kind(int value) {
 Edit description(const std::string& value) {
   return [=](api::PortSpec& p) { p.set_description(value); };
 }
+Edit socket(const std::string& path, int role = api::VHOST_ROLE_SERVER, std::uint32_t queue_pairs = 0) {
+  return [=](api::PortSpec& p) {
+    p.clear_interface();
+    p.mutable_vhost_user()->set_path(path);
+    p.mutable_vhost_user()->set_role(static_cast<api::VhostRole>(role));
+    p.mutable_vhost_user()->set_queue_pairs(queue_pairs);
+  };
+}
+Edit both(const Edit& one, const Edit& other) {
+  return [=](api::PortSpec& p) {
+    one(p);
+    other(p);
+  };
+}
 Edit raw_address(const std::string& bytes) {
   return [=](api::PortSpec& p) { p.add_addresses(bytes); };
 }
@@ -99,6 +113,25 @@ const std::vector<FieldCase> kCases = {
     {"interface with a slash", interface("../eth0"), kPort + ".interface: character 0x2f"},
     {"interface with a colon", interface("eth0:1"), kPort + ".interface: character 0x3a"},
     {"interface dot dot", interface(".."), kPort + ".interface: \"..\" names no interface"},
+    {"socket", socket("/run/m/vhost/1/eth0.sock"), ""},
+    {"socket of a guest that listens", socket("/run/m/eth0.sock", api::VHOST_ROLE_CLIENT, 64), ""},
+    {"socket of 107 bytes", socket("/" + std::string(106, 's')), ""},
+    {"socket of 108 bytes", socket("/" + std::string(107, 's')),
+     kPort + ".vhost_user.path: 108 bytes; allowed: an absolute path of 2..107 bytes"},
+    {"socket without a path", socket(""), kPort + ".vhost_user.path: \"\"; allowed: an absolute path"},
+    {"socket relative to what", socket("run/s"), kPort + ".vhost_user.path: \"run/s\"; allowed: an absolute path"},
+    {"socket by a detour", socket("/run/../s"), kPort + ".vhost_user.path: \"/run/../s\"; allowed"},
+    {"socket with two slashes", socket("/run//s"), kPort + ".vhost_user.path: \"/run//s\"; allowed"},
+    {"socket that is a directory", socket("/run/"), kPort + ".vhost_user.path: \"/run/\"; allowed"},
+    {"socket with a zero byte", socket(std::string("/a\0b", 4)), kPort + ".vhost_user.path: \"/a?b\"; allowed"},
+    {"socket of nobody", socket("/s", 0), kPort + ".vhost_user.role: 0; allowed: VHOST_ROLE_SERVER, VHOST_ROLE_CLIENT"},
+    {"65 queue pairs", socket("/s", api::VHOST_ROLE_SERVER, 65),
+     kPort + ".vhost_user.queue_pairs: 65; allowed: 1..64, or 0 for 64"},
+    {"socket and interface", both(socket("/s"), interface("veth-b")),
+     kPort + ".interface: \"veth-b\"; allowed: none with vhost_user"},
+    {"socket of the host", both(socket("/s"), kind(api::PORT_KIND_HOST)),
+     kPort + ".vhost_user: allowed: for PORT_KIND_POD alone"},
+
     {"interface of another port", interface("veth-a"), kPort + ".interface: \"veth-a\" is also that of port \"a\""},
 
     {"MAC empty", mac(""), kPort + ".mac: 0 bytes; allowed: 6"},

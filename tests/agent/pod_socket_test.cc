@@ -1,0 +1,75 @@
+// Where a pod's socket lies, and that its directory comes and goes with it.
+#include "control/agent/pod_socket.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/agent/scratch.h"
+
+namespace millrace::control::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+Attachment attachment(const std::string& uid, const std::string& ifname = "eth0") {
+  Attachment made;
+  made.key = {"net", "c0ffee", ifname};
+  made.host_interface = "mr0123456789abc";
+  made.pod_uid = uid;
+  return made;
+}
+
+TEST(PodSocket, lies_where_a_manifest_can_name_it) {
+  struct Row {
+    const char* name;
+    std::string uid;
+    std::string path;
+  };
+  const Row rows[] = {
+      {"of Kubernetes", "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+       "/run/millrace/vhost/3f2504e0-4f89-41d3-9a0c-0305e82c3301/eth0.sock"},
+      {"without a uid", "", "/run/millrace/vhost/mr0123456789abc/eth0.sock"},
+      {"a uid that climbs", "../../etc", "/run/millrace/vhost/mr0123456789abc/eth0.sock"},
+      {"a uid that is a directory", "..", "/run/millrace/vhost/mr0123456789abc/eth0.sock"},
+      {"a uid that is too long", std::string(65, 'a'), "/run/millrace/vhost/mr0123456789abc/eth0.sock"},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.name);
+    const auto path = pod_socket_path("/run/millrace/vhost", attachment(row.uid));
+    ASSERT_TRUE(path.ok());
+    EXPECT_EQ(*path, row.path);
+  }
+}
+
+TEST(PodSocket, a_runtime_directory_that_is_too_long_is_named) {
+  const std::string tail = "/mr0123456789abc/eth0.sock";
+  EXPECT_TRUE(pod_socket_path("/" + std::string(kMaxSocketPath - tail.size() - 1, 'r'), attachment("")).ok());
+  const auto refused = pod_socket_path("/" + std::string(kMaxSocketPath - tail.size(), 'r'), attachment(""));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, net::ErrorCode::kInvalidArgument);
+  EXPECT_EQ(refused.error().message.substr(0, 12), "runtimeDir: ");
+  EXPECT_NE(refused.error().message.find("108 bytes; allowed: at most 107"), std::string::npos);
+}
+
+TEST(PodSocket, the_directory_stays_while_another_socket_of_the_pod_is_in_it) {
+  const ScratchDirectory scratch;
+  const std::string directory = scratch.file("vhost");
+  const std::string one = *pod_socket_path(directory, attachment("u", "eth0"));
+  const std::string other = *pod_socket_path(directory, attachment("u", "net1"));
+  EXPECT_FALSE(socket_directory_is_there(one));
+  ASSERT_TRUE(make_socket_directory(one).ok());
+  ASSERT_TRUE(make_socket_directory(other).ok()) << "again";
+  EXPECT_TRUE(socket_directory_is_there(one));
+  for (const std::string& path : {one, other}) std::ofstream(path) << "";
+  ASSERT_TRUE(remove_pod_socket(one).ok());
+  EXPECT_FALSE(fs::exists(one));
+  EXPECT_TRUE(fs::exists(other));
+  ASSERT_TRUE(remove_pod_socket(other).ok());
+  EXPECT_FALSE(socket_directory_is_there(other));
+  EXPECT_TRUE(remove_pod_socket(other).ok()) << "it is repeatable";
+}
+
+}  // namespace
+}  // namespace millrace::control::agent

@@ -1,4 +1,4 @@
-"""Pod: a place with an eth0 that Millrace gave it."""
+"""Pod: a place with an eth0 that Millrace gave it, or with a vhost-user socket in its stead."""
 
 import ipaddress
 
@@ -6,8 +6,9 @@ from .netns import Netns
 
 
 class Pod:
-    def __init__(self, name, netns, addresses, mac, host_interface):
+    def __init__(self, name, netns, addresses, mac, host_interface, socket_path="", listens=False):
         self.name, self.netns, self.mac, self.host_interface = name, netns, mac, host_interface
+        self.socket_path, self.listens = socket_path, listens  # "": it has eth0
         self.addresses = [str(address) for address in addresses]
 
     @classmethod
@@ -16,7 +17,8 @@ class Pod:
         for entry in instance.query("pod", "list")["pods"]:
             if entry["pod_name"] == name and entry["pod_namespace"] == namespace:
                 return cls(name, Netns(entry["netns"].rsplit("/", 1)[1]), entry["addresses"], entry["mac"],
-                           entry["host_interface"])
+                           entry["host_interface"], entry["socket_path"],
+                           bool(entry.get("vhost_user") and entry["vhost_user"]["pod_listens"]))
         raise KeyError(f"millrace pod list does not show {namespace}/{name}")
 
     def _address(self, version):

@@ -66,6 +66,7 @@ net::Result<OpenPort> MemoryOpener::open(const PortRequest& request) {
   const auto number = number_.try_emplace(interface, static_cast<unsigned>(100 * (number_.size() + 1))).first;
   OpenPort open{.queues = {}, .interface = interface, .interface_number = number->second, .kind = request.kind};
   open.device = request.device;
+  open.vhost = request.vhost;
   if (!request.device.empty()) open.mac = kDeviceMac;
   const unsigned count = queues.contains(interface) ? queues.at(interface) : 1;
   for (unsigned i = 0; i < count; ++i) open.queues.push_back(std::make_unique<ListedPort>(*this, interface));

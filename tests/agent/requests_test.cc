@@ -28,6 +28,34 @@ api::AddPodRequest good() {
   return request;
 }
 
+TEST(Requests, a_type_of_port_is_refused_with_the_field_that_is_wrong) {
+  struct Row {
+    const char* name;
+    api::PortType type;
+    std::uint32_t queue_pairs;
+    const char* field;
+  };
+  const Row rows[] = {
+      {"a type of the future", static_cast<api::PortType>(3), 1, "port_type"},
+      {"a kernel interface's socket", api::PORT_TYPE_KERNEL, 1, "vhost_user"},
+      {"nobody's socket", api::PORT_TYPE_UNSPECIFIED, 1, "vhost_user"},
+      {"65 queue pairs", api::PORT_TYPE_VHOST_USER, 65, "vhost_user.queue_pairs"},
+  };
+  for (const Row& row : rows) {
+    auto request = good();
+    request.set_port_type(row.type);
+    request.mutable_vhost_user()->set_queue_pairs(row.queue_pairs);
+    const auto refused = to_pod_request(request);
+    ASSERT_FALSE(refused.ok()) << row.name;
+    EXPECT_TRUE(names(refused.error(), row.field)) << row.name << ": " << refused.error().message;
+  }
+  auto request = good();
+  request.set_port_type(api::PORT_TYPE_VHOST_USER);
+  request.mutable_vhost_user()->set_queue_pairs(64);
+  EXPECT_EQ(to_pod_request(request)->vhost, (VhostWish{false, 64}));
+  EXPECT_FALSE(to_pod_request(good())->vhost);
+}
+
 TEST(Requests, an_add_is_refused_with_the_field_that_is_wrong) {
   using Request = api::AddPodRequest;
   struct Row {
@@ -76,19 +104,6 @@ TEST(Requests, an_add_is_refused_with_the_field_that_is_wrong) {
          for (char i = 1; i <= 5; ++i) delegate(r, {10, 0, 0, i}, 24);
        },
        "delegated"},
-      {"a type of the future", [](Request& r) { r.set_port_type(static_cast<api::PortType>(3)); }, "port_type"},
-      {"a kernel interface's socket",
-       [](Request& r) {
-         r.set_port_type(api::PORT_TYPE_KERNEL);
-         r.mutable_vhost_user()->set_pod_listens(true);
-       },
-       "vhost_user"},
-      {"65 queue pairs",
-       [](Request& r) {
-         r.set_port_type(api::PORT_TYPE_VHOST_USER);
-         r.mutable_vhost_user()->set_queue_pairs(65);
-       },
-       "vhost_user.queue_pairs"},
   };
   ASSERT_TRUE(to_pod_request(good()).ok());
   for (const Row& row : rows) {

@@ -1,5 +1,6 @@
 """Testpmd: DPDK's own test program as the process in a pod that has a vhost-user socket. Its device is virtio-user."""
 
+import os
 import secrets
 
 from .process import Background
@@ -16,9 +17,10 @@ class Testpmd(Background):
     def __init__(self, pod, mode, queues=1, packed=False, options=()):
         listens = ",server=1" if pod.listens else ""
         rings = ",packed_vq=1" if packed else ""
+        cpu = min(os.sched_getaffinity(0))
         super().__init__([
             "dpdk-testpmd", "--no-pci", "--no-huge", "-m", "256", "--no-telemetry", "--no-shconf",
-            f"--file-prefix=guest-{secrets.token_hex(4)}", "--lcores=0@0,1@0",
+            f"--file-prefix=guest-{secrets.token_hex(4)}", f"--lcores=0@{cpu},1@{cpu}",
             f"--vdev=net_virtio_user0,path={pod.socket_path},mac={pod.mac},queues={queues}{listens}{rings}",
             "--", f"--forward-mode={mode}", "--port-topology=loop", "--total-num-mbufs=4096", f"--rxq={queues}",
             f"--txq={queues}", "--nb-cores=1", "--no-flush-rx", f"--eth-peer=0,{GATEWAY_MAC}",

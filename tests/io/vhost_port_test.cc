@@ -50,6 +50,31 @@ INSTANTIATE_TEST_SUITE_P(Table, VhostRings,
                                          Rings{"TwoQueuesPacked", ",packed_vq=1", 2, true}),
                          [](const auto& row) { return std::string(row.param.name); });
 
+TEST(VhostPort, ServesNoMoreQueuesThanItWasToldTo) {
+  const Directory directory;
+  const std::string path = directory.path + "/pod.sock";
+  const auto pool = make_pool(4096);
+  auto port = VhostPort::open(*pool, {.path = path, .queue_pairs = 2});
+  ASSERT_TRUE(port.ok()) << port.error().message;
+  const Guest guest("path=" + path, 4);
+  ASSERT_TRUE(wait_for(**port, true, 2));
+  expect_echo(*pool, **port);
+  EXPECT_EQ((*port)->status().queue_pairs, 2u) << "all of the guest's are up by now";
+}
+
+TEST(VhostPort, SaysHowManyQueuesThereCanBe) {
+  const Directory directory;
+  const std::string path = directory.path + "/pod.sock";
+  const auto pool = make_pool(64);
+  for (const unsigned queue_pairs : {0u, 65u}) {
+    const auto refused = VhostPort::open(*pool, {.path = path, .queue_pairs = queue_pairs});
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, net::ErrorCode::kInvalidArgument);
+    EXPECT_NE(refused.error().message.find("queue pairs; allowed: 1..64"), std::string::npos);
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
 TEST(VhostPort, AGuestThatIsKilledComesBack) {
   const Directory directory;
   const std::string path = directory.path + "/pod.sock";

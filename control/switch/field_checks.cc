@@ -107,7 +107,7 @@ net::Result<void> check_socket_path(const std::string& field, const std::string&
   }
   const bool is_plain = check_text(field, text, kSocketPathLimit).ok();
   const bool is_shortest = is_plain && text.size() > 1 && text.front() == '/' && text.back() != '/' &&
-                           std::filesystem::path(text).lexically_normal() == text;
+                           std::filesystem::path(text).lexically_normal().native() == text;
   if (is_shortest) return {};
   return net::invalid_argument(fmt::format("{}: {}; {}", field, quoted(text), allowed));
 }

@@ -1,6 +1,7 @@
 // Where a pod's socket lies, and that its directory comes and goes with it.
 #include "control/agent/pod_socket.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -45,8 +46,9 @@ TEST(PodSocket, lies_where_a_manifest_can_name_it) {
 
 TEST(PodSocket, a_runtime_directory_that_is_too_long_is_named) {
   const std::string tail = "/mr0123456789abc/eth0.sock";
-  EXPECT_TRUE(pod_socket_path("/" + std::string(kMaxSocketPath - tail.size() - 1, 'r'), attachment("")).ok());
-  const auto refused = pod_socket_path("/" + std::string(kMaxSocketPath - tail.size(), 'r'), attachment(""));
+  const auto directory = [](std::size_t bytes) { return fmt::format("/{:r>{}}", "", bytes - 1); };
+  EXPECT_TRUE(pod_socket_path(directory(kMaxSocketPath - tail.size()), attachment("")).ok());
+  const auto refused = pod_socket_path(directory(kMaxSocketPath - tail.size() + 1), attachment(""));
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, net::ErrorCode::kInvalidArgument);
   EXPECT_EQ(refused.error().message.substr(0, 12), "runtimeDir: ");

@@ -21,10 +21,13 @@
 #include <mutex>
 #include <utility>
 
+#include "datapath/io/kick_set.h"
+
 namespace millrace::datapath::io {
 namespace {
 
 constexpr int kNoGuest = -1;
+static_assert(kVhostQueuePairs <= KickSet::kPairs);
 /// virtio 1.2, section 5.1.2: receiveq1 is 0, transmitq1 is 1, and so on; named from the guest's side.
 constexpr std::uint16_t to_guest(unsigned pair) { return static_cast<std::uint16_t>(2 * pair); }
 constexpr std::uint16_t from_guest(unsigned pair) { return static_cast<std::uint16_t>(2 * pair + 1); }
@@ -62,6 +65,9 @@ unsigned pair_of(const net::Packet& packet, std::uint64_t pairs) noexcept {
 
 /// What the worker and DPDK's thread share.
 struct VhostPort::Link {
+  explicit Link(std::unique_ptr<KickSet> set) : kicks(std::move(set)) {}
+
+  const std::unique_ptr<KickSet> kicks;           // never null in an open port
   std::atomic<int> guest{kNoGuest};               // DPDK's number of it, while its rings may be used
   alignas(64) std::atomic<bool> in_burst{false};  // the worker uses `guest`
   std::atomic<std::uint64_t> pairs{0};            // of which the guest takes packets
@@ -112,6 +118,11 @@ struct VhostEvents {
 
   static std::shared_ptr<Link> link_of(int guest) { return std::static_pointer_cast<Link>(Links::all().of(guest)); }
 
+  static void set_kick(Link& link, int guest, unsigned pair) {
+    rte_vhost_vring ring{};
+    if (rte_vhost_get_vhost_vring(guest, from_guest(pair), &ring) == 0) link.kicks->set(pair, ring.kickfd);
+  }
+
   static int new_connection(int guest) {
     const auto link = link_of(guest);
     if (link == nullptr || link->connection != kNoGuest) return -1;
@@ -122,18 +133,20 @@ struct VhostEvents {
     const auto link = link_of(guest);
     if (link == nullptr || link->connection != guest) return;
     link->pairs = 0;
+    link->kicks->clear_all();
     link->connection = kNoGuest;
   }
   static int new_device(int guest) {
     const auto link = link_of(guest);
     if (link == nullptr || link->connection != guest) return -1;
     const auto pairs = std::min<unsigned>(rte_vhost_get_vring_num(guest) / 2u, link->pair_limit);
-    // The worker polls: a guest that told of every packet would pay a system call for it.
-    for (unsigned pair = 0; pair < pairs; ++pair) rte_vhost_enable_guest_notification(guest, from_guest(pair), 0);
+    // Those of a guest that stopped and goes on were ready before.
+    for (unsigned pair = 0; pair < pairs; ++pair) set_kick(*link, guest, pair);
     std::uint64_t features = 0;
     rte_vhost_get_negotiated_features(guest, &features);
     link->is_packed = (features >> kPackedRingBit & 1) != 0;
     link->guest.store(guest, std::memory_order_seq_cst);
+    link->kicks->wake();  // a worker that rests does not know yet whether this guest kicks
     return 0;
   }
   static void destroy_device(int guest) {
@@ -141,12 +154,21 @@ struct VhostEvents {
     if (link == nullptr || link->connection != guest) return;
     link->guest.store(kNoGuest, std::memory_order_seq_cst);
     while (link->in_burst.load(std::memory_order_seq_cst)) ::sched_yield();
+    link->kicks->clear_all();  // DPDK closes its own next
   }
   /// DPDK holds the queue's lock here.
   static int vring_state_changed(int guest, std::uint16_t queue, int is_enabled) {
     const auto link = link_of(guest);
     const unsigned pair = queue / 2u;
-    if (link == nullptr || link->connection != guest || queue != to_guest(pair)) return 0;
+    if (link == nullptr || link->connection != guest) return 0;
+    if (queue == from_guest(pair)) {
+      if (is_enabled == 0) {
+        link->kicks->clear(pair);
+      } else if (pair < link->pair_limit) {
+        set_kick(*link, guest, pair);
+      }
+      return 0;
+    }
     if (pair >= link->pair_limit) {
       if (is_enabled != 0) {
         spdlog::warn("vhost-user: a guest uses its queue pair {}; the port serves {}: what it sends there is not read",
@@ -187,7 +209,7 @@ net::Result<void> remove_old_socket(const std::string& path) {
 }  // namespace
 
 VhostPort::VhostPort(MbufPool& pool, std::string path)
-    : pool_(pool), path_(std::move(path)), link_(std::make_shared<Link>()) {}
+    : pool_(pool), path_(std::move(path)), link_(std::make_shared<Link>(KickSet::create())) {}
 
 net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const VhostOptions& options) {
   const std::string& path = options.path;
@@ -201,6 +223,11 @@ net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const Vh
                                              options.queue_pairs, kVhostQueuePairs));
   }
   std::unique_ptr<VhostPort> port(new VhostPort(pool, path));
+  if (port->link_->kicks == nullptr) {
+    port->link_ = nullptr;
+    return net::resource_exhausted(
+        fmt::format("vhost-user socket {}: no descriptor to wait on: {}", path, std::strerror(errno)));
+  }
   port->link_->pair_limit = options.queue_pairs;
   if (!Links::all().add(path, port->link_)) {
     port->link_ = nullptr;  // it is the other port's to unregister
@@ -251,17 +278,56 @@ class Burst {
 }  // namespace
 
 unsigned VhostPort::receive(std::span<net::Packet*> out) noexcept {
-  const std::uint64_t pairs = link_->pairs.load(std::memory_order_relaxed);
-  if (pairs == 0) return 0;
+  if (link_->guest.load(std::memory_order_relaxed) == kNoGuest) {
+    // That it went has been told by the descriptor, and is known now.
+    const std::uint32_t changes = link_->kicks->changes();
+    if (std::exchange(drained_changes_, changes) != changes) link_->kicks->drain();
+    return 0;
+  }
   const Burst burst(link_->in_burst, link_->guest);
   if (burst.guest() == kNoGuest) return 0;
+  const std::uint64_t pairs = link_->pairs.load(std::memory_order_relaxed);
+  const unsigned count = dequeue(burst.guest(), pairs, out);
+  if (count != 0) {
+    empty_turns_ = 0;
+    if (!is_quiet_) let_kick(burst.guest(), false);
+    return count;
+  }
+  if (++empty_turns_ < kIdleTurns) return 0;
+  empty_turns_ = 0;
+  // A change that comes after this is told by the descriptor, and seen by pending().
+  const std::uint32_t changes = link_->kicks->changes();
+  link_->kicks->drain();
+  if (is_quiet_ || changes != seen_changes_) let_kick(burst.guest(), true);
+  seen_changes_ = changes;
+  // The guest writes its ring, then looks whether to kick; here it is the other way round. One of the two sees it.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return dequeue(burst.guest(), pairs, out);
+}
+
+void VhostPort::let_kick(int guest, bool may_kick) noexcept {
+  for (std::uint64_t left = link_->kicks->pairs(); left != 0; left &= left - 1) {
+    const auto pair = static_cast<unsigned>(std::countr_zero(left));
+    rte_vhost_enable_guest_notification(guest, from_guest(pair), may_kick ? 1 : 0);
+  }
+  is_quiet_ = !may_kick;
+}
+
+int VhostPort::wait_fd() const noexcept { return link_->kicks->descriptor(); }
+
+bool VhostPort::pending() const noexcept {
+  if (link_->guest.load(std::memory_order_relaxed) == kNoGuest) return false;
+  return is_quiet_ || link_->kicks->changes() != seen_changes_ || !link_->kicks->is_complete();
+}
+
+unsigned VhostPort::dequeue(int guest, std::uint64_t pairs, std::span<net::Packet*> out) noexcept {
   std::array<rte_mbuf*, kBurst> mbufs;
   const std::size_t room = std::min<std::size_t>(out.size(), mbufs.size());
   unsigned count = 0;
   const auto pair_count = kVhostQueuePairs - static_cast<unsigned>(std::countl_zero(pairs));
   for (unsigned asked = 0; asked < pair_count && count < room; ++asked) {
     next_pair_ = (next_pair_ + 1) % pair_count;
-    const unsigned got = rte_vhost_dequeue_burst(burst.guest(), from_guest(next_pair_), pool_.mempool(), mbufs.data(),
+    const unsigned got = rte_vhost_dequeue_burst(guest, from_guest(next_pair_), pool_.mempool(), mbufs.data(),
                                                  static_cast<std::uint16_t>(room - count));
     for (unsigned i = 0; i < got; ++i) {
       rte_mbuf* mbuf = mbufs[i];

@@ -6,6 +6,9 @@
 ///          second one is refused. Split and packed rings, indirect and mergeable descriptors, up to kVhostQueuePairs
 ///          queue pairs, which the port's worker polls in turn; what is sent goes to the queue of its ports, so that a
 ///          flow stays in order.
+/// Rest:    while packets come the guest is told not to kick, which would cost it a system call a burst. After
+///          kIdleTurns empty turns it is told to, and the worker may wait on wait_fd(); until then, and with a guest
+///          that has a queue without an eventfd, pending() holds the worker at naps.
 /// Offload: neither checksums nor segments are left to either side: a guest sends complete packets, and one that does
 ///          not fit into a frame of the pool is counted and dropped.
 /// Trust:   rings, descriptors and lengths are checked by DPDK's vhost library against the guest's memory, which is
@@ -32,6 +35,9 @@ namespace millrace::datapath::io {
 /// Most pairs of a guest that a port serves; what it has beyond them is not read and not written, and the log says so.
 inline constexpr unsigned kVhostQueuePairs = 64;
 
+/// Empty turns in a row after which the guest is to kick: about what a worker spins before it lets others run.
+inline constexpr unsigned kIdleTurns = 64;
+
 struct VhostOptions {
   std::string path;                         // absolute; a socket that a server left there is taken away
   bool is_client = false;                   // the guest listens
@@ -55,17 +61,26 @@ class VhostPort final : public Port {
 
   unsigned receive(std::span<net::Packet*> out) noexcept override;
   unsigned transmit(std::span<net::Packet* const> packets) noexcept override;
+  int wait_fd() const noexcept override;
+  /// The guest does not kick yet.
+  bool pending() const noexcept override;
   VhostStatus status() const noexcept;
 
  private:
   struct Link;
   friend struct VhostEvents;
   VhostPort(MbufPool& pool, std::string path);
+  unsigned dequeue(int guest, std::uint64_t pairs, std::span<net::Packet*> out) noexcept;
+  void let_kick(int guest, bool may_kick) noexcept;
 
   MbufPool& pool_;
   const std::string path_;
   std::shared_ptr<Link> link_;
   unsigned next_pair_ = 0;  // to be asked first
+  unsigned empty_turns_ = 0;
+  bool is_quiet_ = false;              // the guest does not kick
+  std::uint32_t drained_changes_ = 0;  // of the guest's queues, when there was no guest
+  std::uint32_t seen_changes_ = 0;     // of the guest's queues, when it was told to kick
 };
 
 }  // namespace millrace::datapath::io

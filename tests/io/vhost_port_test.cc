@@ -2,6 +2,7 @@
 #include "datapath/io/vhost_port.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -48,6 +49,44 @@ INSTANTIATE_TEST_SUITE_P(Table, VhostRings,
                                          Rings{"OneBufferAPacket", ",mrg_rxbuf=0", 1, false},
                                          Rings{"InOrder", ",in_order=1", 1, false}, Rings{"FourQueues", "", 4, false},
                                          Rings{"TwoQueuesPacked", ",packed_vq=1", 2, true}),
+                         [](const auto& row) { return std::string(row.param.name); });
+
+bool is_readable(const VhostPort& port, int timeout_ms) {
+  pollfd asked{port.wait_fd(), POLLIN, 0};
+  return ::poll(&asked, 1, timeout_ms) == 1;
+}
+
+/// As a worker does that has nothing to do.
+void turn_idle(MbufPool& pool, VhostPort& port) {
+  while (port.pending() || is_readable(port, 0)) next_frame(pool, port);
+}
+
+class VhostRest : public testing::TestWithParam<Rings> {};
+
+TEST_P(VhostRest, AGuestKicksWhoWaitsForIt) {
+  const Directory directory;
+  const std::string path = directory.path + "/pod.sock";
+  const auto pool = make_pool(4096);
+  const auto port = open_vhost(*pool, path);
+  turn_idle(*pool, *port);  // with nobody there
+  const Guest guest("path=" + path + GetParam().device, GetParam().queues);
+  EXPECT_TRUE(is_readable(*port, 20'000)) << "that it came is told";
+  ASSERT_TRUE(wait_for(*port, true, GetParam().queues));
+  EXPECT_TRUE(port->pending()) << "it is not known yet whether it kicks";
+  ASSERT_TRUE(answers(*pool, *port));
+  for (std::uint32_t round = 0; round < 20; ++round) {
+    turn_idle(*pool, *port);
+    ASSERT_TRUE(send(*pool, *port, numbered_frame(round, 100)));
+    ASSERT_TRUE(is_readable(*port, 5'000)) << "round " << round;
+    const Frame back = next_frame(*pool, *port);
+    EXPECT_EQ(back, numbered_frame(round, 100));
+    EXPECT_TRUE(port->pending()) << "while packets come it does not kick";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, VhostRest,
+                         testing::Values(Rings{"Split", "", 1, false}, Rings{"Packed", ",packed_vq=1", 1, true},
+                                         Rings{"FourQueues", "", 4, false}),
                          [](const auto& row) { return std::string(row.param.name); });
 
 TEST(VhostPort, ServesNoMoreQueuesThanItWasToldTo) {

@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import socket
+import time
 
 import pytest
 
@@ -221,6 +222,19 @@ def test_a_guest_that_stops_reading_harms_nobody(node, client, web):
             os.killpg(stopped.process.pid, signal.SIGCONT)
         wait_until(lambda: ping(client, web.ipv4, count=1).ok, "the guest answers again", 10)
     node.delete_pod("other")
+
+
+def test_an_idle_guest_does_not_keep_the_switch_awake(node, client, web):
+    """Naps of 250 us would be some thousand turns a second. The guest's packet after a rest arrives all the same."""
+    def turns():
+        return sum(worker["loops"] for worker in node.instance.query("counters")["workers"])
+    with guest(node, web, "icmpecho"):
+        wait_until(lambda: ping(client, web.ipv4, count=1).ok, "the guest answers", 10)
+        for _ in range(3):
+            before = turns()
+            time.sleep(1)
+            assert turns() - before < 1000
+            assert ping(client, web.ipv4, count=1).ok
 
 
 def test_the_annotation_of_an_object_chooses(node):

@@ -36,15 +36,16 @@ net::Error failure(const std::string& path, int error) {
 
 net::Result<std::string> pod_socket_path(const std::string& directory, const Attachment& attachment) {
   const std::string& pod = names_a_directory(attachment.pod_uid) ? attachment.pod_uid : attachment.host_interface;
-  std::string path = fmt::format("{}/{}/{}.sock", directory, pod, attachment.key.ifname);
+  std::string path = fmt::format("{}/{}/{}/vhost.sock", directory, pod, attachment.key.ifname);
   if (path.size() <= kMaxSocketPath) return path;
   return net::invalid_argument(fmt::format("runtimeDir: the vhost-user socket {} has {} bytes; allowed: at most {}",
                                            path, path.size(), kMaxSocketPath));
 }
 
 net::Result<void> make_socket_directory(const std::string& socket_path) {
-  const std::string pod = directory_of(socket_path);
-  for (const std::string& path : {directory_of(pod), pod}) {
+  const std::string own = directory_of(socket_path);
+  const std::string pod = directory_of(own);
+  for (const std::string& path : {directory_of(pod), pod, own}) {
     if (::mkdir(path.c_str(), kDirectoryMode) == 0) {
       if (::chmod(path.c_str(), kDirectoryMode) != 0) return failure(path, errno);  // whatever the umask is
     } else if (errno != EEXIST) {
@@ -56,9 +57,12 @@ net::Result<void> make_socket_directory(const std::string& socket_path) {
 
 net::Result<void> remove_pod_socket(const std::string& socket_path) {
   if (::unlink(socket_path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) return failure(socket_path, errno);
-  const std::string pod = directory_of(socket_path);
-  const bool is_left = ::rmdir(pod.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR;
-  if (is_left && errno != ENOTEMPTY && errno != EEXIST) return failure(pod, errno);
+  const std::string own = directory_of(socket_path);
+  for (const std::string& path : {own, directory_of(own)}) {
+    if (::rmdir(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) continue;
+    if (errno != ENOTEMPTY && errno != EEXIST) return failure(path, errno);
+    break;
+  }
   return {};
 }
 

@@ -123,6 +123,7 @@ constexpr std::array kMigrations = {
     ALTER TABLE attachments ADD COLUMN vhost_path TEXT NOT NULL DEFAULT '';
     ALTER TABLE attachments ADD COLUMN vhost_pod_listens INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE attachments ADD COLUMN vhost_queue_pairs INTEGER NOT NULL DEFAULT 0;
+    CREATE UNIQUE INDEX attachments_vhost_path ON attachments (vhost_path) WHERE vhost_path <> '';
     )sql",
 };
 

@@ -58,17 +58,23 @@ net::Result<Attachment> read_attachment(Database& database, const Statement& row
 /// Refuses what the UNIQUE constraints would, with a sentence for a person.
 net::Result<void> check_is_new(Database& database, const Attachment& attachment) {
   auto statement = database.prepare(
-      "SELECT network || '/' || container_id || '/' || ifname FROM attachments "
-      "WHERE (network = ?1 AND container_id = ?2 AND ifname = ?3) OR host_interface = ?4");
+      "SELECT network || '/' || container_id || '/' || ifname, host_interface FROM attachments "
+      "WHERE (network = ?1 AND container_id = ?2 AND ifname = ?3) OR host_interface = ?4 "
+      "OR (?5 <> '' AND vhost_path = ?5)");
   if (!statement) return statement.error();
   const AttachmentKey& key = attachment.key;
   statement->bind(1, key.network).bind(2, key.container_id).bind(3, key.ifname).bind(4, attachment.host_interface);
+  const std::string vhost_path = attachment.vhost ? attachment.vhost->path : "";
+  statement->bind(5, vhost_path);
   auto row = statement->step();
   if (!row) return row.error();
   if (!*row) return {};
   const std::string other = statement->text(0);
   if (other == key.to_string()) return net::already_exists("attachment " + other + " is there already");
-  return net::already_exists("host interface " + attachment.host_interface + " is that of attachment " + other);
+  const bool is_interface = statement->text(1) == attachment.host_interface;
+  return net::already_exists(
+      (is_interface ? "host interface " + attachment.host_interface : "vhost-user socket " + vhost_path) +
+      " is that of attachment " + other);
 }
 
 net::Result<std::int64_t> insert_attachment(Database& database, const Attachment& a) {

@@ -38,7 +38,8 @@ class Store {
   };
 
   /// Records `attachment` as kAdding with its addresses and routes, and returns it with id and addresses.
-  /// Error:  kAlreadyExists for its key, for its host interface or for a wanted or delegated address that another has;
+  /// Error:  kAlreadyExists for its key, for its host interface, for its vhost-user socket or for a wanted or delegated
+  /// address that another has;
   ///         kResourceExhausted naming pool, block and count; kInvalidArgument for a wanted address of no block.
   net::Result<Attachment> begin_add(Attachment attachment, const AddressRequest& request);
   /// Gives an attachment that was begun without addresses these, and its routes; returns it with them.

@@ -21,7 +21,7 @@ class AgentVhostTest : public AgentTest {
     return request;
   }
   std::string socket_of(const std::string& container) {
-    return config_.runtime_dir + "/vhost/uid-" + container + "/eth0.sock";
+    return config_.runtime_dir + "/vhost/uid-" + container + "/eth0/vhost.sock";
   }
   static std::string directory_of(const std::string& socket) { return fs::path(socket).parent_path(); }
 };
@@ -55,7 +55,7 @@ TEST_F(AgentVhostTest, a_pod_comes_and_goes) {
   EXPECT_FALSE(pods.pods(0).interface_gone());
 
   ASSERT_TRUE(del("a").ok());
-  EXPECT_FALSE(fs::exists(directory_of(reply.socket_path())));
+  EXPECT_FALSE(fs::exists(directory_of(directory_of(reply.socket_path()))));
   EXPECT_EQ(switch_->names(), std::vector<std::string>{"millrace9"});
   EXPECT_TRUE(del("a").ok()) << "DEL is repeatable";
 }
@@ -71,6 +71,22 @@ TEST_F(AgentVhostTest, stays_when_agent_and_switch_start_again) {
   EXPECT_EQ(port.vhost_user().path(), reply.socket_path());
   EXPECT_EQ(port.vhost_user().role(), api::VHOST_ROLE_SERVER);
   EXPECT_TRUE(check("a").ok()) << check("a").error_message();
+}
+
+TEST_F(AgentVhostTest, another_container_of_the_pod_cannot_have_its_socket) {
+  ASSERT_TRUE(add(vhost_request("a")).ok());
+  auto other = vhost_request("b");
+  other.set_pod_uid("uid-a");
+  const auto refused = add(other);
+  EXPECT_EQ(refused.error_code(), StatusCode::ALREADY_EXISTS);
+  EXPECT_EQ(refused.error_message(), "vhost-user socket " + socket_of("a") + " is that of attachment net/a/eth0");
+  EXPECT_TRUE(check("a").ok()) << "and the first has it still";
+  other.mutable_key()->set_ifname("net1");
+  api::AddPodReply reply;
+  const auto added = add(other, &reply);
+  ASSERT_TRUE(added.ok()) << added.error_message();
+  ASSERT_TRUE(del("a").ok());
+  EXPECT_TRUE(fs::is_directory(directory_of(reply.socket_path()))) << "the pod may listen there yet";
 }
 
 TEST_F(AgentVhostTest, is_gone_with_its_directory) {
@@ -109,7 +125,7 @@ TEST_F(AgentVhostTest, the_annotation_of_the_pods_object_chooses) {
   api::AddPodReply reply;
   ASSERT_TRUE(add(add_request("a"), &reply).ok());
   EXPECT_EQ(switch_->port(reply.host_interface()).vhost_user().role(), api::VHOST_ROLE_CLIENT);
-  EXPECT_EQ(reply.socket_path(), config_.runtime_dir + "/vhost/" + reply.host_interface() + "/eth0.sock");
+  EXPECT_EQ(reply.socket_path(), config_.runtime_dir + "/vhost/" + reply.host_interface() + "/eth0/vhost.sock");
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ net::Result<void> remove_pod_socket(const std::string& socket_path) {
   const std::string own = directory_of(socket_path);
   for (const std::string& path : {own, directory_of(own)}) {
     if (::rmdir(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) continue;
-    if (errno != ENOTEMPTY && errno != EEXIST) return failure(path, errno);
+    if (errno != ENOTEMPTY && errno != EEXIST && errno != EBUSY) return failure(path, errno);  // busy: mounted over
     break;
   }
   return {};

@@ -17,11 +17,10 @@
 #include <cassert>
 #include <cstring>
 #include <initializer_list>
-#include <map>
-#include <mutex>
 #include <utility>
 
 #include "datapath/io/kick_set.h"
+#include "datapath/io/vhost_links.h"
 
 namespace millrace::datapath::io {
 namespace {
@@ -77,46 +76,14 @@ struct VhostPort::Link {
   int connection = kNoGuest;               // DPDK's thread alone
 };
 
-namespace {
-
-/// Ports by their path, which is all that DPDK's calls have to tell them by.
-class Links {
- public:
-  static Links& all() {
-    static Links links;
-    return links;
-  }
-  template <typename Link>
-  bool add(const std::string& path, std::shared_ptr<Link> link) {
-    const std::lock_guard lock(mutex_);
-    return links_.emplace(path, std::move(link)).second;
-  }
-  void remove(const std::string& path) {
-    const std::lock_guard lock(mutex_);
-    links_.erase(path);
-  }
-  /// nullptr: the port is closed.
-  std::shared_ptr<void> of(int guest) {
-    std::array<char, sizeof(sockaddr_un::sun_path) + 1> path{};
-    if (rte_vhost_get_ifname(guest, path.data(), path.size()) != 0) return nullptr;
-    const std::lock_guard lock(mutex_);
-    const auto found = links_.find(path.data());
-    return found == links_.end() ? nullptr : found->second;
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<void>> links_;
-};
-
-}  // namespace
-
 /// Between DPDK's thread and the worker, as Dekker has it: each writes its own word, then reads the other's, in one
 /// order for both. So either the worker sees that the guest goes, or DPDK's thread sees the burst and waits.
 struct VhostEvents {
   using Link = VhostPort::Link;
 
-  static std::shared_ptr<Link> link_of(int guest) { return std::static_pointer_cast<Link>(Links::all().of(guest)); }
+  static std::shared_ptr<Link> link_of(int guest) {
+    return std::static_pointer_cast<Link>(VhostLinks::all().of(guest));
+  }
 
   static void set_kick(Link& link, int guest, unsigned pair) {
     rte_vhost_vring ring{};
@@ -229,7 +196,7 @@ net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const Vh
         fmt::format("vhost-user socket {}: no descriptor to wait on: {}", path, std::strerror(errno)));
   }
   port->link_->pair_limit = options.queue_pairs;
-  if (!Links::all().add(path, port->link_)) {
+  if (!VhostLinks::all().add(path, port->link_)) {
     port->link_ = nullptr;  // it is the other port's to unregister
     return net::already_exists(fmt::format("vhost-user socket {}: another port has it", path));
   }
@@ -253,7 +220,7 @@ net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const Vh
 VhostPort::~VhostPort() {
   if (link_ == nullptr) return;
   rte_vhost_driver_unregister(path_.c_str());  // ends the guest's connection, and takes a server's socket away
-  Links::all().remove(path_);
+  VhostLinks::all().remove(path_);
 }
 
 namespace {
@@ -290,7 +257,6 @@ unsigned VhostPort::receive(std::span<net::Packet*> out) noexcept {
   const unsigned count = dequeue(burst.guest(), pairs, out);
   if (count != 0) {
     empty_turns_ = 0;
-    if (!is_quiet_) let_kick(burst.guest(), false);
     return count;
   }
   if (++empty_turns_ < kIdleTurns) return 0;
@@ -298,7 +264,7 @@ unsigned VhostPort::receive(std::span<net::Packet*> out) noexcept {
   // A change that comes after this is told by the descriptor, and seen by pending().
   const std::uint32_t changes = link_->kicks->changes();
   link_->kicks->drain();
-  if (is_quiet_ || changes != seen_changes_) let_kick(burst.guest(), true);
+  if (is_stale(burst.guest())) let_kick(burst.guest(), true);
   seen_changes_ = changes;
   // The guest writes its ring, then looks whether to kick; here it is the other way round. One of the two sees it.
   std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -310,25 +276,45 @@ void VhostPort::let_kick(int guest, bool may_kick) noexcept {
     const auto pair = static_cast<unsigned>(std::countr_zero(left));
     rte_vhost_enable_guest_notification(guest, from_guest(pair), may_kick ? 1 : 0);
   }
-  is_quiet_ = !may_kick;
+  is_armed_ = may_kick;
+  if (may_kick) armed_at_ = position(guest);
+}
+
+/// Another number after descriptors were taken, also when nothing came of them.
+std::uint32_t VhostPort::position(int guest) const noexcept {
+  std::uint32_t sum = 0;
+  for (std::uint64_t left = link_->kicks->pairs(); left != 0; left &= left - 1) {
+    std::uint16_t taken = 0, used = 0;
+    rte_vhost_get_vring_base(guest, from_guest(static_cast<unsigned>(std::countr_zero(left))), &taken, &used);
+    sum += taken;
+  }
+  return sum;
+}
+
+/// A guest with VIRTIO_F_EVENT_IDX kicks once, when it goes on from where the queue was: it has to be told again when
+/// the queue has moved.
+bool VhostPort::is_stale(int guest) const noexcept {
+  return !is_armed_ || link_->kicks->changes() != seen_changes_ || position(guest) != armed_at_;
 }
 
 int VhostPort::wait_fd() const noexcept { return link_->kicks->descriptor(); }
 
 bool VhostPort::pending() const noexcept {
-  if (link_->guest.load(std::memory_order_relaxed) == kNoGuest) return false;
-  return is_quiet_ || link_->kicks->changes() != seen_changes_ || !link_->kicks->is_complete();
+  const Burst burst(link_->in_burst, link_->guest);
+  return burst.guest() != kNoGuest && (is_stale(burst.guest()) || !link_->kicks->is_complete());
 }
 
 unsigned VhostPort::dequeue(int guest, std::uint64_t pairs, std::span<net::Packet*> out) noexcept {
   std::array<rte_mbuf*, kBurst> mbufs;
   const std::size_t room = std::min<std::size_t>(out.size(), mbufs.size());
   unsigned count = 0;
+  bool has_taken = false;
   const auto pair_count = kVhostQueuePairs - static_cast<unsigned>(std::countl_zero(pairs));
   for (unsigned asked = 0; asked < pair_count && count < room; ++asked) {
     next_pair_ = (next_pair_ + 1) % pair_count;
     const unsigned got = rte_vhost_dequeue_burst(guest, from_guest(next_pair_), pool_.mempool(), mbufs.data(),
                                                  static_cast<std::uint16_t>(room - count));
+    has_taken |= got != 0;
     for (unsigned i = 0; i < got; ++i) {
       rte_mbuf* mbuf = mbufs[i];
       if (mbuf->nb_segs != 1) {
@@ -342,6 +328,7 @@ unsigned VhostPort::dequeue(int guest, std::uint64_t pairs, std::span<net::Packe
       packet.head_bytes = packet.length_bytes = mbuf->pkt_len;
     }
   }
+  if (has_taken && is_armed_) let_kick(guest, false);
   return count;
 }
 

@@ -72,13 +72,16 @@ class VhostPort final : public Port {
   VhostPort(MbufPool& pool, std::string path);
   unsigned dequeue(int guest, std::uint64_t pairs, std::span<net::Packet*> out) noexcept;
   void let_kick(int guest, bool may_kick) noexcept;
+  std::uint32_t position(int guest) const noexcept;
+  bool is_stale(int guest) const noexcept;
 
   MbufPool& pool_;
   const std::string path_;
   std::shared_ptr<Link> link_;
   unsigned next_pair_ = 0;  // to be asked first
   unsigned empty_turns_ = 0;
-  bool is_quiet_ = false;              // the guest does not kick
+  bool is_armed_ = false;              // the guest was told to kick, and nothing came since
+  std::uint32_t armed_at_ = 0;         // position() then
   std::uint32_t drained_changes_ = 0;  // of the guest's queues, when there was no guest
   std::uint32_t seen_changes_ = 0;     // of the guest's queues, when it was told to kick
 };

@@ -98,6 +98,9 @@ def test_a_pod_has_a_socket_and_no_interface(node, web):
     assert pathlib.Path(web.socket_path).is_socket()
     assert web.socket_path.startswith(f"{node.instance.config['runtimeDir']}/vhost/")
     assert [link["ifname"] for link in json.loads(web.netns.ip("-j", "link").stdout)] == ["lo"]
+    record = json.loads(pathlib.Path(node.instance.config["runtimeDir"], "pods", f"{web.netns.name}.json").read_text())
+    assert [(each["name"], each["mac"], each["socketPath"]) for each in record["result"]["interfaces"]] == [
+        ("eth0", web.mac, web.socket_path)]
     port = port_of(node, web)
     assert port["spec"]["vhost_user"]["path"] == web.socket_path
     assert port["state"] == "no_guest"

@@ -109,7 +109,7 @@ TEST(VhostPort, ServesNoMoreQueuesThanItWasToldTo) {
 TEST(VhostPort, SaysHowManyQueuesThereCanBe) {
   const Directory directory;
   const std::string path = directory.path + "/pod.sock";
-  const auto pool = make_pool(64);
+  const auto pool = make_pool(4096);
   for (const unsigned queue_pairs : {0u, 65u}) {
     const auto refused = VhostPort::open(*pool, {.path = path, .queue_pairs = queue_pairs});
     ASSERT_FALSE(refused.ok());

@@ -32,8 +32,8 @@ class Port {
   /// Descriptor that becomes readable when packets wait, or -1 when the port must be polled.
   virtual int wait_fd() const noexcept { return -1; }
 
-  /// True while something queued could not leave yet: a worker that would go to rest takes another turn instead, and
-  /// the port tries again in receive().
+  /// True while something queued could not leave yet, or wait_fd() would not tell of what comes: a worker that would go
+  /// to rest takes another turn instead, and the port tries again in receive().
   virtual bool pending() const noexcept { return false; }
 };
 

@@ -80,9 +80,7 @@ TEST_P(VhostRest, AGuestKicksWhoWaitsForIt) {
     ASSERT_TRUE(send(*pool, *port, numbered_frame(kFirst + round, 100)));
     Frame back;
     while (back.empty() || number_of(back) == kProbe) {  // probes may be under way still
-      if (back.empty()) {
-        ASSERT_TRUE(is_readable(*port, 5'000)) << "round " << round;
-      }
+      if (back.empty()) { ASSERT_TRUE(is_readable(*port, 5'000)) << "round " << round; }
       back = next_frame(*pool, *port);
     }
     EXPECT_EQ(back, numbered_frame(kFirst + round, 100));

@@ -22,9 +22,9 @@ constexpr int kBufferBytes = 4 << 20;  // some thousand messages that nobody has
 constexpr unsigned kUpFlags = IFF_UP | IFF_RUNNING;
 constexpr unsigned kLowerUp = 1u << 16;  // IFF_LOWER_UP of linux/if.h, which does not go with net/if.h
 
-constexpr std::array kGroups = {RTNLGRP_LINK,       RTNLGRP_NEIGH,      RTNLGRP_IPV4_IFADDR,
+constexpr std::array kGroups = {RTNLGRP_LINK,        RTNLGRP_NEIGH,      RTNLGRP_IPV4_IFADDR,
                                 RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
-                                RTNLGRP_IPV4_RULE,  RTNLGRP_IPV6_RULE,  RTNLGRP_NEXTHOP};
+                                RTNLGRP_IPV4_RULE,   RTNLGRP_IPV6_RULE,  RTNLGRP_NEXTHOP};
 
 template <typename Header>
 const Header* header_of(const nlmsghdr& message) {
@@ -69,12 +69,13 @@ void add_neighbor(const nlmsghdr& message, KernelChanges& changes) {
   if (!family) return;  // a bridge's table
   const auto address = address_of(*family, attribute<ndmsg>(message, NDA_DST));
   if (!address) return;
-  Neighbor neighbor{header->ndm_ifindex, *address, std::nullopt};
+  Neighbor neighbor{header->ndm_ifindex, *address, std::nullopt, false};
   const auto mac = attribute<ndmsg>(message, NDA_LLADDR);
   const bool is_known = message.nlmsg_type == RTM_NEWNEIGH && (header->ndm_state & kKnownStates) != 0;
   if (is_known && mac.size() == net::Mac{}.bytes.size()) {
     neighbor.mac.emplace();
     std::copy(mac.begin(), mac.end(), neighbor.mac->bytes.begin());
+    neighbor.is_static = (header->ndm_state & kStaticStates) != 0;
   }
   changes.neighbors.push_back(neighbor);
 }

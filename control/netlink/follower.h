@@ -27,13 +27,15 @@ namespace millrace::control::netlink {
 
 /// States in which a neighbour's MAC may be used.
 inline constexpr int kKnownStates = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY;
+/// Those that the kernel never asks about.
+inline constexpr int kStaticStates = NUD_PERMANENT | NUD_NOARP;
 
 struct KernelChanges {
-  bool lost = false;                  // messages were dropped: all is to be asked again
-  bool all_ways = false;              // any way may have changed
-  std::vector<net::Prefix> routes;    // ways to addresses inside of these may have
-  std::set<int> links;                // so may ways by these links: their MTU, for example
-  std::vector<Neighbor> neighbors;    // in the order of the messages
+  bool lost = false;                // messages were dropped: all is to be asked again
+  bool all_ways = false;            // any way may have changed
+  std::vector<net::Prefix> routes;  // ways to addresses inside of these may have
+  std::set<int> links;              // so may ways by these links: their MTU, for example
+  std::vector<Neighbor> neighbors;  // in the order of the messages
 
   bool empty() const { return !lost && !all_ways && routes.empty() && links.empty() && neighbors.empty(); }
 };

@@ -94,7 +94,8 @@ net::Result<std::vector<Neighbor>> neighbors(Netlink& netlink) {
     const auto address = address_of(rtnl_neigh_get_dst(neighbor));
     const int state = rtnl_neigh_get_state(neighbor);
     const auto mac = state > 0 && (state & kKnownStates) != 0 ? mac_of(neighbor) : std::nullopt;
-    if (address && mac) found.push_back({rtnl_neigh_get_ifindex(neighbor), *address, mac});
+    if (address && mac)
+      found.push_back({rtnl_neigh_get_ifindex(neighbor), *address, mac, (state & kStaticStates) != 0});
   }
   return found;
 }

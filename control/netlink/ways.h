@@ -29,15 +29,17 @@ struct Neighbor {
   int link = 0;
   net::IpAddress address;
   std::optional<net::Mac> mac;  // none: gone, or nobody has answered
+  bool is_static = false;       // an administrator's (NUD_PERMANENT), or of a link that needs none (NUD_NOARP)
 };
 
 net::Result<Way> way_to(Netlink& netlink, const net::IpAddress& address);
 /// Those whose MAC is known.
 net::Result<std::vector<Neighbor>> neighbors(Netlink& netlink);
 /// Has the kernel ask for the neighbour's MAC (NTF_USE), and go on asking so that it does not grow old
-/// (NTF_EXT_MANAGED, Linux 5.16; an earlier kernel asks once). The answer comes to a Follower.
+/// (NTF_EXT_MANAGED, Linux 5.16; an earlier kernel asks once). The answer comes to a Follower. Not for a static one, of
+/// which the kernel would forget the MAC.
 net::Result<void> keep_neighbor(Netlink& netlink, int link, const net::IpAddress& address);
-/// It may grow old again. Success when there is no such neighbour.
+/// It may grow old again. Success when there is no such neighbour. Not for a static one either.
 net::Result<void> leave_neighbor(Netlink& netlink, int link, const net::IpAddress& address);
 
 }  // namespace millrace::control::netlink

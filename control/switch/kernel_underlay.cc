@@ -70,7 +70,8 @@ bool KernelUnderlay::wait(bool for_changes, milliseconds patience) const {
 
 milliseconds KernelUnderlay::patience() const {
   const std::lock_guard lock(mutex_);
-  const bool all_answer = std::all_of(kept_.begin(), kept_.end(), [&](const Hop& hop) { return macs_.contains(hop); });
+  const bool all_answer =
+      std::all_of(kept_.begin(), kept_.end(), [&](const Hop& hop) { return answers_.contains(hop); });
   return all_answer ? kRefresh : kRetry;
 }
 
@@ -97,9 +98,9 @@ bool KernelUnderlay::take(const KernelChanges& changes) {
   for (const netlink::Neighbor& neighbor : changes.neighbors) {
     const Hop hop{neighbor.link, neighbor.address};
     if (neighbor.mac) {
-      macs_[hop] = *neighbor.mac;
+      answers_[hop] = {*neighbor.mac, neighbor.is_static};
     } else {
-      macs_.erase(hop);
+      answers_.erase(hop);
     }
   }
   for (const int index : changes.links) links_.erase(index);
@@ -114,7 +115,7 @@ bool KernelUnderlay::take(const KernelChanges& changes) {
   }
   // A link that goes takes its neighbours along, kept or not; and a kernel that keeps none is asked again and again.
   if (changes.lost || changes.all_ways) kept_.clear();
-  std::erase_if(kept_, [&](const Hop& hop) { return !macs_.contains(hop); });
+  std::erase_if(kept_, [&](const Hop& hop) { return !answers_.contains(hop); });
   settle();
   return ways_ != before;
 }
@@ -147,8 +148,10 @@ const netlink::LinkInfo* KernelUnderlay::link(int index) {
 net::Result<void> KernelUnderlay::read_neighbors() {
   auto found = netlink::neighbors(netlink_);
   if (!found) return found.error();
-  macs_.clear();
-  for (const netlink::Neighbor& neighbor : *found) macs_.emplace(Hop{neighbor.link, neighbor.address}, *neighbor.mac);
+  answers_.clear();
+  for (const netlink::Neighbor& neighbor : *found) {
+    answers_.emplace(Hop{neighbor.link, neighbor.address}, Answer{*neighbor.mac, neighbor.is_static});
+  }
   return {};
 }
 
@@ -156,9 +159,14 @@ void KernelUnderlay::settle() {
   std::set<Hop> wanted;
   for (auto& [remote, way] : ways_) {
     const Hop hop{way.link, way.next_hop};
-    const auto mac = macs_.find(hop);
-    way.mac = mac == macs_.end() ? std::nullopt : std::optional(mac->second);
-    if (uplinks_.contains(way.link)) wanted.insert(hop);
+    const auto answer = answers_.find(hop);
+    const bool is_known = answer != answers_.end();
+    way.mac = is_known ? std::optional(answer->second.mac) : std::nullopt;
+    if (is_known && answer->second.is_static) {
+      kept_.erase(hop);  // an administrator's word: neither kept nor left
+    } else if (uplinks_.contains(way.link)) {
+      wanted.insert(hop);
+    }
   }
   for (const Hop& hop : kept_) {
     if (wanted.contains(hop)) continue;

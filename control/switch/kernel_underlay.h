@@ -45,6 +45,10 @@ class KernelUnderlay final : public Underlay {
 
  private:
   using Hop = std::pair<int, net::IpAddress>;  // a next hop on a link
+  struct Answer {
+    net::Mac mac;
+    bool is_static = false;
+  };
 
   KernelUnderlay(netlink::Netlink netlink, netlink::Follower follower, int stop)
       : netlink_(std::move(netlink)), follower_(std::move(follower)), stop_(stop) {}
@@ -68,7 +72,7 @@ class KernelUnderlay final : public Underlay {
   UnderlayWays ways_;
   std::set<int> uplinks_;
   std::map<int, netlink::LinkInfo> links_;  // that were asked for
-  std::map<Hop, net::Mac> macs_;            // all that the kernel knows
+  std::map<Hop, Answer> answers_;           // all that the kernel knows
   std::set<Hop> kept_;                      // that the kernel was asked to keep
   std::function<void()> changed_;
   std::thread thread_;

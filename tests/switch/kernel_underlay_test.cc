@@ -120,6 +120,22 @@ TEST_F(KernelUnderlayTest, FollowsTheNeighboursMac) {
   EXPECT_EQ(becomes("192.0.2.2", other), other);
 }
 
+TEST_F(KernelUnderlayTest, AnAdministratorsNeighbourStaysAsItIs) {
+  shell("ip neigh replace 192.0.2.2 lladdr 02:00:00:00:00:44 dev up0 nud permanent");
+  follow({"192.0.2.2", "2001:db8::2"});
+  const std::string given = "by up0 to 192.0.2.2 02:00:00:00:00:44 mtu 1500";
+  EXPECT_EQ(becomes("192.0.2.2", given), given);
+  // Made static while it is kept; and both are left as they are when they are followed no more.
+  const std::string near6 = fmt::format("by up0 to 2001:db8::2 {} mtu 1500", kPeerMac);
+  ASSERT_EQ(becomes("2001:db8::2", near6), near6);
+  shell("ip neigh replace 2001:db8::2 lladdr 02:00:00:00:00:45 dev up0 nud permanent");
+  const std::string given6 = "by up0 to 2001:db8::2 02:00:00:00:00:45 mtu 1500";
+  EXPECT_EQ(becomes("2001:db8::2", given6), given6);
+  follow({});
+  shell("ip neigh show dev up0 192.0.2.2 | grep -q PERMANENT");
+  shell("ip neigh show dev up0 2001:db8::2 | grep -q PERMANENT");
+}
+
 TEST_F(KernelUnderlayTest, ALinkThatGoesDownAndComesBackIsFollowed) {
   follow({"192.0.2.2"});
   ASSERT_EQ(becomes("192.0.2.2", near_), near_);

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
+#include <filesystem>
 #include <set>
 
 #include "tests/io/port_rig.h"
@@ -130,6 +133,21 @@ TEST(DpdkDevice, SaysWhatIsWrong) {
   EXPECT_NE(error_of("0000:99:00.0").find("it is not bound to vfio-pci"), std::string::npos);
   EXPECT_NE(error_of("net_pcap7,iface=nowhere").find("device net_pcap7"), std::string::npos);
   EXPECT_EQ(pool->free_count(), 4096u);
+}
+
+TEST(DpdkDevice, AVhostDeviceHasTheMacThatIsSaid) {
+  const auto pool = make_pool(4096);
+  const std::string socket = fmt::format("/tmp/millrace-device-{}.sock", ::getpid());
+  const std::string device = fmt::format("net_vhost0,mac=02:00:00:00:00:51,iface={}", socket);
+  const auto queue = open_device(*pool, device)->queue(0);
+  EXPECT_EQ(queue->device().mac().to_string(), "02:00:00:00:00:51");
+  EXPECT_TRUE(std::filesystem::is_socket(socket));
+  for (const char* mac : {"03:00:00:00:00:51", "nonsense", ""}) {
+    const auto wrong = DpdkDevice::open(*pool, {.device = fmt::format("net_vhost1,iface=/tmp/x,mac={}", mac)});
+    ASSERT_FALSE(wrong.ok()) << mac;
+    EXPECT_EQ(wrong.error().message,
+              fmt::format("device net_vhost1: mac={}; allowed: a unicast address, \"02:00:00:00:00:01\"", mac));
+  }
 }
 
 TEST(DpdkDevice, KnowsPciAddresses) {

@@ -288,7 +288,7 @@ void from_port(Turn& turn, net::PortId in_port, std::span<net::Packet* const> re
 
   // Three small stages that look at the same bytes, and wait for no memory: one loop.
   for_live(burst, [&](net::Packet& packet) {
-    Drop drop = guard(packet, in, snapshot.gateway);
+    Drop drop = guard(packet, in, snapshot);
     if (drop != Drop::kNone) [[unlikely]]
       return Verdict{drop};
     drop = answer(packet, snapshot);

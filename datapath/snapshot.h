@@ -28,7 +28,7 @@ inline constexpr unsigned kMaxPorts = 4096;
 inline constexpr unsigned kMaxPortAddresses = 4;
 
 enum class PortKind : std::uint8_t {
-  kPod,       // guarded: only the port's own MAC and addresses may send
+  kPod,       // guarded: only the port's own MAC and addresses may send, and the prefixes behind it
   kHost,      // the node's own network: any source address
   kUplink,    // a device of the node, or a queue of it: any source; what leaves by it leaves through a tunnel
   kTunnel,    // a way to another node, without a device of its own: tunnels.h
@@ -45,6 +45,7 @@ struct alignas(64) PortEntry {
   bool dhcp : 1 = false;           // a pod whose address is leased: dhcp.h
   bool awaits_policy : 1 = false;  // nothing begins from it or to it
   bool is_filtered : 1 = false;    // an uplink that no kernel drives
+  bool has_prefixes : 1 = false;   // routes beyond its addresses lead to it
   /// The owner: polls its RX and writes its TX. Of a tunnel that of the host port: steer.h says why.
   WorkerId worker = 0;
   std::uint16_t mtu_bytes = 0;  // of the IP packet; 0: a tunnel that is not resolved, nothing fits

@@ -99,6 +99,7 @@ Result<void> fill_entry(const SnapshotSpec& spec, const PortSpec& port, PortEntr
   if (is_way_out && !(port.addresses.empty() && port.prefixes.empty())) {
     return net::invalid_argument(quoted(port) + " is an uplink or beside one and cannot have addresses or prefixes");
   }
+  entry.has_prefixes = !port.prefixes.empty();
   entry.is_filtered = port.is_filtered;
   if (port.is_filtered && port.kind != PortKind::kUplink) {
     return net::invalid_argument(quoted(port) + " is filtered and no uplink");

@@ -52,7 +52,7 @@ BENCHMARK(checksum)->ArgName("bytes")->Arg(64)->Arg(1500);
 void guard(benchmark::State& state, Family family) {
   run(state, shape(family, 64), [](World& world, net::Packet& packet) {
     const datapath::Snapshot& snapshot = world.snapshot();
-    benchmark::DoNotOptimize(datapath::guard(packet, snapshot.ports[packet.in_port], snapshot.gateway));
+    benchmark::DoNotOptimize(datapath::guard(packet, snapshot.ports[packet.in_port], snapshot));
   });
 }
 BENCHMARK_CAPTURE(guard, ipv4, Family::kIpv4);

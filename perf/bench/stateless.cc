@@ -64,7 +64,7 @@ bool Stateless::poll(net::PortId id) noexcept {
   }
   world_.counters().port(id).rx_packets.add(count);
   world_.counters().port(id).rx_bytes.add(bytes);
-  for (unsigned i = 0; i < count; ++i) expect(datapath::guard(*packets[i], in, snapshot.gateway) == Drop::kNone);
+  for (unsigned i = 0; i < count; ++i) expect(datapath::guard(*packets[i], in, snapshot) == Drop::kNone);
   for (unsigned i = 0; i < count; ++i) {
     expect(datapath::answer(*packets[i], snapshot) == Drop::kNone && packets[i]->out_port == net::kNoPort);
   }

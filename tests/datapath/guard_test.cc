@@ -61,11 +61,18 @@ struct Row {
   Drop verdict;
 };
 
+Snapshot snapshot() {
+  Snapshot made;
+  made.gateway = test_gateway();
+  return made;
+}
+
 void check(PortKind kind, const std::vector<Row>& rows) {
+  const Snapshot in_force = snapshot();
   for (const Row& row : rows) {
     TestPacket packet(row.frame);
     ASSERT_EQ(packet.parse(), Drop::kNone) << row.name;
-    EXPECT_EQ(net::drop_name(guard(*packet, port(kind), test_gateway())), net::drop_name(row.verdict)) << row.name;
+    EXPECT_EQ(net::drop_name(guard(*packet, port(kind), in_force)), net::drop_name(row.verdict)) << row.name;
   }
 }
 
@@ -160,7 +167,36 @@ TEST(Guard, PodWithoutAddressesSendsNothing) {
   for (const Bytes& frame : {udp4("0.0.0.0"), udp4("10.244.0.3"), udp6("fd00::3")}) {
     TestPacket packet(frame);
     ASSERT_EQ(packet.parse(), Drop::kNone);
-    EXPECT_EQ(guard(*packet, bare, test_gateway()), Drop::kSpoofedAddress) << describe(frame);
+    EXPECT_EQ(guard(*packet, bare, snapshot()), Drop::kSpoofedAddress) << describe(frame);
+  }
+}
+
+TEST(Guard, PodThatIsARouterSendsFromThePrefixesBehindIt) {
+  constexpr net::PortId kRouter = 1, kOther = 2;
+  PortEntry router = port(PortKind::kPod);
+  router.has_prefixes = true;
+  Snapshot in_force = snapshot();
+  auto routes = RouteTable::build({{*net::Prefix::parse("10.250.0.0/16"), kRouter},
+                                   {*net::Prefix::parse("10.250.7.0/24"), kOther},
+                                   {*net::Prefix::parse("fd00:250::/64"), kRouter},
+                                   {*net::Prefix::parse("fd00:250::7/128"), kOther}});
+  ASSERT_TRUE(routes);
+  in_force.routes = std::move(*routes);
+  const std::vector<Row> rows = {
+      {"own IPv4", udp4("10.244.0.3"), Drop::kNone},
+      {"behind, IPv4", udp4("10.250.1.1"), Drop::kNone},
+      {"of another port within it, IPv4", udp4("10.250.7.1"), Drop::kSpoofedAddress},
+      {"of nobody, IPv4", udp4("10.251.0.1"), Drop::kSpoofedAddress},
+      {"behind, IPv6", udp6("fd00:250::1"), Drop::kNone},
+      {"of another port within it, IPv6", udp6("fd00:250::7"), Drop::kSpoofedAddress},
+      {"of nobody, IPv6", udp6("fd00:251::1"), Drop::kSpoofedAddress},
+      {"ARP from behind", arp(kOwnMac, "10.250.1.1"), Drop::kSpoofedAddress},
+  };
+  for (const Row& row : rows) {
+    TestPacket packet(row.frame);
+    ASSERT_EQ(packet.parse(), Drop::kNone) << row.name;
+    packet->in_port = kRouter;
+    EXPECT_EQ(net::drop_name(guard(*packet, router, in_force)), net::drop_name(row.verdict)) << row.name;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "perf/gen/method/rates.h"
 #include "perf/gen/stream/profile.h"
 #include "perf/gen/stream/random.h"
 

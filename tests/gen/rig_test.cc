@@ -104,7 +104,7 @@ TEST(Rig, WhatADeviceSwallowsIsLost) {
 TEST(Rig, ShowsWhatHappensWhileItRuns) {
   std::vector<Sample> seen;
   rig().on_sample([&](const Sample& sample) { seen.push_back(sample); });
-  const TrialResult result = run("{rate: 50kpps}", {.seconds = 0.3});
+  const TrialResult result = run("{rate: 50kpps}", {.seconds = 1});
   rig().on_sample({});
   ASSERT_GT(seen.size(), 2u);
   EXPECT_EQ(result.samples.size(), seen.size());
@@ -114,7 +114,7 @@ TEST(Rig, ShowsWhatHappensWhileItRuns) {
     before = sample.seconds;
   }
   EXPECT_GT(sent, 0);
-  EXPECT_LE(sent, 15'001);
+  EXPECT_LE(sent, 50'001);
 }
 
 TEST(Rig, WritesFramesThatOthersCanReadAndItCanReplay) {

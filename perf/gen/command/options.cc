@@ -27,7 +27,7 @@ const std::vector<std::pair<const char*, const char*>>& stream_flags() {
       {"rate", "1Mpps, 2.5Gbps (of the wire), 30% or max (max)"},
       {"burst", "Packets that are due together (1)"},
       {"flows", "Flows, by source port, then destination port (1)"},
-      {"order", "in-turn, random or zipf (in-turn)"},
+      {"order", "in-turn, shuffled, random or zipf (in-turn)"},
       {"zipf-exponent", "Exponent of zipf (1)"},
       {"seed", "Seed of random orders and values (1)"},
       {"replay", "A pcap file to send as recorded, in place of made packets"},

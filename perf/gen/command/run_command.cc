@@ -18,11 +18,20 @@ void RunCommand::describe(CLI::App& app) {
       ->check(CLI::Range(0.0, 60.0));
   app.add_option("--packets", packets_, "End after so many packets of each stream; 0: by the time alone")
       ->capture_default_str();
+  drive_.describe_reconfiguration(app);
 }
 
 net::Result<void> RunCommand::run() {
   const auto profile = common_.profile();
   if (!profile) return profile.error();
+  const auto changes = drive_.reconfigurer();
+  if (changes) {
+    for (const StreamDescription& stream : profile->streams) {
+      if (packets_per_second(stream, profile->link_bps) > 0 && stream.replay.empty()) continue;
+      return net::invalid_argument(fmt::format(
+          "stream {}: with --reconfigure it has a rate, so that it is known when a lost packet was due", stream.name));
+    }
+  }
   auto rig = common_.open_rig(*profile);
   if (!rig) return rig.error();
   const StopWatch stop(**rig);
@@ -32,16 +41,19 @@ net::Result<void> RunCommand::run() {
   }
   options.seconds = seconds_;
   options.packets = packets_;
+  options.companion = changes.get();
+  if (changes) options.step_seconds = MethodOptions().step_seconds;
   if (common_.live) show_live(**rig);
   const auto result = (*rig)->run(profile->streams, options);
   if (!result) return result.error();
   auto json = nlohmann::ordered_json{{"kind", "run"}, {"machine", fingerprint((*rig)->memory())}};
   json["result"] = trial_json(*result);
-  if (common_.json) {
-    fmt::print("{}\n", json.dump());
-  } else {
-    fmt::print("{}", trial_text(*result));
+  std::string text = trial_text(*result);
+  if (changes) {
+    json["result"]["reconfiguration"] = changes_json(changes->changes(), *result);
+    text += changes_text(changes->changes(), *result);
   }
+  fmt::print("{}", common_.json ? json.dump() + "\n" : text);
   return write_result(common_, json, trial_csv(*result));
 }
 

@@ -3,6 +3,7 @@
 /// Thread:  main.
 #pragma once
 
+#include "perf/gen/command/drive_options.h"
 #include "perf/gen/command/options.h"
 
 namespace millrace::perf::gen {
@@ -14,6 +15,7 @@ class RunCommand {
 
  private:
   CommonOptions common_;
+  DriveOptions drive_;
   double seconds_ = 10, warm_up_ = 0, drain_ = 0.5;
   std::uint64_t packets_ = 0;
 };

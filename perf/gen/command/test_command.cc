@@ -20,6 +20,11 @@ const std::map<std::string, Call>& methods() {
                                                     {"back-to-back", &Method::back_to_back},
                                                     {"frame-loss", &Method::frame_loss},
                                                     {"flows", &Method::flow_sweep},
+                                                    {"sweep", &Method::sweep},
+                                                    {"reconfigure", &Method::reconfigure},
+                                                    {"connection-rate", &Method::connection_rate},
+                                                    {"connection-teardown", &Method::connection_teardown},
+                                                    {"connection-capacity", &Method::connection_capacity},
                                                     {"soak", &Method::soak}};
   return calls;
 }
@@ -29,7 +34,8 @@ const std::map<std::string, Call>& methods() {
 void TestCommand::describe(CLI::App& app) {
   app.add_option(
          "method", method_,
-         "throughput, ndr-pdr, latency (at 10, 50, 90 % of the throughput), back-to-back, frame-loss, flows, soak")
+         "throughput, ndr-pdr, latency (at 10, 50, 90 % of the throughput), back-to-back, frame-loss, flows, sweep (of "
+         "a number of the device), reconfigure, connection-rate, connection-teardown, connection-capacity, soak")
       ->required()
       ->check(CLI::IsMember(methods()));
   common_.describe(app);
@@ -64,13 +70,14 @@ void TestCommand::describe(CLI::App& app) {
   app.add_option("--total", options_.soak_seconds, "soak: seconds of all trials together")
       ->capture_default_str()
       ->check(CLI::Range(1.0, 1e8));
+  drive_.describe_reconfiguration(app);
+  drive_.describe_sweep(app, options_);
+  drive_.describe_connections(app, options_);
 }
 
-net::Result<MethodResult> TestCommand::measure(Method& method) const { return (method.*methods().at(method_))(); }
-
-net::Result<void> TestCommand::run() {
+net::Result<Profile> TestCommand::checked_profile() {
   auto profile = common_.profile();
-  if (!profile) return profile.error();
+  if (!profile) return profile;
   for (const StreamDescription& stream : profile->streams) {
     if (!stream.replay.empty()) {
       return net::invalid_argument(
@@ -79,34 +86,51 @@ net::Result<void> TestCommand::run() {
   }
   const auto most = parse_rate(most_rate_);
   if (!most) return net::invalid_argument("--most: " + most.error().message);
-  for (const std::uint32_t size : options_.sizes) {  // for the pool, before it is made
-    profile->streams[0].sizes.push_back({.bytes = size, .weight = 1});
-  }
-  auto rig = common_.open_rig(*profile);
-  if (!rig) return rig.error();
-  for (std::size_t i = 0; i < options_.sizes.size(); ++i) profile->streams[0].sizes.pop_back();
   options_.trial.link_bps = profile->link_bps;
   StreamDescription all = profile->streams[0];
   all.rate = *most;
   options_.most_pps = packets_per_second(all, profile->link_bps);
+  if (auto prepared = drive_.prepare(method_, options_); !prepared) return prepared.error();
+  return profile;
+}
+
+net::Result<void> TestCommand::write(const MethodResult& result, const Reconfigurer* changes,
+                                     const std::string& memory) const {
+  auto json = nlohmann::ordered_json{{"kind", "test"}, {"machine", fingerprint(memory)}};
+  json["result"] = method_json(result);
+  std::string text = method_text(result);
+  if (changes != nullptr && !result.points.empty()) {
+    json["result"]["reconfiguration"] = changes_json(changes->changes(), result.points.back().result);
+    text += changes_text(changes->changes(), result.points.back().result);
+  }
+  fmt::print("{}", common_.json ? json.dump() + "\n" : text);
+  return write_result(common_, json, method_csv(result));
+}
+
+net::Result<void> TestCommand::run() {
+  auto profile = checked_profile();
+  if (!profile) return profile.error();
+  Profile widest = *profile;  // for the pool: a search for each size is still to come
+  for (const std::uint32_t size : options_.sizes) widest.streams[0].sizes.push_back({.bytes = size, .weight = 1});
+  auto rig = common_.open_rig(widest);
+  if (!rig) return rig.error();
   const StopWatch stop(**rig);
   if (warm_up_ > 0) {
     const auto warmed = (*rig)->run(profile->streams, {.seconds = warm_up_, .link_bps = profile->link_bps});
     if (!warmed) return warmed.error();
   }
   if (common_.live) show_live(**rig);
-  Method method(**rig, profile->streams, options_,
+  const auto changes = drive_.reconfigurer();
+  options_.companion = changes.get();
+  const auto around = drive_.around(method_, **rig, options_);
+  TrialRunner& runner = around ? *around : static_cast<TrialRunner&>(**rig);
+  Method method(runner, profile->streams, options_,
                 [](const Point& point) { fmt::print(stderr, "{}", point_text(point)); });
-  const auto result = measure(method);
+  const auto result = (method.*methods().at(method_))();
   if (!result) return result.error();
-  auto json = nlohmann::ordered_json{{"kind", "test"}, {"machine", fingerprint((*rig)->memory())}};
-  json["result"] = method_json(*result);
-  if (common_.json) {
-    fmt::print("{}\n", json.dump());
-  } else {
-    fmt::print("{}", method_text(*result));
-  }
-  return write_result(common_, json, method_csv(*result));
+  if (auto written = write(*result, changes.get(), (*rig)->memory()); !written) return written;
+  if (!result->error.empty()) return net::failed_precondition(result->error);
+  return {};
 }
 
 }  // namespace millrace::perf::gen

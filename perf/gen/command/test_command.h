@@ -3,6 +3,7 @@
 /// Thread:  main.
 #pragma once
 
+#include "perf/gen/command/drive_options.h"
 #include "perf/gen/command/options.h"
 #include "perf/gen/method/method.h"
 
@@ -14,12 +15,14 @@ class TestCommand {
   net::Result<void> run();
 
  private:
-  net::Result<MethodResult> measure(Method& method) const;
+  net::Result<Profile> checked_profile();
+  net::Result<void> write(const MethodResult& result, const Reconfigurer* changes, const std::string& memory) const;
 
   CommonOptions common_;
   std::string method_, most_rate_ = "max";
   double warm_up_ = 0;
   MethodOptions options_;
+  DriveOptions drive_;
 };
 
 }  // namespace millrace::perf::gen

@@ -39,6 +39,7 @@ net::Result<void> check(const RigOptions& options) {
 struct Rig::Run {
   std::vector<std::vector<EngineStream>> streams;  // of each thread
   std::vector<std::unique_ptr<Engine>> engines;
+  std::vector<Schedule> schedules;  // of each stream, as they were at the start
   std::vector<std::uint64_t> waited_ns;
   std::uint64_t start_ns = 0, end_ns = 0;
   std::vector<Sample> samples;
@@ -134,6 +135,7 @@ net::Result<void> Rig::add_streams(Run& run, const std::vector<StreamDescription
       }
       made.source = std::make_unique<StreamSource>(*std::move(compiled));
     }
+    run.schedules.push_back(made.schedule);
     run.streams[stream.port % thread_count()].push_back(std::move(made));
   }
   return {};
@@ -146,15 +148,20 @@ net::Result<TrialResult> Rig::run(const std::vector<StreamDescription>& streams,
   const std::size_t threads = thread_count();
   run.start_ns = clock_.now_ns() + kLeadNs;
   run.end_ns = run.start_ns + static_cast<std::uint64_t>(options.seconds * 1e9);
+  for (Schedule& schedule : run.schedules) schedule.start_at(run.start_ns);
   TrialState trial(static_cast<unsigned>(threads));
-  const EngineOptions engine{
+  EngineOptions engine{
       .epoch = ++epoch_,
       .stream_count = streams.size(),
       .end_ns = run.end_ns,
       .drain_ns = static_cast<std::uint64_t>(options.drain_seconds * 1e9),
       .grace_ns = static_cast<std::uint64_t>(std::min(options.seconds * kGraceShare, kMostGraceSeconds) * 1e9),
       .verify_headers = options_.verify_headers,
+      .timeline = std::nullopt,
       .trial = &trial};
+  if (options.step_seconds > 0) {
+    engine.timeline.emplace(run.start_ns, run.end_ns, static_cast<std::uint64_t>(options.step_seconds * 1e9));
+  }
   for (std::size_t thread = 0; thread < threads; ++thread) {
     std::vector<EnginePort> ports;
     for (std::size_t port = thread; port < queues_.size(); port += threads) {
@@ -180,12 +187,19 @@ net::Result<TrialResult> Rig::run(const std::vector<StreamDescription>& streams,
       run.ended.notify_one();
     });
   }
-  watch(run);
+  watch(run, options.companion);
   for (std::thread& worker : workers) worker.join();
+  if (options.companion != nullptr) options.companion->end();
   return collect(run, streams);
 }
 
-void Rig::watch(Run& run) {
+void Rig::watch(Run& run, TrialCompanion* companion) {
+  if (companion != nullptr) {
+    const auto since_start = [this, start_ns = run.start_ns] {
+      return (static_cast<double>(clock_.now_ns()) - static_cast<double>(start_ns)) / 1e9;
+    };
+    companion->begin(since_start, static_cast<double>(run.end_ns - run.start_ns) / 1e9);
+  }
   std::vector<Progress*> progress;
   for (const auto& engine : run.engines) progress.push_back(&engine->progress());
   Sampler sampler(progress);
@@ -203,14 +217,16 @@ void Rig::watch(Run& run) {
   }
 }
 
-TrialResult Rig::collect(const Run& run, const std::vector<StreamDescription>& streams) const {
+TrialResult Rig::collect(Run& run, const std::vector<StreamDescription>& streams) {
   TrialResult result;
-  std::uint64_t idle = 0, busy = 0, waited = 0;
+  std::uint64_t idle = 0, busy = 0, waited = 0, ended_ns = run.start_ns;
+  for (const auto& engine : run.engines) ended_ns = std::max(ended_ns, engine->ended_ns());
   result.ports.resize(queues_.size());
   for (std::size_t i = 0; i < streams.size(); ++i) {
     StreamResult stream;
     stream.name = streams[i].name;
     for (const auto& engine : run.engines) engine->add_result(static_cast<std::uint8_t>(i), stream);
+    if (stream.timeline) count_due(*stream.timeline, run.schedules[i], run.start_ns, ended_ns);
     result.streams.push_back(std::move(stream));
   }
   for (std::size_t thread = 0; thread < run.engines.size(); ++thread) {
@@ -221,8 +237,8 @@ TrialResult Rig::collect(const Run& run, const std::vector<StreamDescription>& s
     idle += engine.idle_ns();
     busy += engine.busy_ns();
     waited += run.waited_ns[thread];
-    result.seconds = std::max(result.seconds, static_cast<double>(engine.ended_ns() - run.start_ns) / 1e9);
   }
+  result.seconds = static_cast<double>(ended_ns - run.start_ns) / 1e9;
   const double all = static_cast<double>(idle + busy);
   result.idle = all > 0 ? static_cast<double>(idle) / all : 0;
   result.taken = all > 0 ? static_cast<double>(waited) / all : 0;

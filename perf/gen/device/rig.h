@@ -59,8 +59,8 @@ class Rig final : public TrialRunner {
   net::Result<void> open_devices();
   net::Result<void> add_streams(Run& run, const std::vector<StreamDescription>& streams, const TrialOptions& options);
   net::Result<const RecordedFrames*> recorded(const std::string& file);
-  void watch(Run& run);
-  TrialResult collect(const Run& run, const std::vector<StreamDescription>& streams) const;
+  void watch(Run& run, TrialCompanion* companion);
+  TrialResult collect(Run& run, const std::vector<StreamDescription>& streams);
   std::size_t thread_count() const noexcept;
 
   RigOptions options_;

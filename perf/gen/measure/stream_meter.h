@@ -8,10 +8,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "perf/gen/measure/histogram.h"
 #include "perf/gen/measure/sequence_window.h"
 #include "perf/gen/measure/tag.h"
+#include "perf/gen/measure/timeline.h"
 
 namespace millrace::perf::gen {
 
@@ -48,6 +50,8 @@ class StreamMeter {
     ++counts_.received;
     counts_.bytes += frame_bytes;
     latency_.add(latency_ns);
+    if (timeline_) [[unlikely]]
+      timeline_->take(latency_ns, now_ns);
     return latency_ns;
   }
 
@@ -58,10 +62,15 @@ class StreamMeter {
   }
   const Histogram& latency() const noexcept { return latency_; }
 
+  /// Before the first packet.
+  void keep_timeline(const Timeline& empty) { timeline_ = empty; }
+  std::optional<Timeline>& timeline() noexcept { return timeline_; }
+
  private:
   ReceiveCounts counts_;
   SequenceWindow window_;
   Histogram latency_;
+  std::optional<Timeline> timeline_;
 };
 
 }  // namespace millrace::perf::gen

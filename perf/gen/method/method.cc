@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
-#include "perf/gen/stream/profile.h"
+#include "perf/gen/method/rates.h"
 
 namespace millrace::perf::gen {
 namespace {
@@ -15,53 +14,7 @@ constexpr double kLeastShare = 1e-4;  // of the highest rate: what loses below i
 
 std::string size_name(std::uint32_t bytes) { return fmt::format("{} B", bytes); }
 
-Row row_of(const std::string& name, const Point* point, std::initializer_list<std::pair<std::string, double>> more) {
-  Row row{.name = name, .figures = {}, .latency = std::nullopt};
-  row.figures.assign(more);
-  if (point == nullptr) return row;
-  const StreamResult total = point->result.total();
-  row.figures.emplace_back("received_pps", static_cast<double>(total.received.received) / point->result.seconds);
-  row.figures.emplace_back("loss", loss_ratio(total));
-  row.figures.emplace_back("p50_ns", static_cast<double>(total.latency.percentile(50)));
-  row.figures.emplace_back("p99_ns", static_cast<double>(total.latency.percentile(99)));
-  row.figures.emplace_back("p99_9_ns", static_cast<double>(total.latency.percentile(99.9)));
-  row.figures.emplace_back("max_ns", static_cast<double>(total.latency.most()));
-  row.figures.emplace_back("headroom", point->result.idle);
-  row.latency = total.latency;
-  return row;
-}
-
 }  // namespace
-
-std::vector<StreamDescription> with_rate(std::vector<StreamDescription> streams, double pps, double link_bps) {
-  double all = 0;
-  std::vector<double> shares;
-  for (const StreamDescription& stream : streams) {
-    const double own = packets_per_second(stream, link_bps);
-    shares.push_back(own > 0 ? own : 0);
-    all += shares.back();
-  }
-  const bool alike = std::ranges::any_of(shares, [](double share) { return share == 0; });
-  for (std::size_t i = 0; i < streams.size(); ++i) {
-    const double share = alike ? 1 / static_cast<double>(streams.size()) : shares[i] / all;
-    streams[i].rate = pps > 0 ? Rate{Rate::Unit::kPacketsPerSecond, pps * share} : Rate{};
-  }
-  return streams;
-}
-
-std::vector<StreamDescription> with_size(std::vector<StreamDescription> streams, std::uint32_t bytes) {
-  for (StreamDescription& stream : streams) stream.sizes = {{.bytes = bytes, .weight = 1}};
-  return streams;
-}
-
-std::vector<StreamDescription> with_flows(std::vector<StreamDescription> streams, std::uint32_t flows) {
-  for (StreamDescription& stream : streams) {
-    stream.flows = flows;
-    stream.fields.clear();
-    add_default_fields(stream);
-  }
-  return streams;
-}
 
 net::Result<const Point*> Method::measure(const std::string& row, const std::vector<StreamDescription>& streams,
                                           double pps, double loss_allowed) {
@@ -69,7 +22,7 @@ net::Result<const Point*> Method::measure(const std::string& row, const std::vec
   if (!result) return result.error();
   Point point{.row = row, .offered_pps = pps, .passed = false, .result = *std::move(result)};
   const StreamResult total = point.result.total();
-  point.passed = total.due != 0 && loss_ratio(total) <= loss_allowed;
+  point.passed = total.due != 0 && loss_ratio(total) <= loss_allowed && point.result.not_established == 0;
   result_.points.push_back(std::move(point));
   if (watcher_) watcher_(result_.points.back());
   return &result_.points.back();
@@ -99,7 +52,7 @@ net::Result<const Point*> Method::search(const std::string& row, double loss_all
   const auto judge = [&](std::size_t index) {
     const Point& point = result_.points[index];
     if (point.row != row || point.offered_pps == 0) return;
-    if (loss_ratio(point.result.total()) > loss_allowed) {
+    if (loss_ratio(point.result.total()) > loss_allowed || point.result.not_established != 0) {
       high = high == 0 ? point.offered_pps : std::min(high, point.offered_pps);
     } else if (point.offered_pps > low) {
       low = point.offered_pps;
@@ -225,16 +178,6 @@ net::Result<MethodResult> Method::frame_loss() {
     if (!point) return point.error();
     clean = (*point)->passed ? clean + 1 : 0;
     result_.rows.push_back(row_of(row, *point, {{"offered_pps", (*point)->offered_pps}}));
-  }
-  return std::move(result_);
-}
-
-net::Result<MethodResult> Method::flow_sweep() {
-  result_.method = "flows";
-  const std::vector<StreamDescription> own = streams_;
-  for (const std::uint32_t flows : options_.flows) {
-    streams_ = with_flows(own, flows);
-    if (auto searched = search_row(fmt::format("{} flows", flows)); !searched) return searched.error();
   }
   return std::move(result_);
 }

@@ -12,33 +12,12 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "perf/gen/run/trial.h"
+#include "perf/gen/method/result.h"
 
 namespace millrace::perf::gen {
-
-/// One trial of a method, in the order in which they were made.
-struct Point {
-  std::string row;         // to whose figures it belongs
-  double offered_pps = 0;  // 0: as fast as possible
-  bool passed = false;
-  TrialResult result;
-};
-
-struct Row {
-  std::string name;
-  std::vector<std::pair<std::string, double>> figures;
-  std::optional<Histogram> latency;  // where it is one trial's, or all of a soak's
-};
-
-struct MethodResult {
-  std::string method;
-  std::vector<Row> rows;
-  std::vector<Point> points;
-};
 
 struct MethodOptions {
   TrialOptions trial;
@@ -49,6 +28,23 @@ struct MethodOptions {
   std::vector<std::uint32_t> sizes;  // RFC 2544 9.1; empty: the streams' own
   std::vector<std::uint32_t> flows;  // of the flow-count sweep
   double soak_seconds = 3600;
+
+  // Of stateful devices. The runner sees to their tables (drive/connections_runner.h).
+  double establish_pps = 0;                          // 0: half of the rate that is found for the first number
+  std::uint32_t least_connections = 1000;            // where the search of a table's capacity begins
+  std::uint32_t most_connections = 1'000'000;        // and where it ends at the latest
+  std::function<net::Result<double>()> empty_table;  // seconds that it took
+
+  // Of a sweep: brings the device to have so many of what is counted; seconds that it took.
+  std::vector<std::uint64_t> values;
+  std::function<net::Result<double>(std::uint64_t)> configure;
+
+  // Of a reconfiguration.
+  double load = 0.7;    // of the throughput
+  double load_pps = 0;  // not 0: in place of a share of the throughput, which is then not searched for
+  double load_seconds = 60;
+  double step_seconds = 0.001;          // of the timeline
+  TrialCompanion* companion = nullptr;  // what changes the device
 };
 
 class Method {
@@ -64,8 +60,21 @@ class Method {
   net::Result<MethodResult> latency();       // at 10, 50 and 90 % of the throughput
   net::Result<MethodResult> back_to_back();  // longest burst without loss
   net::Result<MethodResult> frame_loss();    // at 100, 90 .. % until two trials lose nothing
-  net::Result<MethodResult> flow_sweep();    // throughput by number of flows
   net::Result<MethodResult> soak();          // the streams' own rates, trial after trial
+
+  // connections.cc
+  /// RFC 9693 4.5 and 4.6: highest rate at which no first packet is lost. Each trial is to be one of
+  /// EstablishingRunner.
+  net::Result<MethodResult> connection_rate();
+  /// RFC 9693 4.8: how many connections a second the table is emptied of.
+  net::Result<MethodResult> connection_teardown();
+  /// RFC 9693 4.9: how many connections the table holds: doubling, then halving the interval, at a safe rate.
+  net::Result<MethodResult> connection_capacity();
+
+  // sweep.cc
+  net::Result<MethodResult> flow_sweep();   // throughput by number of flows
+  net::Result<MethodResult> sweep();        // throughput and latency by a number of whatever the device has
+  net::Result<MethodResult> reconfigure();  // a share of the throughput while the device is changed
 
  private:
   net::Result<const Point*> trial(const std::string& row, double pps, double loss_allowed);
@@ -76,6 +85,7 @@ class Method {
   net::Result<double> first_rate(const std::string& row, double loss_allowed);
   net::Result<void> search_row(const std::string& row);
   net::Result<bool> burst_passes(const std::string& row, std::uint64_t packets);
+  net::Result<bool> holds(std::uint32_t connections, double pps);
 
   TrialRunner& runner_;
   std::vector<StreamDescription> streams_;
@@ -83,15 +93,5 @@ class Method {
   Watcher watcher_;
   MethodResult result_;
 };
-
-/// Streams with `pps` packets a second together, each with the share that its own rate has of all; streams of rate
-/// `max` share alike. 0: all as fast as possible.
-std::vector<StreamDescription> with_rate(std::vector<StreamDescription> streams, double pps, double link_bps);
-
-/// Every stream with frames of this size alone.
-std::vector<StreamDescription> with_size(std::vector<StreamDescription> streams, std::uint32_t bytes);
-
-/// Every stream with so many flows; kInvalidArgument when its fields make fewer, which compiling says.
-std::vector<StreamDescription> with_flows(std::vector<StreamDescription> streams, std::uint32_t flows);
 
 }  // namespace millrace::perf::gen

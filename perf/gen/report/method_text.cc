@@ -13,6 +13,8 @@ namespace {
 std::string value_text(const std::string& name, double value) {
   if (name.ends_with("_pps")) return fmt::format("{:.4f} Mpps", value / 1e6);
   if (name.ends_with("_ns")) return time_text(value);
+  if (name.ends_with("_seconds")) return time_text(value * 1e9);
+  if (name.ends_with("_per_second")) return fmt::format("{:.1f} k/s", value / 1e3);
   if (name == "loss" || name == "headroom") return fmt::format("{:.4f} %", value * 100);
   return fmt::format("{:.0f}", value);
 }
@@ -36,6 +38,7 @@ std::string method_text(const MethodResult& result) {
     for (const auto& [name, value] : row.figures) text += fmt::format("  {} {}", name, value_text(name, value));
     text += "\n";
   }
+  if (!result.error.empty()) text += fmt::format("ended at {}\n", result.error);
   return text;
 }
 
@@ -43,14 +46,17 @@ std::string point_text(const Point& point) {
   const StreamResult total = point.result.total();
   const std::string offered =
       point.offered_pps > 0 ? fmt::format("{:.4f} Mpps", point.offered_pps / 1e6) : "its own rate";
-  return fmt::format("{:<14} offered {}  lost {} of {} ({:.4f} %, unsent {})  p99 {}  idle {:.1f} %  {}\n", point.row,
+  const std::string connections =
+      point.result.not_established == 0 ? "" : fmt::format("  not established {}", point.result.not_established);
+  return fmt::format("{:<14} offered {}  lost {} of {} ({:.4f} %, unsent {})  p99 {}  idle {:.1f} %{}  {}\n", point.row,
                      offered, total.lost(), total.due, loss_ratio(total) * 100, total.unsent(),
-                     time_text(static_cast<double>(total.latency.percentile(99))), point.result.idle * 100,
+                     time_text(static_cast<double>(total.latency.percentile(99))), point.result.idle * 100, connections,
                      point.passed ? "passed" : "failed");
 }
 
 nlohmann::ordered_json method_json(const MethodResult& result) {
   nlohmann::ordered_json json = {{"method", result.method}};
+  if (!result.error.empty()) json["error"] = result.error;
   json["rows"] = nlohmann::ordered_json::array();
   for (const Row& row : result.rows) {
     nlohmann::ordered_json entry = {{"name", row.name}};
@@ -67,6 +73,7 @@ nlohmann::ordered_json method_json(const MethodResult& result) {
     json["points"].push_back({{"row", point.row},
                               {"offered_pps", point.offered_pps},
                               {"passed", point.passed},
+                              {"not_established", point.result.not_established},
                               {"result", std::move(trial)}});
   }
   return json;

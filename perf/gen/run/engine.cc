@@ -33,7 +33,10 @@ Engine::Engine(datapath::PacketPool& pool, Clock& clock, std::vector<EnginePort>
       waiting_(ports_.size()),
       sent_(streams_.size()),
       port_results_(ports_.size()) {
-  for (std::size_t i = 0; i < options.stream_count; ++i) meters_.push_back(std::make_unique<StreamMeter>());
+  for (std::size_t i = 0; i < options.stream_count; ++i) {
+    meters_.push_back(std::make_unique<StreamMeter>());
+    if (options.timeline) meters_.back()->keep_timeline(*options.timeline);
+  }
 }
 
 Engine::~Engine() {
@@ -248,7 +251,7 @@ void Engine::publish(std::uint64_t now_ns) noexcept {
   }
 }
 
-void Engine::add_result(std::uint8_t number, StreamResult& result) const {
+void Engine::add_result(std::uint8_t number, StreamResult& result) {
   for (std::size_t i = 0; i < streams_.size(); ++i) {
     if (streams_[i].number != number) continue;
     result.sent += sent_[i].packets;
@@ -257,6 +260,14 @@ void Engine::add_result(std::uint8_t number, StreamResult& result) const {
   }
   result.received += meters_[number]->counts();
   result.latency.merge(meters_[number]->latency());
+  auto& timeline = meters_[number]->timeline();
+  if (!timeline) return;
+  timeline->end_gap(options_.end_ns);
+  if (result.timeline) {
+    result.timeline->merge(*timeline);
+  } else {
+    result.timeline = *timeline;
+  }
 }
 
 }  // namespace millrace::perf::gen

@@ -55,7 +55,8 @@ struct EngineOptions {
   /// How long after the end packets that were due before it may still leave: makes up for a pause that lasts over it.
   std::uint64_t grace_ns = 0;
   bool verify_headers = false;
-  TrialState* trial = nullptr;  // shared by all engines of the trial
+  std::optional<Timeline> timeline = {};  // an empty one of the trial's length, where timelines are kept
+  TrialState* trial = nullptr;            // shared by all engines of the trial
 };
 
 /// Counters as they grow, for others to look at while the engine runs.
@@ -84,7 +85,7 @@ class Engine {
 
   Progress& progress() noexcept { return progress_; }
   /// Of stream `number`, whether this engine sent or received it, added to `result`.
-  void add_result(std::uint8_t number, StreamResult& result) const;
+  void add_result(std::uint8_t number, StreamResult& result);
   const PortResult& port_result(std::size_t index) const noexcept { return port_results_[index]; }
   /// When sending ended.
   std::uint64_t ended_ns() const noexcept { return ended_ns_; }

@@ -1,5 +1,7 @@
 #include "perf/gen/run/trial.h"
 
+#include <algorithm>
+
 namespace millrace::perf::gen {
 
 StreamResult TrialResult::total() const {
@@ -13,6 +15,17 @@ StreamResult TrialResult::total() const {
     total.latency.merge(stream.latency);
   }
   return total;
+}
+
+void count_due(Timeline& timeline, const Schedule& schedule, std::uint64_t start_ns, std::uint64_t end_ns) {
+  std::uint64_t before = 0, at_ns = start_ns;
+  for (TimelineStep& step : timeline.steps()) {
+    at_ns += timeline.step_ns();
+    const bool last = &step == &timeline.steps().back();
+    const std::uint64_t due = schedule.is_paced() ? schedule.due_before(last ? end_ns : std::min(at_ns, end_ns)) : 0;
+    step.due = schedule.is_paced() ? static_cast<std::uint32_t>(due - before) : step.received;
+    before = due;
+  }
 }
 
 double loss_ratio(const StreamResult& result) noexcept {

@@ -9,20 +9,36 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "net/result.h"
 #include "perf/gen/measure/stream_meter.h"
+#include "perf/gen/run/schedule.h"
 #include "perf/gen/stream/description.h"
 
 namespace millrace::perf::gen {
+
+/// Somebody who acts while a trial runs, such as on the device under test.
+class TrialCompanion {
+ public:
+  virtual ~TrialCompanion() = default;
+  /// Called once the trial runs, on the thread that waits for it. `since_start`: seconds from the start on by the clock
+  /// by which packets are due; any thread may ask as long as the trial runs, for `seconds` at most.
+  virtual void begin(std::function<double()> since_start, double seconds) = 0;
+  /// Called when nothing more is sent: acts no more.
+  virtual void end() = 0;
+};
 
 struct TrialOptions {
   double seconds = 10;
   double drain_seconds = 0.5;  // most to wait for the last packets
   std::uint64_t packets = 0;   // of each stream, then it ends; 0: until the time is over
   double link_bps = 10e9;      // what percent are of
+  double step_seconds = 0;     // of timelines; 0: none are kept
+  TrialCompanion* companion = nullptr;
 };
 
 struct StreamResult {
@@ -32,6 +48,7 @@ struct StreamResult {
   std::uint64_t sent_bytes = 0;
   ReceiveCounts received;
   Histogram latency;
+  std::optional<Timeline> timeline;  // where it was asked for
 
   std::uint64_t unsent() const noexcept { return due - sent; }
   std::uint64_t lost() const noexcept { return due > received.received ? due - received.received : 0; }
@@ -62,6 +79,7 @@ struct TrialResult {
   double idle = 0;   // share of the sending time in which the loop had nothing to do: headroom of the generator
   double taken = 0;  // share of it in which the threads wanted to run and did not
   std::vector<Sample> samples;
+  std::uint64_t not_established = 0;  // connections that should have been there before the trial, and were not
 
   StreamResult total() const;
 };
@@ -71,6 +89,10 @@ class TrialRunner {
   virtual ~TrialRunner() = default;
   virtual net::Result<TrialResult> run(const std::vector<StreamDescription>& streams, const TrialOptions& options) = 0;
 };
+
+/// Fills in what was due in each step, by a schedule of the stream as it was at the start. Without a rate nobody knows
+/// when a packet that did not come was due: then what came counts as due.
+void count_due(Timeline& timeline, const Schedule& schedule, std::uint64_t start_ns, std::uint64_t end_ns);
 
 /// lost of due, 0..1; 0 when none was due.
 double loss_ratio(const StreamResult& result) noexcept;

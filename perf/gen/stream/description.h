@@ -10,8 +10,8 @@
 ///          list       list[n / d % size]
 ///          Numbers are 32 bits wide at most: of MAC and IPv6 addresses they are the last four bytes; a list takes
 ///          whole ones.
-/// Order:   in-turn 0, 1, 2 ..; random uniform; zipf: flow n with weight 1 / (n + 1)^exponent.
-/// Thread:  plain values.
+/// Order:   in-turn 0, 1, 2 ..; shuffled: every flow once, in an order without a pattern, and again; random uniform;
+/// zipf: flow n with weight 1 / (n + 1)^exponent. Thread:  plain values.
 #pragma once
 
 #include <array>
@@ -37,7 +37,7 @@ inline constexpr std::uint32_t kMaxBurst = 65536;
 inline constexpr std::uint32_t kWireOverheadBytes = 24;  // FCS 4, preamble 8, gap 12 (IEEE 802.3)
 
 enum class Protocol : std::uint8_t { kUdp, kTcp, kSctp, kIcmp };
-enum class FlowOrder : std::uint8_t { kInTurn, kRandom, kZipf };
+enum class FlowOrder : std::uint8_t { kInTurn, kShuffled, kRandom, kZipf };
 enum class FieldMode : std::uint8_t { kIncrement, kRandom, kList };
 enum class FieldName : std::uint8_t {
   kSourceMac,
@@ -107,7 +107,8 @@ struct StreamDescription {
   double zipf_exponent = 1;
   std::uint64_t seed = 1;
   std::vector<FieldDescription> fields;
-  std::string replay;  // a pcap file to send in place of all the above but port, rate and name; empty: none
+  bool own_fields = false;  // somebody chose them
+  std::string replay;       // a pcap file to send in place of all the above but port, rate and name; empty: none
 };
 
 struct Profile {

@@ -1,12 +1,17 @@
 #include "perf/gen/stream/flow_order.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace millrace::perf::gen {
 
 FlowPicker::FlowPicker(FlowOrder order, std::uint32_t flows, double exponent, std::uint64_t seed)
     : order_(order), flows_(flows), random_(seed) {
+  const auto bits = static_cast<unsigned>(std::bit_width(flows - 1));
+  mask_ = static_cast<std::uint32_t>((std::uint64_t{1} << bits) - 1);
+  half_bits_ = std::max(1u, (bits + 1) / 2);
+  key_ = static_cast<std::uint32_t>(mix64(seed));
   if (order == FlowOrder::kZipf) build_classes(exponent);
 }
 

@@ -5,9 +5,9 @@
 ///            - name, port, source-mac, destination-mac, vlan (ID, or up to two of {id, priority}), source-ip,
 ///              destination-ip, protocol (udp tcp sctp icmp), source-port, destination-port, ttl, dscp,
 ///              tcp-flags (letters of F S R P A U), size (BYTES, imix, or a list of {bytes, weight}), rate
-///              (1Mpps, 2.5Gbps, 30%, max), burst, flows, order (in-turn random zipf), zipf-exponent, seed, vxlan {vni,
-///              source-mac, destination-mac, source-ip, destination-ip, port}, replay (a pcap file), fields: list of
-///              {field, mode (increment random list), first, count, step, list}
+///              (1Mpps, 2.5Gbps, 30%, max), burst, flows, order (in-turn shuffled random zipf), zipf-exponent, seed,
+///              vxlan {vni, source-mac, destination-mac, source-ip, destination-ip, port}, replay (a pcap file),
+///              fields: list of {field, mode (increment random list), first, count, step, list}
 ///          Flags of the command line are the same keys: stream_from_yaml reads a mapping of them.
 ///          Without fields, flows differ in source port (60000 of them), then in destination port.
 /// Errors:  kInvalidArgument names the key and what is allowed; kNotFound: the file.

@@ -223,8 +223,11 @@ void read_sizes(KeyReader& keys, std::vector<SizeShare>& sizes) {
 }
 
 void read_order(KeyReader& keys, FlowOrder& order) {
-  static constexpr std::array<std::pair<std::string_view, FlowOrder>, 3> kChoices = {
-      {{"in-turn", FlowOrder::kInTurn}, {"random", FlowOrder::kRandom}, {"zipf", FlowOrder::kZipf}}};
+  static constexpr std::array<std::pair<std::string_view, FlowOrder>, 4> kChoices = {
+      {{"in-turn", FlowOrder::kInTurn},
+       {"shuffled", FlowOrder::kShuffled},
+       {"random", FlowOrder::kRandom},
+       {"zipf", FlowOrder::kZipf}}};
   choose(keys, "order", order, kChoices);
 }
 
@@ -239,6 +242,7 @@ void read_fields(KeyReader& keys, StreamDescription& stream) {
     return keys.fail(
         net::invalid_argument(fmt::format("{}: a list of at most {}", keys.path_of("fields"), kMaxFields)));
   }
+  stream.own_fields = true;
   std::uint64_t product = 1;
   for (std::size_t i = 0; i < given.size(); ++i) {
     KeyReader entry(given[i], fmt::format("{}[{}]", keys.path_of("fields"), i));

@@ -30,9 +30,9 @@ class GuestError(Exception):
 
 
 class Guest(Background):
-    """A context manager: leaving it ends the machine. `device` and `netdev` are more properties of them, as qemu has them."""
+    """A context manager: leaving it ends the machine. `device`: more properties of it, as qemu has them."""
 
-    def __init__(self, pod, image, accelerator=None, queues=1, packed=False, device="", netdev=""):
+    def __init__(self, pod, image, accelerator=None, queues=1, packed=False, device=""):
         self.pod = pod
         self.accelerator = accelerator or fastest_accelerator(image)
         self._own_files = tempfile.TemporaryDirectory(prefix="millrace-guest-")
@@ -41,7 +41,7 @@ class Guest(Background):
         self._numbers = itertools.count(1)
         words = self._machine(image, processors=queues)
         if pod is not None:
-            words += self._network(queues, packed, device, netdev)
+            words += self._network(queues, packed, device)
         super().__init__(words)
 
     def _path(self, name):
@@ -68,17 +68,17 @@ class Guest(Background):
             "-chardev", f"socket,id=monitor,path={self._path('monitor')}", "-mon", "chardev=monitor,mode=control",
         ]
 
-    def _network(self, queues, packed, device, netdev):
+    def _network(self, queues, packed, device):
         # One that connects tries again every second; one that listens waits for the switch before it starts the guest.
         side = "server=on" if self.pod.listens else "reconnect=1"
-        # qemu 7.2 takes KVM's way of giving interrupts for any vector of a vhost-user device, and ends with SIGSEGV without KVM
-        # (virtio_pci_one_vector_unmask): one interrupt line for all queues then.
+        # qemu 7.2 gives a vhost-user device's vectors to KVM, and ends with SIGSEGV where it is not used
+        # (virtio_pci_one_vector_unmask): then one interrupt line for all queues.
         vectors = 2 * queues + 2 if self.accelerator == "kvm" else 0
-        multi = f",mq={'on' if queues > 1 else 'off'},vectors={vectors}"
         return [
             "-chardev", f"socket,id=vhost,path={self.pod.socket_path},{side}",
-            "-netdev", f"vhost-user,id=net,chardev=vhost,queues={queues}{netdev}",
-            "-device", f"virtio-net-pci,netdev=net,mac={self.pod.mac},packed={'on' if packed else 'off'}{multi}{device}",
+            "-netdev", f"vhost-user,id=net,chardev=vhost,queues={queues}",
+            "-device", f"virtio-net-pci,netdev=net,mac={self.pod.mac},packed={'on' if packed else 'off'},"
+                       f"mq={'on' if queues > 1 else 'off'},vectors={vectors}{device}",
         ]
 
     def _stream(self, name, deadline):
@@ -139,7 +139,7 @@ class Guest(Background):
         return self
 
     def _use_addresses(self):
-        """What a pod's interface would have from the agent: its addresses alone, and the gateway as its one neighbour."""
+        """What a pod's interface has from the agent: its addresses alone, and the gateway as its one neighbour."""
         lines = ["ip link set eth0 up"]
         for address in self.pod.addresses:
             family = 6 if ":" in address else 4
@@ -156,7 +156,8 @@ class Guest(Background):
             self._lines = b""
             self._monitor_line(deadline)  # its greeting
             self.monitor("qmp_capabilities")
-        request = {"execute": command, "arguments": {name.replace("_", "-"): value for name, value in arguments.items()}}
+        named = {name.replace("_", "-"): value for name, value in arguments.items()}
+        request = {"execute": command, "arguments": named}
         self._streams["monitor"].sendall(json.dumps(request).encode())
         while True:
             answer = self._monitor_line(deadline)
@@ -191,8 +192,8 @@ class Guest(Background):
 
 @functools.lru_cache
 def fastest_accelerator(image):
-    """"kvm" where a guest boots with it, else "tcg". That the device can be opened says too little: on a processor without
-    virtualisation KVM interprets the guest's boot one instruction at a time."""
+    """"kvm" where a guest boots with it, else "tcg". That the device can be opened says too little: on a processor
+    without virtualisation KVM interprets the guest's boot one instruction at a time."""
     flags = pathlib.Path("/proc/cpuinfo").read_text()
     if not os.access("/dev/kvm", os.R_OK | os.W_OK) or not re.search(r"^flags\s*:.*\b(vmx|svm)\b", flags, re.MULTILINE):
         return "tcg"

@@ -1,8 +1,8 @@
-"""What a guest boots: the kernel of Debian's network installer, and an initramfs of packaged programs that is made here.
+"""What a guest boots: the kernel of Debian's network installer, and an initramfs of packaged programs, made here.
 
-The kernel comes from debian-installer-12-netboot-amd64. Of the packages with a kernel this is the one that only lays files down:
-a linux-image makes the machine's next boot another one, and pulls in the tools for that. Its modules lie in the initrd
-next to it; the programs are the machine's own: busybox, which is static, and ethtool with its libraries.
+The kernel comes from debian-installer-12-netboot-amd64. Of the packages with a kernel this is the one that only lays
+files down: a linux-image makes the machine's next boot another one, and pulls in the tools for that. Its modules lie
+in the initrd next to it; the programs are the machine's own: busybox, which is static, and ethtool with its libraries.
 """
 
 import gzip
@@ -22,7 +22,8 @@ _PORT = "vport0p1"
 _BUSYBOX = "/bin/busybox"
 _PROGRAMS = ("/usr/sbin/ethtool",)
 
-# The kernel's log goes to the serial line. The shell is at a port of virtio-serial, which is no terminal: nothing is echoed or edited.
+# The kernel's log goes to the serial line. The shell is at a port of virtio-serial, which is no terminal: nothing is
+# echoed or edited.
 _INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc

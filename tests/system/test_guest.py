@@ -1,27 +1,22 @@
 """Linux in a virtual machine as a pod: qemu's vhost-user device at the pod's socket, Debian's kernel behind it.
 
-Two guests: `split` connects to the switch's socket; `packed` listens at its own, with two queue pairs. What they do with a pod that
-has a kernel interface, with Services, with policies and with each other, and what they survive.
+Two guests: `split` connects to the switch's socket; `packed` listens at its own, with two queue pairs. What they do
+with a pod that has a kernel interface, with Services, with policies and with each other, and what they survive.
 """
 
 import contextlib
-import hashlib
-import os
-import re
-import socket
 
 import pytest
 
 from harness.guest import Guest, make_image
+from harness.guest_traffic import (address_of, connect, listening, pings, port_of, receive_from_guest,
+                                   send_between_guests, send_to_guest, wait_for_rings)
 from harness.process import wait_until
 from harness.services import add_backend, service
 from harness.traffic import ping
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["IPv4", "IPv6"])
 RINGS = pytest.mark.parametrize("ring", ["split", "packed"])
-SIZE_BYTES = 4 << 20
-# Both ends of busybox's nc end when the other has nothing more to say, whatever is still to be sent: this one never says so.
-LISTEN = "mkfifo -m 600 silence 2>/dev/null; nc <>silence -l -p"
 FEATURES = "cat /sys/bus/virtio/drivers/virtio_net/virtio*/features"
 QUEUES = {"split": 1, "packed": 2}
 DENY = """
@@ -66,78 +61,6 @@ def machines(node, image):
         yield made
 
 
-def port_of(node, pod):
-    return next(port for port in node.instance.query("port", "list")["ports"] if port["spec"]["name"] == pod.host_interface)
-
-
-def wait_for_rings(node, pod, pairs=1, timeout_s=30):
-    def are_up():
-        status = port_of(node, pod)["vhost_user"]
-        return status and status["connected"] and status["queue_pairs"] == pairs
-    wait_until(are_up, f"the rings of {pod.name} are up", timeout_s)
-
-
-def address_of(pod, family):
-    return pod.ipv4 if family == 4 else pod.ipv6
-
-
-def pings(machine, address, count=5, size=56):
-    """Of `count` echo requests of the guest, how many were answered."""
-    said = machine.shell(f"ping -c {count} -i 0.1 -W 2 -s {size} {address}", timeout_s=10 + 3 * count, check=False)
-    return int(re.search(r"(\d+) packets received", said)[1])
-
-
-def connect(place, address, port, timeout_s=5):
-    made = place.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    made.settimeout(timeout_s)
-    try:
-        made.connect((address, port))
-    except OSError:
-        made.close()
-        return None
-    return made
-
-
-def send_to_guest(client, machine, address, size_bytes=SIZE_BYTES, port=5001):
-    """One TCP connection of a pod's to a guest: what was sent, and what arrived, as SHA-256."""
-    received = machine.begin(f"{LISTEN} {port} | sha256sum")
-    data = os.urandom(size_bytes)
-    with wait_until(lambda: connect(client, address, port), f"the guest listens at {address}", 15) as sender:
-        sender.settimeout(30)
-        sender.sendall(data)
-    return hashlib.sha256(data).hexdigest(), received().split()[0]
-
-
-@contextlib.contextmanager
-def listening(pod, address, port):
-    with pod.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as made:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.settimeout(15)
-        made.bind((address, port))
-        made.listen(4)
-        yield made
-
-
-def receive_all(listener):
-    connection, _ = listener.accept()
-    hashed = hashlib.sha256()
-    with connection:
-        connection.settimeout(30)
-        while data := connection.recv(1 << 20):
-            hashed.update(data)
-    return hashed.hexdigest()
-
-
-def receive_from_guest(client, machine, address, size_bytes=SIZE_BYTES, port=5002):
-    """One TCP connection of a guest's to a pod: what was sent, and what arrived."""
-    machine.shell(f"head -c {size_bytes} /dev/urandom >data")
-    with listening(client, address, port) as listener:
-        done = machine.begin(f"nc {address} {port} <data")
-        received = receive_all(listener)
-    done()
-    return machine.shell("sha256sum <data").split()[0], received
-
-
 @RINGS
 def test_the_guest_has_the_rings_and_queues_that_were_asked_for(node, machines, ring):
     machine = machines[ring]
@@ -175,11 +98,8 @@ def test_guests_reach_each_other(machines, family):
     split, packed = machines["split"], machines["packed"]
     assert pings(split, address_of(packed.pod, family)) == 5
     for source, target in ((split, packed), (packed, split)):
-        received = target.begin(f"{LISTEN} 5003 | sha256sum")
-        source.shell(f"head -c {SIZE_BYTES} /dev/urandom >data")
-        # A listener that is not there yet refuses.
-        source.shell(f"until nc {address_of(target.pod, family)} 5003 <data 2>/dev/null; do :; done", timeout_s=40)
-        assert source.shell("sha256sum <data").split()[0] == received().split()[0]
+        sent, received = send_between_guests(source, target, address_of(target.pod, family))
+        assert sent == received
 
 
 @FAMILIES
@@ -230,7 +150,8 @@ def test_a_policy_denies_what_a_guest_sends(node, machines, client, ring):
         with listening(client, client.ipv4, 5004):
             assert machine.shell(f"nc -w 1 {client.ipv4} 5004; echo $?").split()[-1] == "1"
         assert drops(node, "policy_egress") >= before + 2
-        said = node.instance.cli("trace", "--from", f"default/{ring}", "--to", "client", "--port", "5004/tcp", check=False)
+        said = node.instance.cli("trace", "--from", f"default/{ring}", "--to", "client", "--port", "5004/tcp",
+                                 check=False)
         assert said.returncode == 1 and "default/deny" in said.stdout and "policy_egress" in said.stdout, said.stdout
     assert pings(machine, client.ipv4) == 5
 
@@ -243,7 +164,8 @@ def test_a_policy_denies_what_is_for_a_guest(node, machines, client, ring):
         assert not ping(client, machine.pod.ipv4, count=2).received
         assert connect(client, machine.pod.ipv4, 5005, timeout_s=1) is None
         assert drops(node, "policy_ingress") >= before + 3
-        said = node.instance.cli("trace", "--from", "client", "--to", f"default/{ring}", "--port", "5005/tcp", check=False)
+        said = node.instance.cli("trace", "--from", "client", "--to", f"default/{ring}", "--port", "5005/tcp",
+                                 check=False)
         assert said.returncode == 1 and "default/deny" in said.stdout and "policy_ingress" in said.stdout, said.stdout
         assert pings(machine, client.ipv4) == 5  # what it began itself is answered
     assert ping(client, machine.pod.ipv4).ok
@@ -263,7 +185,7 @@ def test_a_guest_outlives_the_switch(node, machines, client, ring):
 
 
 def test_the_switch_outlives_a_guest(node, machines, client, image):
-    """Killed while it sends; started again without what rings may have besides: mergeable buffers, indirect descriptors."""
+    """Killed while it sends; started again with rings that have no extensions."""
     pod = node.add_pod("again", "--type", "vhost-user")
     with Guest(pod, image) as first:
         first.boot()

@@ -1,0 +1,95 @@
+"""Traffic of guests: pings and TCP with what runs in a guest as one end, or as both."""
+
+import contextlib
+import hashlib
+import os
+import re
+import socket
+
+from .process import wait_until
+
+SIZE_BYTES = 4 << 20
+# Busybox's nc ends when the other end has nothing more to say, whatever is still to be sent: this one never says so.
+LISTEN = "mkfifo -m 600 silence 2>/dev/null; nc <>silence -l -p"
+
+
+def port_of(node, pod):
+    ports = node.instance.query("port", "list")["ports"]
+    return next(port for port in ports if port["spec"]["name"] == pod.host_interface)
+
+
+def wait_for_rings(node, pod, pairs=1, timeout_s=30):
+    def are_up():
+        status = port_of(node, pod)["vhost_user"]
+        return status and status["connected"] and status["queue_pairs"] == pairs
+    wait_until(are_up, f"the rings of {pod.name} are up", timeout_s)
+
+
+def address_of(pod, family):
+    return pod.ipv4 if family == 4 else pod.ipv6
+
+
+def pings(machine, address, count=5, size=56):
+    """Of `count` echo requests of the guest, how many were answered."""
+    said = machine.shell(f"ping -c {count} -i 0.1 -W 2 -s {size} {address}", timeout_s=10 + 3 * count, check=False)
+    return int(re.search(r"(\d+) packets received", said)[1])
+
+
+def connect(place, address, port, timeout_s=5):
+    made = place.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    made.settimeout(timeout_s)
+    try:
+        made.connect((address, port))
+    except OSError:
+        made.close()
+        return None
+    return made
+
+
+def send_to_guest(client, machine, address, size_bytes=SIZE_BYTES, port=5001):
+    """One TCP connection of a pod's to a guest: what was sent, and what arrived, as SHA-256."""
+    received = machine.begin(f"{LISTEN} {port} | sha256sum")
+    data = os.urandom(size_bytes)
+    with wait_until(lambda: connect(client, address, port), f"the guest listens at {address}", 15) as sender:
+        sender.settimeout(30)
+        sender.sendall(data)
+    return hashlib.sha256(data).hexdigest(), received().split()[0]
+
+
+@contextlib.contextmanager
+def listening(pod, address, port):
+    with pod.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as made:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.settimeout(15)
+        made.bind((address, port))
+        made.listen(4)
+        yield made
+
+
+def receive_all(listener):
+    connection, _ = listener.accept()
+    hashed = hashlib.sha256()
+    with connection:
+        connection.settimeout(30)
+        while data := connection.recv(1 << 20):
+            hashed.update(data)
+    return hashed.hexdigest()
+
+
+def receive_from_guest(client, machine, address, size_bytes=SIZE_BYTES, port=5002):
+    """One TCP connection of a guest's to a pod: what was sent, and what arrived."""
+    machine.shell(f"head -c {size_bytes} /dev/urandom >data")
+    with listening(client, address, port) as listener:
+        done = machine.begin(f"nc {address} {port} <data")
+        received = receive_all(listener)
+    done()
+    return machine.shell("sha256sum <data").split()[0], received
+
+
+def send_between_guests(source, target, address, size_bytes=SIZE_BYTES, port=5003):
+    """One TCP connection of a guest's to another: what was sent, and what arrived."""
+    received = target.begin(f"{LISTEN} {port} | sha256sum")
+    source.shell(f"head -c {size_bytes} /dev/urandom >data")
+    # A listener that is not there yet refuses.
+    source.shell(f"until nc {address} {port} <data 2>/dev/null; do :; done", timeout_s=40)
+    return source.shell("sha256sum <data").split()[0], received().split()[0]

@@ -4,7 +4,6 @@ Pod like any other to whoever sends something from it or to it.
 Its eth0 (tap_guest.py) gets what the CNI result says of it and nothing else: so the result is enough.
 """
 
-import contextlib
 import json
 import os
 import pathlib
@@ -20,10 +19,22 @@ class VhostPod(Pod):
     """A pod of `millrace pod add --type vhost-user`; has its eth0 while it is connected."""
 
     @classmethod
-    def of(cls, node, pod):
+    def of(cls, node, pod, result=None):
+        """`result`: what ADD answered; else `millrace pod add` has kept it."""
         made = cls(pod.name, pod.netns, pod.addresses, pod.mac, pod.host_interface, pod.socket_path, pod.listens)
-        made.node, made.guest = node, None
+        made.node, made.guest, made.result = node, None, result or made._recorded_result(node)
+        made.socket_path = made.result["interfaces"][0]["socketPath"]
         return made
+
+    def _recorded_result(self, node):
+        record = pathlib.Path(node.instance.config["runtimeDir"], "pods", f"{self.netns.name}.json")
+        return json.loads(record.read_text())["result"]
+
+    def __enter__(self):
+        return self if self.guest else self.connect()
+
+    def __exit__(self, *_):
+        self.disconnect()
 
     def connect(self, offload=False):
         options = ["listen"] * self.listens + ["offload"] * offload
@@ -45,26 +56,20 @@ class VhostPod(Pod):
 
     def port(self):
         ports = self.node.instance.query("port", "list")["ports"]
-        return next(port for port in ports if port["spec"]["name"] == self.host_interface)
+        return next(port for port in ports if (port["spec"].get("vhost_user") or {}).get("path") == self.socket_path)
 
     def mtu(self):
         """CNI results have it from 1.1.0 on."""
-        return self.port()["spec"]["mtu"]
+        return self.result["interfaces"][0].get("mtu") or self.port()["spec"]["mtu"]
 
     def has_guest(self):
         status = self.port()["vhost_user"]
         return bool(status and status["connected"] and status["queue_pairs"] == 1)
 
-    def result(self):
-        """What ADD answered."""
-        record = pathlib.Path(self.node.instance.config["runtimeDir"], "pods", f"{self.netns.name}.json")
-        return json.loads(record.read_text())["result"]
-
     def _configure(self):
-        result = self.result()
-        for entry in result["ips"]:
+        for entry in self.result["ips"]:
             self.netns.ip("addr", "add", entry["address"], "dev", "eth0", *(["nodad"] if ":" in entry["address"] else []))
-        for entry in result["routes"]:
+        for entry in self.result["routes"]:
             way = ["via", entry["gw"]] if entry.get("gw") else []
             self.netns.ip("route", "replace", entry["dst"], *way, "dev", "eth0")
 
@@ -73,13 +78,3 @@ def add_vhost_pod(node, name, *options, listens=False, **more):
     """As Node.add_pod; to be connected."""
     listener = ["--vhost-listener", "pod"] if listens else []
     return VhostPod.of(node, node.add_pod(name, "--type", "vhost-user", *listener, *options, **more))
-
-
-@contextlib.contextmanager
-def connected(pod, **options):
-    """`pod`, a VhostPod, with its network while the context is open."""
-    pod.connect(**options)
-    try:
-        yield pod
-    finally:
-        pod.disconnect()

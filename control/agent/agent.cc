@@ -22,6 +22,7 @@
 #include "control/agent/node_report.h"
 #include "control/agent/object_manager.h"
 #include "control/agent/pod_manager.h"
+#include "control/agent/pod_socket.h"
 #include "control/agent/policies/keeper.h"
 #include "control/agent/port_specs.h"
 #include "control/agent/reconcile.h"
@@ -238,8 +239,7 @@ net::Result<void> Agent::Parts::make_host(const std::vector<Attachment>& pods_th
                                               first_ports(config, node, host, *host_mac, pods_there));
   the_switch->set_nat(nat_of(config, node, host.blocks));
   if (membership) the_switch->set_tunnels(membership->underlay(), membership->ways().tunnels);
-  pods = std::make_unique<PodManager>(*store, *the_switch, *blocks, host, node.masquerades(),
-                                      config.runtime_dir + "/vhost");
+  pods = std::make_unique<PodManager>(*store, *the_switch, *blocks, host, node.masquerades(), config.vhost_directory());
   start_keepers(host);
   if (!config.bird.config_file.empty()) {
     bird = std::make_unique<BirdExport>(config.node_name, config.bird.config_file, config.bird.control_socket,
@@ -325,6 +325,9 @@ net::Result<std::unique_ptr<Agent>> Agent::start(const config::Config& config, c
   if (!*found) return std::unique_ptr<Agent>();
   auto kept = reconcile(*parts->store, parts->blocks->all());
   if (!kept) return kept.error();
+  if (auto swept = remove_unknown_sockets(config.vhost_directory(), *kept); !swept) {
+    spdlog::warn("{}", swept.error().message);  // it is root's alone to come to, and harms nobody
+  }
   if (auto opened = parts->open_objects(); !opened) return opened.error();
   if (auto made = parts->make_host(*kept); !made) return made.error();
   if (auto served = parts->serve(); !served) return served.error();
@@ -343,7 +346,7 @@ net::Result<void> clean_up(const config::Config& config, bool with_pods) {
   auto attachments = (*store)->list();
   if (!attachments) return attachments.error();
   for (const Attachment& attachment : *attachments) {
-    if (auto removed = remove_pod_end(attachment); !removed) return removed;
+    if (auto removed = remove_pod_end(**store, attachment); !removed) return removed;
   }
   if (auto released = release_ports(**store); !released) return released;
   if (auto removed = remove_node_link(config); !removed) return removed;

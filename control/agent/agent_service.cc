@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "control/agent/object_requests.h"
-#include "control/agent/pod_socket.h"
 #include "control/agent/port_type.h"
+#include "control/agent/reconcile.h"
 #include "control/agent/requests.h"
 #include "control/agent/version.h"
 #include "control/api/grpc_status.h"
@@ -128,7 +128,7 @@ grpc::Status AgentService::ListPods(grpc::ServerContext*, const api::ListPodsReq
     const ObjectRef object = objects_.find({kube::Kind::kPod, attachment.pod_namespace, attachment.pod_name});
     api::Pod& pod = *reply->add_pods();
     to_message(attachment, object == nullptr ? nullptr : &std::get<kube::Pod>(*object), pod);
-    pod.set_interface_gone(attachment.vhost ? !socket_directory_is_there(attachment.vhost->path)
+    pod.set_interface_gone(attachment.vhost ? !socket_is_there(attachment)
                                             : if_nametoindex(attachment.host_interface.c_str()) == 0);
   }
   return grpc::Status::OK;

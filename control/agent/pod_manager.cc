@@ -147,7 +147,7 @@ net::Result<std::uint64_t> PodManager::connect(const Netns& netns, const Attachm
   if (auto fits = check_mtu(attachment); !fits) return fits.error();
   if (attachment.vhost) {
     link_made = true;
-    if (auto made = make_socket_directory(attachment.vhost->path); !made) return made.error();
+    if (auto made = make_socket_directory(*attachment.vhost); !made) return made.error();
     return open_port(attachment);
   }
   if (auto made = create_pod_link(netns, link_of(attachment)); !made) {
@@ -174,7 +174,7 @@ net::Result<void> PodManager::tear_down(const Attachment& attachment, bool link_
                 removed.error().message);
   }
   if (link_made) {
-    if (auto removed = remove_pod_end(attachment); !removed) return removed;
+    if (auto removed = remove_pod_end(store_, attachment); !removed) return removed;
   }
   for (const net::IpAddress& address : attachment.addresses) {
     if (!is_extra(address)) continue;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "control/agent/netns.h"
 #include "control/agent/pod_socket.h"
 #include "control/netlink/netlink.h"
 
@@ -14,13 +15,13 @@ const char* reason_to_remove(AttachmentState state) {
   switch (state) {
     case AttachmentState::kAdding: return "its ADD did not end";
     case AttachmentState::kDeleting: return "its DEL did not end";
-    case AttachmentState::kActive: return "its interface, or its socket's directory, is gone";
+    case AttachmentState::kActive: return "its interface, its namespace or its socket's directory is gone";
   }
   return "its state is unknown";
 }
 
 net::Result<bool> is_there(netlink::Netlink& netlink, const Attachment& attachment) {
-  if (attachment.vhost) return socket_directory_is_there(attachment.vhost->path);
+  if (attachment.vhost) return socket_is_there(attachment);
   auto link = netlink.link(attachment.host_interface);
   if (link) return true;
   if (link.error().code == net::ErrorCode::kNotFound) return false;
@@ -63,9 +64,15 @@ net::Result<void> note_blocks(Store& store, const std::vector<AddressBlock>& blo
 
 }  // namespace
 
-net::Result<void> remove_pod_end(const Attachment& attachment) {
-  return attachment.vhost ? remove_pod_socket(attachment.vhost->path)
-                          : netlink::remove_link_if_there(attachment.host_interface);
+net::Result<void> remove_pod_end(Store& store, const Attachment& attachment) {
+  if (!attachment.vhost) return netlink::remove_link_if_there(attachment.host_interface);
+  auto all = store.list();
+  if (!all) return all.error();
+  return remove_pod_socket(attachment.vhost->path, *all);
+}
+
+bool socket_is_there(const Attachment& attachment) {
+  return socket_directory_is_there(attachment.vhost->path) && Netns::open(attachment.netns).ok();
 }
 
 bool is_kept(AttachmentState state, bool is_there) { return state == AttachmentState::kActive && is_there; }
@@ -85,9 +92,7 @@ net::Result<std::vector<Attachment>> reconcile(Store& store, const std::vector<A
       continue;
     }
     spdlog::info("{} is removed: {}", attachment.key.to_string(), reason_to_remove(attachment.state));
-    if (*there) {
-      if (auto removed = remove_pod_end(attachment); !removed) return removed.error();
-    }
+    if (auto removed = remove_pod_end(store, attachment); !removed) return removed.error();
     if (auto gone = store.finish_delete(attachment.id, blocks); !gone) return gone.error();
   }
   if (auto noted = note_blocks(store, blocks, kept.size()); !noted) return noted.error();

@@ -5,7 +5,8 @@
 ///          | kDeleting | any            | the DEL did not answer: finished |
 ///          | kActive   | is there       | kept |
 ///          | kActive   | is gone        | so is the pod (or the machine was started anew): removed |
-///          Of a pod with a vhost-user socket the socket's directory is what is there or is gone (pod_socket.h).
+///          Of a pod with a vhost-user socket it is the socket's directory (pod_socket.h) and the pod's namespace that
+///          are there or are gone.
 /// Errors:  kFailedPrecondition when an address of a kept pod is the node's own in the configured block; those of the
 ///          store and the kernel.
 /// Thread:  at start, before anything is served.
@@ -23,7 +24,10 @@ namespace millrace::control::agent {
 /// One row of the table above.
 bool is_kept(AttachmentState state, bool is_there);
 /// Takes away the interfaces of a pod, or its vhost-user socket. Nothing there is no error.
-net::Result<void> remove_pod_end(const Attachment& attachment);
+net::Result<void> remove_pod_end(Store& store, const Attachment& attachment);
+/// Of a pod with a socket: its directory and its namespace, either of which may go without a DEL. Such a port has no
+/// interface of the kernel's that would go with the namespace.
+bool socket_is_there(const Attachment& attachment);
 
 /// Brings store and kernel together and returns the attachments that are kept. Also notes the configured blocks in the
 /// store; pods keep their addresses when a block changed, and the log says so.

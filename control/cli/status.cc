@@ -65,13 +65,19 @@ std::string store_text(const api::AgentStatus& status) {
   return out + fmt::format("  between nodes {}\n", status.encapsulation());
 }
 
+/// Of a switch that is connected the message is of ports that it could not open.
+std::string switch_text(const api::AgentStatus& status) {
+  if (!status.switch_connected()) return status.switch_message();
+  if (status.switch_message().empty()) return "connected, in the desired state";
+  return "connected; not open: " + status.switch_message();
+}
+
 std::string agent_text(const net::Result<api::AgentStatus>& status) {
   if (!status) return status.error().message + "\n";
   std::string out = fmt::format("millrace-agent  {}, pid {}, up {}, generation {}\n", status->version(), status->pid(),
                                 duration_text(status->uptime_ms()), status->generation()) +
                     fmt::format("  node          {}\n", status->node_name()) +
-                    fmt::format("  switch        {}\n", status->switch_connected() ? "connected, in the desired state"
-                                                                                   : status->switch_message()) +
+                    fmt::format("  switch        {}\n", switch_text(*status)) +
                     fmt::format("  pods          {}\n", status->pod_count());
   out += fmt::format("  mtu           {}\n", status->mtu()) + store_text(*status);
   for (const api::IpamPool& pool : status->pools()) {

@@ -132,6 +132,8 @@ struct Config {
 
   std::string switch_socket() const { return runtime_dir + "/switch.sock"; }
   std::string agent_socket() const { return runtime_dir + "/agent.sock"; }
+  /// Of the pods' sockets; below it lies what pods may write.
+  std::string vhost_directory() const { return runtime_dir + "/vhost"; }
 };
 
 /// Reads `path`, or kDefaultPath when `path` is empty (then a missing file gives the defaults).

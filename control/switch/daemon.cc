@@ -130,7 +130,8 @@ net::Result<void> run_with_memory(const config::Config& config, api::SocketClaim
   if (!pool) return pool.error();
   io::MbufPool& packets = **pool;
 
-  DeviceOpener opener(packets, static_cast<unsigned>(placement.worker_cpus.size()));
+  DeviceOpener opener(packets, static_cast<unsigned>(placement.worker_cpus.size()),
+                      SocketDirectory(config.vhost_directory()));
   const auto flows = flow_settings(config, static_cast<unsigned>(placement.worker_cpus.size()));
   if (!flows) return flows.error();
   const Limits limits{config.port_limit, frame_mtu, nat_ports(config), config.rule_limit};
@@ -172,6 +173,10 @@ net::Result<void> run_daemon(const config::Config& config, StopSignals& signals)
                config.file.empty() ? "defaults" : config.file);
   auto claim = api::SocketClaim::take(config.switch_socket());
   if (!claim) return claim.error();
+  // Before any thread, so that all of them are in it.
+  if (auto shielded = SocketDirectory(config.vhost_directory()).shield(); !shielded) {
+    spdlog::warn("vhost-user sockets of pods: {}; pods that want one get an error", shielded.error().message);
+  }
   auto placement = place_workers(config);
   if (!placement) return placement.error();
   if (!placement->control_cpus.empty()) {

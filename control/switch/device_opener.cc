@@ -31,9 +31,14 @@ net::Result<OpenPort> DeviceOpener::open(const PortRequest& request) {
 }
 
 net::Result<OpenPort> DeviceOpener::open_socket(const PortRequest& request) {
-  auto port = VhostPort::open(
-      pool_,
-      {.path = request.interface, .is_client = request.vhost->is_client, .queue_pairs = request.vhost->queue_pairs});
+  const bool is_of_pod = sockets_.covers(request.interface);
+  if (is_of_pod) {
+    if (auto shielded = sockets_.check(); !shielded) return shielded.error();
+  }
+  auto port = VhostPort::open(pool_, {.path = request.interface,
+                                      .is_client = request.vhost->is_client,
+                                      .queue_pairs = request.vhost->queue_pairs,
+                                      .mode = is_of_pod ? kPodSocketMode : 0});
   if (!port) return port.error();
   OpenPort open{.queues = {}, .interface = request.interface, .kind = request.kind, .vhost = request.vhost};
   open.queues.push_back(std::move(port).value());

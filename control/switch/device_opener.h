@@ -5,7 +5,8 @@
 ///          MTU that the node's end of the node link has then; that end gets the device's MAC, the one that a network
 ///          which filters by MAC lets through. A device is dead when it was taken out, or when the node's end is gone:
 ///          one that is made anew has another number, which ways to other nodes are known by. A socket is never dead:
-///          its guest may come and go, and inspect says whether it is there.
+///          its guest may come and go, and inspect says whether it is there. One of a pod (SocketDirectory) takes any
+///          user that comes to it, and is not opened where a link might lead elsewhere.
 /// Errors:  those of AfXdpOpener, datapath::io::VhostPort and DpdkDevice; kNotFound when the node's end is not there. A
 /// device whose
 ///          dead port is not closed yet cannot be opened: the same request works when the one before it has returned.
@@ -13,9 +14,11 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "control/switch/af_xdp_opener.h"
 #include "control/switch/port_opener.h"
+#include "control/switch/socket_directory.h"
 #include "datapath/io/mbuf_pool.h"
 
 namespace millrace::control::switchd {
@@ -23,8 +26,8 @@ namespace millrace::control::switchd {
 class DeviceOpener final : public PortOpener {
  public:
   /// `pool` must outlive every port that is opened.
-  DeviceOpener(datapath::io::MbufPool& pool, unsigned worker_count)
-      : pool_(pool), worker_count_(worker_count), interfaces_(pool) {}
+  DeviceOpener(datapath::io::MbufPool& pool, unsigned worker_count, SocketDirectory sockets)
+      : pool_(pool), worker_count_(worker_count), sockets_(std::move(sockets)), interfaces_(pool) {}
 
   net::Result<OpenPort> open(const PortRequest& request) override;
   net::Result<void> widen_uplinks(const datapath::UplinkRules& rules) override {
@@ -42,6 +45,7 @@ class DeviceOpener final : public PortOpener {
 
   datapath::io::MbufPool& pool_;
   const unsigned worker_count_;
+  const SocketDirectory sockets_;
   AfXdpOpener interfaces_;
 };
 

@@ -214,6 +214,7 @@ net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const Vh
   if (rte_vhost_driver_disable_features(path.c_str(), kNotOffered) != 0) return failed("features");
   if (rte_vhost_driver_callback_register(path.c_str(), &kEvents) != 0) return failed("events");
   if (rte_vhost_driver_start(path.c_str()) != 0) return failed(options.is_client ? "connect" : "listen");
+  if (!options.is_client && options.mode != 0 && ::chmod(path.c_str(), options.mode) != 0) return failed("mode");
   return port;
 }
 

@@ -22,6 +22,8 @@
 /// Source:  virtio 1.2, section 5.1; QEMU, docs/interop/vhost-user.rst; DPDK Programmer's Guide 22.11, "Vhost Library".
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -42,6 +44,7 @@ struct VhostOptions {
   std::string path;                         // absolute; a socket that a server left there is taken away
   bool is_client = false;                   // the guest listens
   unsigned queue_pairs = kVhostQueuePairs;  // that a guest is served by, 1..kVhostQueuePairs
+  mode_t mode = 0;                          // of a server's socket: who may be the guest; 0: as the umask says
 };
 
 struct VhostStatus {

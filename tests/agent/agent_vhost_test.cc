@@ -102,6 +102,23 @@ TEST_F(AgentVhostTest, is_gone_with_its_directory) {
   EXPECT_EQ(list().pods(0).pod_name(), "b");
 }
 
+TEST_F(AgentVhostTest, what_went_without_a_del_goes_when_the_agent_starts) {
+  api::AddPodReply reply;
+  ASSERT_TRUE(add(vhost_request("a"), &reply).ok());
+  ASSERT_TRUE(add(vhost_request("b")).ok());
+  fs::create_directories(config_.runtime_dir + "/vhost/uid-nobody/eth0");
+  pods_.at("a")->remove();
+  EXPECT_TRUE(list().pods(0).interface_gone());
+  EXPECT_FALSE(list().pods(1).interface_gone());
+  start_agent();
+  ASSERT_EQ(list().pods_size(), 1);
+  EXPECT_EQ(list().pods(0).pod_name(), "b");
+  EXPECT_FALSE(fs::exists(directory_of(directory_of(reply.socket_path()))));
+  EXPECT_TRUE(fs::is_directory(directory_of(socket_of("b"))));
+  EXPECT_FALSE(fs::exists(config_.runtime_dir + "/vhost/uid-nobody")) << "of a pod that nothing is known of";
+  EXPECT_TRUE(switch_->wait_until([&](const auto& ports) { return !ports.contains(reply.host_interface()); }));
+}
+
 TEST_F(AgentVhostTest, an_add_that_the_switch_refuses_leaves_nothing) {
   switch_->judge = [](const api::ApplyRequest& request, api::ApplyReply&) {
     const bool refused = request.upsert_ports_size() == 1 && request.upsert_ports(0).has_vhost_user();

@@ -1,0 +1,290 @@
+"""A pod writes its socket's directory, and the switch and the agent that use it are root: who may come to a socket, and
+that nothing that a pod puts there leads them elsewhere or costs another pod anything."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import stat
+
+import pytest
+
+from harness.cni import Cni, CniError
+from harness.process import run, wait_until
+from harness.traffic import ping
+from harness.vhost_pod import add_vhost_pod
+
+ANYBODY = 65534
+RECONNECT_S = 2.5  # DPDK tries each second
+# As a container in a pod would: the pod's directory on a place of its own, another user, and then his word.
+IN_CONTAINER = """
+set -e
+mount -t tmpfs tmpfs /mnt
+mkdir /mnt/pod
+mount --bind "$1" /mnt/pod
+exec setpriv --reuid {user} --regid {user} --clear-groups --bounding-set -all /usr/bin/python3 -c "$2"
+""".format(user=ANYBODY)
+CONNECT = "import socket; socket.socket(socket.AF_UNIX).connect('{}')"
+LISTEN = "import socket; socket.socket(socket.AF_UNIX).bind('{}')"
+
+
+@pytest.fixture(scope="module")
+def node(make_node):
+    return make_node("hostile")
+
+
+@pytest.fixture(scope="module")
+def bystander(node):
+    with add_vhost_pod(node, "bystander") as pod:
+        yield pod
+
+
+@pytest.fixture(scope="module")
+def client(node):
+    return node.add_pod("client")
+
+
+@pytest.fixture
+def mallory(node, request):
+    """A pod with a socket, where the test says who listens; gone after it, with all that it left."""
+    pod = add_vhost_pod(node, "mallory", listens=request.param)
+    pod.directory = pathlib.Path(pod.socket_path).parent
+    yield pod
+    node.delete_pod("mallory")
+    assert not pod.directory.parent.exists() and not pod.directory.parent.is_symlink()
+
+
+SWITCH_LISTENS = pytest.mark.parametrize("mallory", [False], indirect=True, ids=["switch listens"])
+POD_LISTENS = pytest.mark.parametrize("mallory", [True], indirect=True, ids=["pod listens"])
+
+
+@pytest.fixture
+def victim(tmp_path):
+    """A directory that is another's, with a socket that somebody listens at."""
+    directory = tmp_path / "victim"
+    directory.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(directory / "vhost.sock"))
+        listener.listen(8)
+        yield directory, listener
+
+
+def mode_of(path):
+    return stat.S_IMODE(os.lstat(path).st_mode)
+
+
+def in_container(pod, text):
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", IN_CONTAINER, "sh",
+               pathlib.Path(pod.socket_path).parents[1], text]
+    return run(command, check=False)
+
+
+def restart_switch(node):
+    node.instance.kill("millraced")
+    node.instance.up()
+
+
+def wait_for_status(node):
+    wait_until(lambda: node.instance.cli("status", check=False).returncode == 0, "status is good", 15)
+
+
+def port_of(node, pod):
+    ports = {port["spec"]["name"]: port for port in node.instance.query("port", "list")["ports"]}
+    return ports.get(pod.host_interface)
+
+
+@SWITCH_LISTENS
+def test_any_user_of_the_pod_may_be_the_guest(node, mallory):
+    assert mode_of(mallory.socket_path) == 0o666 and mode_of(mallory.directory) == 0o755
+    done = in_container(mallory, CONNECT.format("/mnt/pod/eth0/vhost.sock"))
+    assert done.returncode == 0, done.stderr
+    refused = in_container(mallory, LISTEN.format("/mnt/pod/eth0/other.sock"))
+    assert "Permission denied" in refused.stderr
+
+
+@POD_LISTENS
+def test_any_user_of_the_pod_may_listen(node, mallory):
+    assert mode_of(mallory.directory) == 0o777
+    done = in_container(mallory, LISTEN.format("/mnt/pod/eth0/vhost.sock"))
+    assert done.returncode == 0, done.stderr
+
+
+@SWITCH_LISTENS
+def test_no_user_of_the_node_comes_to_a_socket(node, mallory):
+    """Not by the mode of what the test lies in: the pods' directory itself is root's alone."""
+    assert mode_of(mallory.directory.parents[1]) == 0o700
+
+
+def test_a_socket_that_is_made_again_has_its_mode(node, bystander):
+    restart_switch(node)
+    wait_until(lambda: os.path.exists(bystander.socket_path) and mode_of(bystander.socket_path) == 0o666,
+               "the socket is there again", 10)
+    wait_for_status(node)
+
+
+@contextlib.contextmanager
+def link_of_socket(pod, directory):
+    """In place of the pod's socket one to another's."""
+    os.symlink(directory / "vhost.sock", pod.socket_path)
+    yield
+    os.unlink(pod.socket_path)
+
+
+@contextlib.contextmanager
+def link_of_directory(pod, directory):
+    """In place of the pod's directory one to another's: what a container that is root can do."""
+    shutil.rmtree(pod.directory)
+    os.symlink(directory, pod.directory)
+    yield
+    os.unlink(pod.directory)
+    pod.directory.mkdir()
+
+
+LINKS = pytest.mark.parametrize("link", [link_of_socket, link_of_directory], ids=lambda link: link.__name__)
+
+
+@LINKS
+@POD_LISTENS
+def test_the_switch_connects_to_no_other_socket(node, mallory, victim, link):
+    directory, listener = victim
+    with link(mallory, directory):
+        listener.settimeout(RECONNECT_S)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+        restart_switch(node)
+        wait_for_status(node)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+    with socket.socket(socket.AF_UNIX) as own:  # it has been trying all the time
+        own.bind(mallory.socket_path)
+        own.listen(1)
+        own.settimeout(5)
+        own.accept()[0].close()
+
+
+@SWITCH_LISTENS
+def test_the_switch_listens_nowhere_else_and_takes_nothing_away(node, client, bystander, mallory, victim):
+    directory, listener = victim
+    node.instance.kill("millraced")
+    with link_of_directory(mallory, directory):
+        before = os.lstat(directory / "vhost.sock").st_ino
+        node.instance.up()
+        wait_until(lambda: ping(client, bystander.ipv4, count=1).ok, "another pod's guest is there again", 15)
+        assert os.lstat(directory / "vhost.sock").st_ino == before
+        assert list(directory.iterdir()) == [directory / "vhost.sock"]
+        assert f"not open: {mallory.host_interface}: " in node.instance.cli("status").stdout
+    restart_switch(node)
+    wait_until(lambda: port_of(node, mallory), "the port opens once there is a directory", 15)
+    wait_for_status(node)
+
+
+def as_file(path):
+    pathlib.Path(path).write_text("")
+
+
+def as_directory(path):
+    os.mkdir(path)
+
+
+@SWITCH_LISTENS
+@pytest.mark.parametrize("make", [as_file, as_directory, os.mkfifo], ids=["a file", "a directory", "a pipe"])
+def test_what_is_no_socket_costs_its_pod_alone(node, client, bystander, mallory, make):
+    node.instance.kill("millraced")
+    pathlib.Path(mallory.socket_path).unlink(missing_ok=True)
+    make(mallory.socket_path)
+    node.instance.up()
+    wait_until(lambda: ping(client, bystander.ipv4, count=1).ok, "another pod's guest is there again", 15)
+    said = node.instance.cli("status").stdout
+    assert f"not open: {mallory.host_interface}: " in said
+    assert f"vhost_user.path: {mallory.socket_path}: is there and is no socket" in said
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+        os.unlink(mallory.socket_path)
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(mallory.socket_path)
+    restart_switch(node)
+    wait_until(lambda: port_of(node, mallory), "the port opens once the place is free", 15)
+    wait_for_status(node)
+
+
+@POD_LISTENS
+def test_what_a_pod_leaves_goes_with_it_and_nothing_else(node, mallory, victim):
+    """The fixture looks whether it has gone."""
+    directory, _ = victim
+    deep = mallory.directory
+    for level in range(60):
+        deep = deep / f"level{level}"
+    deep.mkdir(parents=True)
+    (deep / "file").write_text("x")
+    (mallory.directory / "to-victim").symlink_to(directory)
+    (mallory.directory.parent / "to-victim-socket").symlink_to(directory / "vhost.sock")
+    os.mkfifo(mallory.directory / "pipe")
+    node.delete_pod("mallory")
+    assert list(directory.iterdir()) == [directory / "vhost.sock"]
+    add_vhost_pod(node, "mallory", listens=True)
+
+
+def test_a_pod_that_went_without_a_del(node):
+    """Its namespace is gone: so is its directory, and its port, once the agent starts again."""
+    gone = add_vhost_pod(node, "gone")
+    node.instance.cli("pod", "list")
+    gone.netns.delete()
+    listed = [pod for pod in node.instance.query("pod", "list")["pods"] if pod["pod_name"] == "gone"]
+    assert listed and listed[0]["interface_gone"]
+    node.instance.kill("millrace-agent")
+    node.instance.up()
+    wait_for_status(node)
+    wait_until(lambda: port_of(node, gone) is None, "its port goes", 10)
+    assert not pathlib.Path(gone.socket_path).parents[1].exists()
+    assert "gone" not in [pod["pod_name"] for pod in node.instance.query("pod", "list")["pods"]]
+    node.delete_pod("gone")
+
+
+ARGS = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=c;{};IgnoreUnknown=1"
+
+
+@pytest.mark.parametrize("words, told", [
+    ("MILLRACE_PORT_TYPE=sriov", 'MILLRACE_PORT_TYPE is "sriov"; allowed: kernel vhost-user'),
+    ("MILLRACE_PORT_TYPE=vhost-user;MILLRACE_VHOST_QUEUES=65", 'MILLRACE_VHOST_QUEUES is "65"; allowed: 1..64'),
+    ("MILLRACE_PORT_TYPE=vhost-user;MILLRACE_VHOST_QUEUES=-1", 'MILLRACE_VHOST_QUEUES is "-1"; allowed: 1..64'),
+    ("MILLRACE_PORT_TYPE=vhost-user;MILLRACE_VHOST_LISTENER=both", 'MILLRACE_VHOST_LISTENER is "both"; allowed: switch pod'),
+])
+def test_a_word_that_is_wrong_is_named(node, client, words, told):
+    refused(node, client, ARGS.format(words), 4, told)
+
+
+@pytest.mark.parametrize("annotations, told", [
+    ("millrace.io/port-type: sriov", 'metadata.annotations.millrace.io/port-type: "sriov"; allowed: kernel, vhost-user'),
+    ('millrace.io/port-type: vhost-user, millrace.io/vhost-queues: "65"',
+     'metadata.annotations.millrace.io/vhost-queues: "65"; allowed: 1..64'),
+    ("millrace.io/port-type: vhost-user, millrace.io/vhost-listener: both",
+     'metadata.annotations.millrace.io/vhost-listener: "both"; allowed: switch, pod'),
+])
+def test_an_annotation_that_is_wrong_is_named(node, client, annotations, told):
+    manifest = ("apiVersion: v1\nkind: Pod\nmetadata: {name: c, annotations: {%s}}\nspec: {containers: [{name: main}]}" %
+                annotations)
+    node.instance.cli("apply", "-f", "-", input=manifest)
+    try:
+        refused(node, client, ARGS.format("K8S_POD_UID=u"), None, told)
+    finally:
+        node.instance.cli("delete", "-f", "-", input=manifest)
+
+
+def refused(node, client, args, code, told):
+    """ADD says why, and nothing was made. The namespace is any that is there."""
+    root = pathlib.Path(node.instance.config["runtimeDir"], "vhost")
+    before = sorted(root.iterdir()), [pod["key"] for pod in node.instance.query("pod", "list")["pods"]]
+    with pytest.raises(CniError) as raised:
+        Cni(node.instance).add("refused", client.netns.path, ifname="net1", args=args)
+    assert told in raised.value.message + raised.value.answer.get("details", ""), raised.value.answer
+    assert code is None or raised.value.code == code
+    assert (sorted(root.iterdir()), [pod["key"] for pod in node.instance.query("pod", "list")["pods"]]) == before
+
+
+def test_a_socket_that_another_container_has(node, client, bystander):
+    uid = pathlib.Path(bystander.socket_path).parents[1].name
+    cni, words = Cni(node.instance), ARGS.format(f"K8S_POD_UID={uid};MILLRACE_PORT_TYPE=vhost-user")
+    with pytest.raises(CniError) as raised:
+        cni.add("second", client.netns.path, args=words)
+    assert f"vhost-user socket {bystander.socket_path} is that of attachment" in raised.value.message
+    assert ping(client, bystander.ipv4, count=1).ok

@@ -45,10 +45,14 @@ class End final : public datapath::Port {
         pool_.release({&packet, 1});
       } else {
         other->arrived_.push_back(packet);
+        if (following_ != nullptr) other->arrived_.push_back(following_);
+        following_ = nullptr;
       }
     }
     return static_cast<unsigned>(packets.size());
   }
+  /// Goes out behind the packet that `on_way` sees.
+  void follow(net::Packet* packet) { following_ = packet; }
   End* other = nullptr;
   std::function<bool(net::Packet&, const net::Headers&)> on_way;
   std::uint64_t sent = 0;
@@ -56,6 +60,7 @@ class End final : public datapath::Port {
  private:
   datapath::PacketPool& pool_;
   std::deque<net::Packet*> arrived_;
+  net::Packet* following_ = nullptr;
 };
 
 std::uint8_t flags_of(const net::Packet& packet, const net::Headers& headers) {
@@ -73,8 +78,8 @@ struct World {
     server.other = &client;
     options.ends = {.source_mac = *net::Mac::parse("02:00:00:00:00:01"),
                     .destination_mac = *net::Mac::parse("02:00:00:00:00:02"),
-                    .source = *net::Ipv4::parse("10.0.0.1"),
-                    .destination = *net::Ipv4::parse("10.0.0.2"),
+                    .source = *net::IpAddress::parse("10.0.0.1"),
+                    .destination = *net::IpAddress::parse("10.0.0.2"),
                     .source_port = 0,
                     .destination_port = 80};
     options.timeout_ns = 2 * kMs;
@@ -191,6 +196,88 @@ TEST(Connect, AsFastAsSlotsBecomeFreeRefusesNone) {
   EXPECT_EQ(counts.refused, 0u);
   EXPECT_GT(counts.completed, 5000u);
   EXPECT_EQ(counts.completed, counts.due);
+}
+
+struct Kind {
+  const char* name;
+  std::function<void(ClientOptions&)> change;
+};
+
+TEST(Connect, OverEveryFamilyAndThroughTags) {
+  const auto over_ipv6 = [](ClientOptions& options) {
+    options.ends.source = *net::IpAddress::parse("fd00::ffff");  // its second client is fd00::1:0
+    options.ends.destination = *net::IpAddress::parse("fd00::2:1");
+    options.slots = 61'000;
+  };
+  const auto through_tags = [](ClientOptions& options) {
+    options.ends.vlan_count = 2;
+    options.ends.vlans = {net::Be16(7), net::Be16(0x6008)};
+  };
+  const Kind kinds[] = {{"IPv6", over_ipv6}, {"VLAN", through_tags}, {"IPv6 and VLAN", [&](ClientOptions& options) {
+                                                                        over_ipv6(options);
+                                                                        through_tags(options);
+                                                                      }}};
+  for (const Kind& kind : kinds) {
+    for (const bool udp : {false, true}) {
+      World world;
+      kind.change(world.options);
+      world.options.udp = udp;
+      world.options.hold_ns = udp ? 0 : 50 * kMs;
+      std::set<int> tags;
+      world.server.on_way = [&](net::Packet&, const net::Headers& headers) {
+        tags.insert(headers.vlan_count * 100 + headers.vlan_id);
+        return true;
+      };
+      const ClientCounts counts = world.run(6'050'000);
+      EXPECT_EQ(counts.no_connection + counts.no_response + counts.reset + counts.strays, 0u) << kind.name;
+      EXPECT_GT(counts.completed + counts.open, 500u) << kind.name;
+      EXPECT_EQ(tags, (std::set<int>{world.options.ends.vlan_count == 0 ? 0 : 207})) << kind.name;
+    }
+  }
+}
+
+TEST(Connect, AResponseHasTheBytesThatWereAskedFor) {
+  for (const bool udp : {false, true}) {
+    World world;
+    world.options.udp = udp;
+    world.options.request_bytes = 100;
+    world.options.response_bytes = 1300;
+    std::set<std::uint32_t> lengths;
+    world.server.on_way = [&](net::Packet&, const net::Headers& headers) {
+      const std::uint32_t payload = headers.l3_length - (headers.payload_offset - headers.l3_offset);
+      if (payload != 0) lengths.insert(payload);
+      return true;
+    };
+    EXPECT_EQ(world.run(100'000).completed, 1000u);
+    EXPECT_EQ(lengths, std::set<std::uint32_t>{1300});
+  }
+}
+
+/// A server of somebody else's answers in segments of its own sizes.
+TEST(Connect, AResponseMayComeInSegments) {
+  World world;
+  world.options.response_bytes = 128;
+  world.server.on_way = [&](net::Packet& packet, const net::Headers& headers) {
+    if (flags_of(packet, headers) != (net::TcpHeader::kPsh | net::TcpHeader::kAck)) return true;
+    net::Packet* const rest = world.pool.allocate();
+    Ends ends = ends_of_answer(packet.data, headers);
+    std::swap(ends.source, ends.destination);
+    std::swap(ends.source_mac, ends.destination_mac);
+    std::swap(ends.source_port, ends.destination_port);
+    const auto& tcp = net::view<net::TcpHeader>(packet.data + headers.l4_offset);
+    Segment half{.flags = tcp.flags,
+                 .sequence = tcp.sequence.host() + 64,
+                 .acknowledgment = tcp.acknowledgment.host(),
+                 .payload_bytes = 64};
+    rest->head_bytes = rest->length_bytes = write_segment(rest->data, ends, half);
+    half.sequence -= 64;
+    packet.head_bytes = packet.length_bytes = write_segment(packet.data, ends, half);
+    world.server.follow(rest);
+    return true;
+  };
+  const ClientCounts counts = world.run(100'000);
+  EXPECT_EQ(counts.completed, 1000u);
+  EXPECT_EQ(counts.strays, 0u);
 }
 
 TEST(Connect, ManyClientsHaveAddressesOfTheirOwn) {

@@ -10,7 +10,7 @@ namespace millrace::perf::gen {
 void ConnectCommand::describe(CLI::App& app) {
   common_.describe_devices(app);
   common_.describe_stream(
-      app, {"source-mac", "destination-mac", "source-ip", "destination-ip", "protocol", "destination-port"});
+      app, {"source-mac", "destination-mac", "vlan", "source-ip", "destination-ip", "protocol", "destination-port"});
   common_.describe_results(app);
   app.add_option("--client-port", options_.client_port, "Port of the clients")->capture_default_str();
   app.add_option("--server-port", options_.server_port, "Port at which this program serves; -1: the far side does")
@@ -22,8 +22,11 @@ void ConnectCommand::describe(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--connections", options_.connections, "End after so many; 0: by the time alone")
       ->capture_default_str();
-  app.add_option("--request", options_.clients.request_bytes, "Bytes of a request, and of its response")
-      ->capture_default_str();
+  app.add_option("--request", options_.clients.request_bytes, "Bytes of a request")->capture_default_str();
+  app.add_option("--response", options_.clients.response_bytes,
+                 "Bytes of a response; 0: as many as the request has; more than 1400 only of a server on the far side")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 30));
   app.add_option("--timeout", timeout_, "Seconds to wait for each answer")
       ->capture_default_str()
       ->check(CLI::Range(0.001, 600.0));
@@ -39,7 +42,6 @@ net::Result<void> ConnectCommand::run() {
   const auto profile = common_.profile();
   if (!profile) return profile.error();
   const StreamDescription& stream = profile->streams[0];
-  if (!stream.source_ip.is_v4()) return net::invalid_argument("--source-ip: connections are made over IPv4");
   if (stream.protocol != Protocol::kTcp && stream.protocol != Protocol::kUdp) {
     return net::invalid_argument("--protocol: tcp or udp");
   }
@@ -48,10 +50,15 @@ net::Result<void> ConnectCommand::run() {
   options_.clients.hold_ns = static_cast<std::uint64_t>(hold_ * 1e9);
   options_.clients.ends = {.source_mac = stream.source_mac,
                            .destination_mac = stream.destination_mac,
-                           .source = stream.source_ip.v4(),
-                           .destination = stream.destination_ip.v4(),
+                           .source = stream.source_ip,
+                           .destination = stream.destination_ip,
                            .source_port = 0,
-                           .destination_port = stream.destination_port};
+                           .destination_port = stream.destination_port,
+                           .vlan_count = static_cast<std::uint8_t>(stream.vlans.size())};
+  for (std::size_t i = 0; i < stream.vlans.size(); ++i) {
+    options_.clients.ends.vlans[i] =
+        net::Be16(static_cast<std::uint16_t>(stream.vlans[i].priority << 13 | stream.vlans[i].id));
+  }
   options_.drain_seconds = 2 * timeout_ + hold_;
   auto rig = common_.open_rig(*profile);
   if (!rig) return rig.error();

@@ -12,12 +12,13 @@ using net::TcpHeader;
 
 Clients::Clients(const ClientOptions& options)
     : options_(options), slots_(options.slots), free_(options.slots), free_count_(options.slots) {
+  if (options_.response_bytes == 0) options_.response_bytes = options_.request_bytes;
   std::iota(free_.begin(), free_.end(), 0u);
 }
 
 Ends Clients::ends_of(std::uint32_t slot) const noexcept {
   Ends ends = options_.ends;
-  ends.source = net::Ipv4::from_host(ends.source.value.host() + slot / kPortsEach);
+  ends.source = plus(ends.source, slot / kPortsEach);
   ends.source_port = static_cast<std::uint16_t>(kFirstPort + slot % kPortsEach);
   return ends;
 }
@@ -49,7 +50,7 @@ std::uint32_t Clients::open(std::uint8_t* frame, std::uint64_t due_ns, std::uint
   counts_.most_open = std::max(counts_.most_open, ++counts_.open);
   Slot& own = slots_[slot];
   own.next_sequence = static_cast<std::uint32_t>(mix64(counts_.due));
-  own.acknowledgment = 0;
+  own.acknowledgment = own.came = 0;
   wait(own, options_.udp ? State::kRequested : State::kOpening, due_ns, now_ns + options_.timeout_ns);
   return options_.udp ? send(frame, slot, 0, options_.request_bytes) : send(frame, slot, TcpHeader::kSyn, 0);
 }
@@ -78,9 +79,8 @@ bool Clients::take(net::Packet& packet, std::uint64_t now_ns) noexcept {
   if (net::parse(packet.head(), packet.length_bytes, packet.headers) != net::Drop::kNone) return stray();
   const net::Headers& headers = packet.headers;
   const std::uint8_t protocol = options_.udp ? net::ip_protocol::kUdp : net::ip_protocol::kTcp;
-  if (headers.l3 != net::L3::kIpv4 || headers.l4_protocol != protocol || !headers.has_l4) return stray();
-  const auto& ip = net::view<net::Ipv4Header>(packet.data + headers.l3_offset);
-  const std::uint32_t client = ip.destination.value.host() - options_.ends.source.value.host();
+  if (headers.l4_protocol != protocol || !headers.has_l4) return stray();
+  const std::uint32_t client = behind(ends_of_answer(packet.data, headers).source, options_.ends.source);
   const std::uint32_t port = headers.destination_port - std::uint32_t{kFirstPort};
   const std::uint64_t index = std::uint64_t{client} * kPortsEach + port;
   if (port >= kPortsEach || index >= slots_.size()) return stray();
@@ -110,16 +110,8 @@ bool Clients::take(net::Packet& packet, std::uint64_t now_ns) noexcept {
         send(packet.data, slot, TcpHeader::kAck | TcpHeader::kPsh, options_.request_bytes);
     return true;
   }
-  if (own.state == State::kRequested && payload == options_.request_bytes) {
-    response_ns_.add(now_ns - own.began_ns);
-    own.acknowledgment = tcp.sequence.host() + payload;
-    if (options_.hold_ns != 0) {
-      wait(own, State::kHeld, now_ns, now_ns + options_.hold_ns);
-      return false;
-    }
-    wait(own, State::kClosing, now_ns, now_ns + options_.timeout_ns);
-    packet.head_bytes = packet.length_bytes = send(packet.data, slot, TcpHeader::kFin | TcpHeader::kAck, 0);
-    return true;
+  if (own.state == State::kRequested && payload != 0) {
+    return take_response(packet, slot, tcp.sequence.host(), payload, now_ns);
   }
   if (own.state == State::kClosing && (tcp.flags & TcpHeader::kFin) != 0) {
     own.acknowledgment = tcp.sequence.host() + 1;
@@ -129,6 +121,26 @@ bool Clients::take(net::Packet& packet, std::uint64_t now_ns) noexcept {
     return true;
   }
   return stray();
+}
+
+bool Clients::take_response(net::Packet& packet, std::uint32_t slot, std::uint32_t sequence, std::uint32_t payload,
+                            std::uint64_t now_ns) noexcept {
+  Slot& own = slots_[slot];
+  if (sequence != own.acknowledgment) {  // one that overtook another, or came again
+    ++counts_.strays;
+    return false;
+  }
+  own.acknowledgment += payload;
+  own.came += payload;
+  if (own.came < options_.response_bytes) return false;
+  response_ns_.add(now_ns - own.began_ns);
+  if (options_.hold_ns != 0) {
+    wait(own, State::kHeld, now_ns, now_ns + options_.hold_ns);
+    return false;
+  }
+  wait(own, State::kClosing, now_ns, now_ns + options_.timeout_ns);
+  packet.head_bytes = packet.length_bytes = send(packet.data, slot, TcpHeader::kFin | TcpHeader::kAck, 0);
+  return true;
 }
 
 std::uint32_t Clients::sweep(std::uint8_t* frame, std::uint64_t now_ns) noexcept {

@@ -7,7 +7,7 @@
 ///          TCP: SYN, SYN ACK, request, response, [hold], FIN, FIN ACK, ACK. UDP: request, response.
 ///          Nothing is sent twice: what does not answer in time has failed, and where is counted. An opening that is
 ///          due while no slot is free is `refused`, and none of them is forgotten: times count from when it was due.
-/// Limits:  1 to kMostSlots slots of 40 bytes.
+/// Limits:  1 to kMostSlots slots of 32 bytes. A response may come in several segments, in order.
 /// Thread:  one. Never allocates after it was made.
 /// Source:  RFC 9293 for the segments; RFC 9693 for rates and failures of stateful devices.
 #pragma once
@@ -26,6 +26,7 @@ struct ClientOptions {
   bool udp = false;
   std::uint32_t slots = 10'000;
   std::uint32_t request_bytes = 64;
+  std::uint32_t response_bytes = 0;          // 0: as many
   std::uint64_t timeout_ns = 1'000'000'000;  // of each answer
   std::uint64_t hold_ns = 0;                 // how long a connection stays open behind the response
 };
@@ -70,6 +71,7 @@ class Clients {
     std::uint64_t began_ns = 0;     // of what the state waits for
     std::uint64_t deadline_ns = 0;  // kHeld: when to close
     std::uint32_t next_sequence = 0, acknowledgment = 0;
+    std::uint32_t came = 0;  // of the response
     State state = State::kFree;
   };
   Ends ends_of(std::uint32_t slot) const noexcept;
@@ -77,6 +79,9 @@ class Clients {
   void wait(Slot& slot, State state, std::uint64_t now_ns, std::uint64_t deadline_ns) noexcept;
   void release(std::uint32_t slot) noexcept;
   void fail(std::uint32_t slot) noexcept;
+
+  bool take_response(net::Packet& packet, std::uint32_t slot, std::uint32_t sequence, std::uint32_t payload,
+                     std::uint64_t now_ns) noexcept;
 
   ClientOptions options_;
   std::vector<Slot> slots_;

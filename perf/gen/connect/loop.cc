@@ -14,7 +14,13 @@ constexpr unsigned kOpenBurst = 32;
 
 ConnectLoop::ConnectLoop(datapath::PacketPool& pool, Clock& clock, datapath::Port& client, datapath::Port* server,
                          const ClientOptions& options, const Schedule& schedule)
-    : clock_(clock), stock_(pool), client_(client), server_(server), clients_(options), schedule_(schedule) {}
+    : clock_(clock),
+      stock_(pool),
+      client_(client),
+      server_(server),
+      clients_(options),
+      response_bytes_(options.response_bytes),
+      schedule_(schedule) {}
 
 void ConnectLoop::flush(Out& out, datapath::Port& port) noexcept {
   if (out.count == 0) return;
@@ -37,7 +43,7 @@ void ConnectLoop::turn(std::uint64_t now_ns, bool opening) noexcept {
   std::array<net::Packet*, datapath::kBurst> burst;
   // Each packet that arrives makes one at most: no more are taken than can be answered.
   unsigned count = server_ == nullptr ? 0 : server_->receive(std::span(burst).first(from_server_.room()));
-  for (unsigned i = 0; i < count; ++i) put(from_server_, burst[i], serve(*burst[i]));
+  for (unsigned i = 0; i < count; ++i) put(from_server_, burst[i], serve(*burst[i], response_bytes_));
   worked_ = count != 0;
   count = client_.receive(std::span(burst).first(from_client_.room()));
   for (unsigned i = 0; i < count; ++i) put(from_client_, burst[i], clients_.take(*burst[i], now_ns));

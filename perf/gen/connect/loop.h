@@ -50,6 +50,7 @@ class ConnectLoop {
   datapath::Port& client_;
   datapath::Port* server_;
   Clients clients_;
+  std::uint32_t response_bytes_;  // of the server; 0: as many as were asked with
   Schedule schedule_;
   Out from_client_, from_server_;
   bool worked_ = false;

@@ -7,15 +7,18 @@
 
 namespace millrace::perf::gen {
 
-bool serve(net::Packet& packet) noexcept {
+bool serve(net::Packet& packet, std::uint32_t response_bytes) noexcept {
   using net::TcpHeader;
   if (net::parse(packet.head(), packet.length_bytes, packet.headers) != net::Drop::kNone) return false;
   const net::Headers& headers = packet.headers;
-  if (!headers.has_l4 || headers.is_fragment || headers.l3 != net::L3::kIpv4 || headers.vlan_count != 0) return false;
-  if (headers.l4_protocol == net::ip_protocol::kUdp) return turn_round(packet);
+  if (!headers.has_l4 || headers.is_fragment) return false;
+  if (headers.l4_protocol == net::ip_protocol::kUdp) {
+    if (response_bytes == 0) return turn_round(packet);
+    const Ends ends = ends_of_answer(packet.data, headers);
+    packet.head_bytes = packet.length_bytes = write_segment(packet.data, ends, {.payload_bytes = response_bytes});
+    return true;
+  }
   if (headers.l4_protocol != net::ip_protocol::kTcp) return false;
-  const auto& ethernet = net::view<net::EthernetHeader>(packet.data);
-  const auto& ip = net::view<net::Ipv4Header>(packet.data + headers.l3_offset);
   const auto& tcp = net::view<TcpHeader>(packet.data + headers.l4_offset);
   const std::uint32_t payload = headers.l3_length - (headers.payload_offset - headers.l3_offset);
   if ((tcp.flags & TcpHeader::kRst) != 0 || payload > kMostPayloadBytes) return false;
@@ -31,16 +34,11 @@ bool serve(net::Packet& packet) noexcept {
   } else if (payload != 0) {
     answer.flags = TcpHeader::kAck | TcpHeader::kPsh;
     answer.sequence = tcp.acknowledgment.host();
-    answer.payload_bytes = payload;
+    answer.payload_bytes = response_bytes == 0 ? payload : response_bytes;
   } else {
     return false;
   }
-  const Ends ends{.source_mac = ethernet.destination,
-                  .destination_mac = ethernet.source,
-                  .source = ip.destination,
-                  .destination = ip.source,
-                  .source_port = headers.destination_port,
-                  .destination_port = headers.source_port};
+  const Ends ends = ends_of_answer(packet.data, headers);
   packet.head_bytes = packet.length_bytes = write_segment(packet.data, ends, answer);
   return true;
 }

@@ -23,6 +23,10 @@ net::Result<void> check(const ConnectOptions& options, std::size_t ports) {
   if (clients.request_bytes == 0 || clients.request_bytes > kMostPayloadBytes) {
     return net::invalid_argument(fmt::format("--request {}: 1 to {}", clients.request_bytes, kMostPayloadBytes));
   }
+  if (clients.response_bytes > kMostPayloadBytes && options.server_port >= 0) {
+    return net::invalid_argument(fmt::format("--response {}: this program's server sends at most {}",
+                                             clients.response_bytes, kMostPayloadBytes));
+  }
   return {};
 }
 

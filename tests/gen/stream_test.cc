@@ -130,6 +130,31 @@ TEST(Stream, TunnelCarriesTheStreamAndSpreadsItsPorts) {
   EXPECT_GT(outer_ports.size(), 150u);
 }
 
+TEST(Stream, ATunnelsFamilyIsNotThatOfItsStream) {
+  const std::string macs = "source-mac: '02:00:00:00:01:01', destination-mac: '02:00:00:00:01:02', ";
+  const std::string outer[] = {"source-ip: 192.0.2.1, destination-ip: 192.0.2.2",
+                               "source-ip: '2001:db8::1', destination-ip: '2001:db8::2'"};
+  const std::string inner[] = {"", "source-ip: 'fd00::1', destination-ip: 'fd00::2', "};
+  for (const std::string& around : outer) {
+    for (const std::string& within : inner) {
+      for (const char* size : {"100", "101"}) {
+        const std::string keys = within + "flows: 100, size: " + size + ", vxlan: {vni: 9, " + macs + around + "}";
+        Stream stream = stream_of(keys);
+        for (std::uint32_t i = 0; i < 100; ++i) {
+          const Frame frame = build(stream, i);
+          const net::Headers headers = headers_of(frame);
+          EXPECT_EQ(headers.destination_port, 4789) << keys;
+          EXPECT_EQ(headers.l3 == net::L3::kIpv6, &around == &outer[1]);
+          EXPECT_TRUE(net::l4_checksum_is_right(frame, headers)) << keys << ", packet " << i;
+          const Frame packet(frame.begin() + headers.payload_offset + 8, frame.end());
+          EXPECT_EQ(packet.size(), std::stoul(size));
+          expect_right_checksums(packet, headers_of(packet), keys);
+        }
+      }
+    }
+  }
+}
+
 std::string address_at(const Frame& frame, std::size_t offset) {
   return fmt::format("{}.{}.{}.{}", frame[offset], frame[offset + 1], frame[offset + 2], frame[offset + 3]);
 }
@@ -279,6 +304,9 @@ TEST(Stream, SaysWhatCannotBe) {
       {"vlan: 4095", "streams[0].vlan.id 4095: 0 to 4094"},
       {"colour: red", "streams[0].colour: there is no such key"},
       {"vxlan: {vni: 1}", "streams[0].vxlan.source-mac: it is needed"},
+      {"vxlan: {vni: 1, source-mac: '02:00:00:00:01:01', destination-mac: '02:00:00:00:01:02', source-ip: 192.0.2.1, "
+       "destination-ip: 'fd00::1'}",
+       "streams[0].vxlan.destination-ip fd00::1: of the family of source-ip"},
       {"destination-ip: 'fd00::1'", "streams[0].destination-ip fd00::1: of the family of source-ip"},
       {"size: [{bytes: 60, weight: 1024}, {bytes: 100}]",
        "stream 0: size: 2 sizes with weights of 1025 together; at most 16 and 1024"},

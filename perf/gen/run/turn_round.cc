@@ -52,7 +52,13 @@ bool turn_tunnel(net::Packet& packet) noexcept {
   }
   swap_ethernet_and_ip(packet.data, packet.headers);
   swap_ethernet_and_ip(frame.data(), inner);
+  const auto& sctp = net::view<net::SctpHeader>(frame.data() + inner.l4_offset);
+  const net::Be32 before = inner.l4_protocol == net::ip_protocol::kSctp ? sctp.checksum : net::Be32();
   swap_ports(frame.data(), inner);
+  auto& outer = net::view<net::UdpHeader>(packet.data + packet.headers.l4_offset);
+  if (outer.checksum.raw() != 0 && inner.l4_protocol == net::ip_protocol::kSctp) {
+    outer.checksum = net::update_checksum(outer.checksum, before, sctp.checksum);
+  }
   return true;
 }
 

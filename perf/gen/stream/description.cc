@@ -24,9 +24,10 @@ std::uint32_t header_bytes(const StreamDescription& stream) {
 }
 
 std::uint32_t tunnel_bytes(const StreamDescription& stream) {
-  return stream.vxlan
-             ? sizeof(net::EthernetHeader) + sizeof(net::Ipv4Header) + sizeof(net::UdpHeader) + sizeof(net::VxlanHeader)
-             : 0;
+  if (!stream.vxlan) return 0;
+  const std::size_t ip = stream.vxlan->source.is_v4() ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header);
+  return static_cast<std::uint32_t>(sizeof(net::EthernetHeader) + ip + sizeof(net::UdpHeader) +
+                                    sizeof(net::VxlanHeader));
 }
 
 double mean_wire_bytes(const StreamDescription& stream) {

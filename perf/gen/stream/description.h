@@ -75,11 +75,12 @@ struct Vlan {
   std::uint8_t priority = 0;
 };
 
-/// The tunnel around a stream: outer IPv4, UDP without checksum (RFC 7348), source port from the flow number.
+/// The tunnel around a stream: outer IPv4 with a UDP checksum of 0 (RFC 7348), or IPv6 with one that is right (RFC 8200
+/// 8.1); source port from the flow number. Both addresses are of one family, whatever that of the stream.
 struct VxlanDescription {
   std::uint32_t vni = 0;
   net::Mac source_mac, destination_mac;  // of the outer frame
-  net::Ipv4 source, destination;
+  net::IpAddress source, destination;
   std::uint16_t udp_port = 4789;
 };
 

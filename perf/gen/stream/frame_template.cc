@@ -39,21 +39,43 @@ void write_ipv4(std::uint8_t* at, net::Ipv4 source, net::Ipv4 destination, std::
   ip.destination = destination;
 }
 
-void write_tunnel(const StreamDescription& stream, std::span<std::uint8_t> frame) {
+void write_ipv6(std::uint8_t* at, const net::Ipv6& source, const net::Ipv6& destination, std::uint8_t protocol,
+                std::size_t length, std::uint8_t dscp, std::uint8_t ttl) {
+  view<net::Ipv6Header>(at) = {.version_class_flow = Be32(6u << 28 | std::uint32_t{dscp} << 22),
+                               .payload_length = be16(length - sizeof(net::Ipv6Header)),
+                               .next_header = protocol,
+                               .hop_limit = ttl,
+                               .source = source,
+                               .destination = destination};
+}
+
+/// Returns the sum of the pseudo header.
+net::Sum write_tunnel(const StreamDescription& stream, std::span<std::uint8_t> frame) {
   const VxlanDescription& tunnel = *stream.vxlan;
+  const bool v4 = tunnel.source.is_v4();
   auto& ethernet = view<net::EthernetHeader>(frame.data());
-  ethernet = {.destination = tunnel.destination_mac, .source = tunnel.source_mac, .type = net::ether_type::kIpv4};
+  ethernet = {.destination = tunnel.destination_mac,
+              .source = tunnel.source_mac,
+              .type = v4 ? net::ether_type::kIpv4 : net::ether_type::kIpv6};
   std::uint8_t* const ip = frame.data() + sizeof ethernet;
   const std::size_t ip_bytes = frame.size() - sizeof ethernet;
-  write_ipv4(ip, tunnel.source, tunnel.destination, net::ip_protocol::kUdp, ip_bytes, stream.dscp, 64);
-  net::set_ipv4_checksum(view<net::Ipv4Header>(ip));
-  auto& udp = view<net::UdpHeader>(ip + sizeof(net::Ipv4Header));
+  const std::size_t header = v4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header);
+  if (v4) {
+    write_ipv4(ip, tunnel.source.v4(), tunnel.destination.v4(), net::ip_protocol::kUdp, ip_bytes, stream.dscp, 64);
+    net::set_ipv4_checksum(view<net::Ipv4Header>(ip));
+  } else {
+    write_ipv6(ip, tunnel.source.v6(), tunnel.destination.v6(), net::ip_protocol::kUdp, ip_bytes, stream.dscp, 64);
+  }
+  auto& udp = view<net::UdpHeader>(ip + header);
   udp = {.source_port = Be16(49152),
          .destination_port = Be16(tunnel.udp_port),
-         .length = be16(ip_bytes - sizeof(net::Ipv4Header)),
+         .length = be16(ip_bytes - header),
          .checksum = {}};
-  auto& vxlan = view<net::VxlanHeader>(ip + sizeof(net::Ipv4Header) + sizeof(net::UdpHeader));
+  auto& vxlan = view<net::VxlanHeader>(ip + header + sizeof udp);
   vxlan = {.flags = net::VxlanHeader::kHasVni, .reserved = {}, .vni_reserved = Be32(tunnel.vni << 8)};
+  if (v4) return 0;
+  return net::pseudo_header_sum(tunnel.source.v6(), tunnel.destination.v6(), net::ip_protocol::kUdp,
+                                static_cast<std::uint32_t>(ip_bytes - header));
 }
 
 void write_ethernet(const StreamDescription& stream, std::uint8_t* at) {
@@ -75,12 +97,7 @@ void write_ip(const StreamDescription& stream, std::uint8_t* at, std::size_t ip_
     write_ipv4(at, stream.source_ip.v4(), stream.destination_ip.v4(), protocol, ip_bytes, stream.dscp, stream.ttl);
     return;
   }
-  view<net::Ipv6Header>(at) = {.version_class_flow = Be32(6u << 28 | std::uint32_t{stream.dscp} << 22),
-                               .payload_length = be16(ip_bytes - sizeof(net::Ipv6Header)),
-                               .next_header = protocol,
-                               .hop_limit = stream.ttl,
-                               .source = stream.source_ip.v6(),
-                               .destination = stream.destination_ip.v6()};
+  write_ipv6(at, stream.source_ip.v6(), stream.destination_ip.v6(), protocol, ip_bytes, stream.dscp, stream.ttl);
 }
 
 void write_l4(const StreamDescription& stream, std::uint8_t* at, std::size_t l4_bytes) {
@@ -134,7 +151,9 @@ FrameLayout layout_of(const StreamDescription& stream) {
   FrameLayout at;
   const auto advance = [](std::size_t from, std::size_t by) { return static_cast<std::uint16_t>(from + by); };
   if (stream.vxlan) {
-    at.outer_port = sizeof(net::EthernetHeader) + sizeof(net::Ipv4Header);
+    const bool v4 = stream.vxlan->source.is_v4();
+    at.outer_port = advance(sizeof(net::EthernetHeader), v4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header));
+    if (!v4) at.outer_checksum = advance(at.outer_port, offsetof(net::UdpHeader, checksum));
     at.vni = advance(at.outer_port, sizeof(net::UdpHeader) + 4);
   }
   at.ethernet = static_cast<std::uint16_t>(tunnel_bytes(stream));
@@ -159,7 +178,7 @@ FrameTemplate make_frame_template(const StreamDescription& stream, std::uint32_t
   frame.is_sctp = stream.protocol == Protocol::kSctp;
   frame.is_udp = stream.protocol == Protocol::kUdp;
   std::uint8_t* const data = frame.bytes.data();
-  if (stream.vxlan) write_tunnel(stream, frame.bytes);
+  if (stream.vxlan) frame.outer_sum = write_tunnel(stream, frame.bytes);
   write_ethernet(stream, data + at.ethernet);
   write_ip(stream, data + at.ip, frame.bytes.size() - at.ip);
   const std::size_t l4_bytes = frame.bytes.size() - at.l4;

@@ -1,6 +1,6 @@
 /// FrameTemplate: a stream's frame of one size, and what of its checksums does not change from packet to packet.
 ///
-/// Shape:   [outer Ethernet | IPv4 | UDP | VXLAN |] Ethernet | VLAN tags | IP | L4 | payload, whose last bytes are the
+/// Shape:   [outer Ethernet | IP | UDP | VXLAN |] Ethernet | VLAN tags | IP | L4 | payload, whose last bytes are the
 /// tag
 ///          (measure/tag.h). Bytes that fields write are zero here, as are the checksums.
 /// Sums:    ip_sum and l4_sum are one's-complement sums over all that stays: with what the fields write added, they are
@@ -21,7 +21,8 @@ namespace millrace::perf::gen {
 struct FrameLayout {
   std::uint16_t ethernet = 0, vlan = 0, ip = 0, l4 = 0, payload = 0;
   std::uint16_t ip_checksum = 0, l4_checksum = 0;
-  std::uint16_t outer_port = 0;  // UDP source port of the tunnel
+  std::uint16_t outer_port = 0;  // UDP source port of the tunnel, where its UDP header begins
+  std::uint16_t outer_checksum = 0;
   std::uint16_t vni = 0;
 };
 
@@ -29,6 +30,7 @@ struct FrameTemplate {
   std::vector<std::uint8_t> bytes;
   FrameLayout layout;
   net::Sum ip_sum = 0, l4_sum = 0;
+  net::Sum outer_sum = 0;           // pseudo header of the tunnel, where it has a UDP checksum
   net::Sum fill_sum = 0;            // of the covered payload before the tag
   std::uint16_t covered_bytes = 0;  // of the payload: all of it, or all but its first byte when it is odd
   bool is_sctp = false;

@@ -191,11 +191,12 @@ void read_tunnel(KeyReader& keys, std::optional<VxlanDescription>& tunnel) {
   inner.mac("destination-mac", read.destination_mac);
   inner.address("source-ip", source);
   inner.address("destination-ip", destination);
-  if (!source.is_v4()) inner.refuse("source-ip", source.to_string(), "an IPv4 address");
-  if (!destination.is_v4()) inner.refuse("destination-ip", destination.to_string(), "an IPv4 address");
+  if (source.family != destination.family) {
+    inner.refuse("destination-ip", destination.to_string(), "of the family of source-ip");
+  }
   if (auto finished = inner.finish(); !finished) return keys.fail(finished.error());
-  read.source = source.v4();
-  read.destination = destination.v4();
+  read.source = source;
+  read.destination = destination;
   tunnel = read;
 }
 

@@ -103,11 +103,16 @@ std::uint32_t Stream::build(std::uint8_t* frame, const Tag& tag) noexcept {
   write_tag(frame + bytes, tag, model.covered_bytes, model.fill_sum);
   if (model.is_sctp) [[unlikely]] {
     net::view<net::Be32>(frame + at.l4_checksum) = net::sctp_checksum({frame + at.l4, bytes - at.l4});
-    return bytes;
+  } else {
+    net::Be16 checksum = net::finish(model.l4_sum + sums.l4);
+    if (checksum.raw() == 0 && model.is_udp) checksum = net::Be16(0xffff);  // RFC 768: 0 says that there is none
+    net::view<net::Be16>(frame + at.l4_checksum) = checksum;
   }
-  net::Be16 checksum = net::finish(model.l4_sum + sums.l4);
-  if (checksum.raw() == 0 && model.is_udp) checksum = net::Be16(0xffff);  // RFC 768: 0 says that there is none
-  net::view<net::Be16>(frame + at.l4_checksum) = checksum;
+  if (at.outer_checksum != 0) [[unlikely]] {  // over all that is in the tunnel
+    const net::Sum inside = net::sum_bytes({frame + at.outer_port, bytes - at.outer_port});
+    const net::Be16 checksum = net::finish(model.outer_sum + inside);
+    net::view<net::Be16>(frame + at.outer_checksum) = checksum.raw() == 0 ? net::Be16(0xffff) : checksum;
+  }
   return bytes;
 }
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
+#include "perf/gen/command/live_screen.h"
 #include "perf/gen/command/output.h"
 #include "perf/gen/report/connect_text.h"
 
@@ -63,7 +66,10 @@ net::Result<void> ConnectCommand::run() {
   auto rig = common_.open_rig(*profile);
   if (!rig) return rig.error();
   const StopWatch stop(**rig);
+  std::optional<LiveScreen> screen;
+  if (common_.live) screen.emplace().follow(**rig, {});
   const auto result = (*rig)->connect(options_);
+  screen.reset();
   if (!result) return result.error();
   auto json = nlohmann::ordered_json{{"kind", "connect"}, {"machine", fingerprint((*rig)->memory())}};
   json["result"] = connect_json(*result);

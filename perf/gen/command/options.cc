@@ -56,15 +56,11 @@ void CommonOptions::describe_devices(CLI::App& app) {
 void CommonOptions::describe(CLI::App& app) {
   describe_devices(app);
   app.add_flag("--verify-headers", rig_.verify_headers, "Check IP and L4 checksums of what arrives, too");
-  app.add_option("--interval", rig_.interval_seconds, "Seconds between samples")
-      ->capture_default_str()
-      ->check(CLI::Range(0.01, 60.0));
   app.add_option("--profile", profile_file_, "Streams from a YAML file (see README.md)");
   app.add_option("--link", link_, "What a rate in % is of, bits a second")->capture_default_str();
   std::vector<std::string> names;
   for (const auto& [name, text] : stream_flags()) names.emplace_back(name);
   describe_stream(app, names);
-  app.add_flag("--live", live, "Show rates, latency and headroom while it runs");
   describe_results(app);
 }
 
@@ -79,6 +75,10 @@ void CommonOptions::describe_stream(CLI::App& app, const std::vector<std::string
 }
 
 void CommonOptions::describe_results(CLI::App& app) {
+  app.add_flag("--live", live, "Show rates, loss, latency and headroom while it runs");
+  app.add_option("--interval", rig_.interval_seconds, "Seconds between samples")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, 60.0));
   app.add_flag("--json", json, "Print the result as JSON");
   app.add_option("--json-file", json_file, "Write the result as JSON");
   app.add_option("--csv", csv_file, "Write the result as CSV");

@@ -1,14 +1,12 @@
 #include "perf/gen/command/output.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
 #include <fstream>
 
 #include "perf/gen/report/page.h"
-#include "perf/gen/report/trial_text.h"
 #include "perf/gen/stop_signal.h"
 
 namespace millrace::perf::gen {
@@ -25,18 +23,6 @@ StopWatch::StopWatch(Rig& rig)
 StopWatch::~StopWatch() {
   over_.store(true);
   thread_.join();
-}
-
-void show_live(Rig& rig) {
-  const bool terminal = ::isatty(STDERR_FILENO) != 0;
-  rig.on_sample([terminal](const Sample& sample) {
-    fmt::print(stderr,
-               "{}{:7.1f} s  sent {:8.3f} Mpps  received {:8.3f} Mpps  latency mean {:>9} max {:>9}  idle {:5.1f} %{}",
-               terminal ? "\r" : "", sample.seconds, sample.sent_pps / 1e6, sample.received_pps / 1e6,
-               time_text(sample.mean_latency_ns), time_text(sample.most_latency_ns), sample.idle * 100,
-               terminal ? "\x1b[K" : "\n");
-    std::fflush(stderr);
-  });
 }
 
 net::Result<void> write_file(const std::string& file, const std::string& text) {

@@ -27,9 +27,6 @@ class StopWatch {
   std::thread thread_;
 };
 
-/// A line a sample on stderr, each over the last one when that is a terminal.
-void show_live(Rig& rig);
-
 /// Writes the files that the options name. `json`: {kind, machine, result}.
 net::Result<void> write_result(const CommonOptions& options, const nlohmann::ordered_json& json,
                                const std::string& csv);

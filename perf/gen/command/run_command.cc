@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
+#include "perf/gen/command/live_screen.h"
 #include "perf/gen/command/output.h"
 #include "perf/gen/report/trial_text.h"
 
@@ -43,8 +46,10 @@ net::Result<void> RunCommand::run() {
   options.packets = packets_;
   options.companion = changes.get();
   if (changes) options.step_seconds = MethodOptions().step_seconds;
-  if (common_.live) show_live(**rig);
+  std::optional<LiveScreen> screen;
+  if (common_.live) screen.emplace().follow(**rig, profile->streams);
   const auto result = (*rig)->run(profile->streams, options);
+  screen.reset();
   if (!result) return result.error();
   auto json = nlohmann::ordered_json{{"kind", "run"}, {"machine", fingerprint((*rig)->memory())}};
   json["result"] = trial_json(*result);

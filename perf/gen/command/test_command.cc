@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <optional>
 
+#include "perf/gen/command/live_screen.h"
 #include "perf/gen/command/output.h"
 #include "perf/gen/report/method_text.h"
 #include "perf/gen/stream/profile.h"
@@ -119,14 +121,18 @@ net::Result<void> TestCommand::run() {
     const auto warmed = (*rig)->run(profile->streams, {.seconds = warm_up_, .link_bps = profile->link_bps});
     if (!warmed) return warmed.error();
   }
-  if (common_.live) show_live(**rig);
+  std::optional<LiveScreen> screen;
+  if (common_.live) screen.emplace().follow(**rig, profile->streams);
   const auto changes = drive_.reconfigurer();
   options_.companion = changes.get();
   const auto around = drive_.around(method_, **rig, options_);
   TrialRunner& runner = around ? *around : static_cast<TrialRunner&>(**rig);
-  Method method(runner, profile->streams, options_,
-                [](const Point& point) { fmt::print(stderr, "{}", point_text(point)); });
+  Method method(runner, profile->streams, options_, [&screen](const Point& point) {
+    if (screen) return screen->note(point_text(point));
+    fmt::print(stderr, "{}", point_text(point));
+  });
   const auto result = (method.*methods().at(method_))();
+  screen.reset();
   if (!result) return result.error();
   if (auto written = write(*result, changes.get(), (*rig)->memory()); !written) return written;
   if (!result->error.empty()) return net::failed_precondition(result->error);

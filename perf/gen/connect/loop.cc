@@ -9,6 +9,7 @@ namespace millrace::perf::gen {
 namespace {
 
 constexpr unsigned kOpenBurst = 32;
+constexpr std::uint64_t kLookNs = 1'000'000;  // how often somebody may want a copy of the counts
 
 }  // namespace
 
@@ -71,7 +72,7 @@ ConnectLoop::~ConnectLoop() {
 }
 
 void ConnectLoop::run(std::uint64_t end_ns, std::uint64_t drain_ns, const std::atomic<bool>& stop) noexcept {
-  std::uint64_t now_ns = clock_.now_ns();
+  std::uint64_t now_ns = clock_.now_ns(), looked_ns = now_ns;
   for (;;) {
     if (stop.load(std::memory_order_relaxed) && now_ns < end_ns) end_ns = now_ns;
     if (schedule_.ended() && now_ns < end_ns) end_ns = now_ns;
@@ -79,6 +80,12 @@ void ConnectLoop::run(std::uint64_t end_ns, std::uint64_t drain_ns, const std::a
     turn(now_ns, opening);
     const std::uint64_t next_ns = clock_.now_ns();
     if (opening) (worked_ ? busy_ns_ : idle_ns_) += next_ns - now_ns;
+    if (next_ns - looked_ns >= kLookNs) {
+      looked_ns = next_ns;
+      live_.fill_if_wanted([this](ConnectCounts& copy) {
+        copy = {clients_.counts(), clients_.connect_ns(), clients_.response_ns(), idle_ns_, busy_ns_};
+      });
+    }
     if (!opening && (clients_.counts().open == 0 || now_ns - end_ns >= drain_ns)) return;
     now_ns = next_ns;
   }

@@ -14,8 +14,16 @@
 #include "perf/gen/run/clock.h"
 #include "perf/gen/run/packet_stock.h"
 #include "perf/gen/run/schedule.h"
+#include "perf/gen/run/snapshot_box.h"
 
 namespace millrace::perf::gen {
+
+/// Counts of a loop while it runs.
+struct ConnectCounts {
+  ClientCounts counts;
+  Histogram connect_ns, response_ns;
+  std::uint64_t idle_ns = 0, busy_ns = 0;
+};
 
 class ConnectLoop {
  public:
@@ -33,6 +41,8 @@ class ConnectLoop {
   void turn(std::uint64_t now_ns, bool opening) noexcept;
 
   const Clients& clients() const noexcept { return clients_; }
+  /// Copies of all counts, once a millisecond at most.
+  SnapshotBox<ConnectCounts>& live() noexcept { return live_; }
   std::uint64_t idle_ns() const noexcept { return idle_ns_; }
   std::uint64_t busy_ns() const noexcept { return busy_ns_; }
 
@@ -53,6 +63,7 @@ class ConnectLoop {
   std::uint32_t response_bytes_;  // of the server; 0: as many as were asked with
   Schedule schedule_;
   Out from_client_, from_server_;
+  SnapshotBox<ConnectCounts> live_;
   bool worked_ = false;
   std::uint64_t idle_ns_ = 0, busy_ns_ = 0;
 };

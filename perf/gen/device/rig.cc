@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include "perf/gen/device/live_watch.h"
 #include "perf/gen/device/sampler.h"
 #include "perf/gen/device/thread.h"
 
@@ -194,15 +195,21 @@ net::Result<TrialResult> Rig::run(const std::vector<StreamDescription>& streams,
 }
 
 void Rig::watch(Run& run, TrialCompanion* companion) {
+  const double of_seconds = static_cast<double>(run.end_ns - run.start_ns) / 1e9;
   if (companion != nullptr) {
     const auto since_start = [this, start_ns = run.start_ns] {
       return (static_cast<double>(clock_.now_ns()) - static_cast<double>(start_ns)) / 1e9;
     };
-    companion->begin(since_start, static_cast<double>(run.end_ns - run.start_ns) / 1e9);
+    companion->begin(since_start, of_seconds);
   }
   std::vector<Progress*> progress;
-  for (const auto& engine : run.engines) progress.push_back(&engine->progress());
+  std::vector<Engine*> engines;
+  for (const auto& engine : run.engines) {
+    progress.push_back(&engine->progress());
+    engines.push_back(engine.get());
+  }
   Sampler sampler(progress);
+  LiveWatch live(std::move(engines));
   const auto interval = std::chrono::duration<double>(options_.interval_seconds);
   auto before = std::chrono::steady_clock::now();
   const auto start = before;
@@ -213,7 +220,13 @@ void Rig::watch(Run& run, TrialCompanion* companion) {
     if (clock_.now_ns() > run.end_ns) continue;  // the drain is no part of the picture
     run.samples.push_back(sampler.take(end, std::chrono::duration<double>(now - before).count()));
     before = now;
-    if (callback_) callback_(run.samples.back());
+    if (!callback_) continue;
+    lock.unlock();  // the engines end when they end
+    if (auto sample = live.look()) {
+      sample->of_seconds = of_seconds;
+      callback_(*sample);
+    }
+    lock.lock();
   }
 }
 

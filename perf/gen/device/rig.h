@@ -47,8 +47,9 @@ class Rig final : public TrialRunner {
   /// Connections from one port, served at another; `server` -1: the far side has one. On one thread.
   net::Result<ConnectResult> connect(const ConnectOptions& options);
 
-  /// Called with every sample while a trial runs.
-  void on_sample(std::function<void(const Sample&)> callback) { callback_ = std::move(callback); }
+  /// Called after every interval while a trial or a run of connections goes on.
+  void on_live(std::function<void(const LiveSample&)> callback) { callback_ = std::move(callback); }
+  void on_live(std::function<void(const ConnectSample&)> callback) { connect_callback_ = std::move(callback); }
   /// Ends the trial that runs and refuses others; any thread, a signal handler too.
   void stop() noexcept { stop_.store(true, std::memory_order_relaxed); }
   const std::string& memory() const noexcept { return memory_; }
@@ -70,7 +71,8 @@ class Rig final : public TrialRunner {
   std::vector<std::pair<std::string, std::unique_ptr<RecordedFrames>>> recordings_;
   CycleClock clock_;
   std::uint8_t epoch_ = 0;
-  std::function<void(const Sample&)> callback_;
+  std::function<void(const LiveSample&)> callback_;
+  std::function<void(const ConnectSample&)> connect_callback_;
   std::atomic<bool> stop_{false};
 };
 

@@ -20,6 +20,16 @@ void Histogram::clear() noexcept {
   most_ = 0;
 }
 
+Histogram Histogram::since(const Histogram& earlier) const {
+  Histogram grown;
+  for (std::uint32_t i = 0; i < counts_.size(); ++i) {
+    const std::uint64_t count = counts_[i] - earlier.counts_[i];
+    if (count != 0) grown.add(std::min(least_of(i) + (least_of(i + 1) - 1 - least_of(i)) / 2, most_), count);
+  }
+  grown.sum_ = sum_ - earlier.sum_;
+  return grown;
+}
+
 std::uint64_t Histogram::percentile(double percent) const noexcept {
   if (count_ == 0) return 0;
   const double rank = std::ceil(std::clamp(percent, 0.0, 100.0) / 100 * static_cast<double>(count_));

@@ -34,6 +34,8 @@ class Histogram {
   }
   void merge(const Histogram& other) noexcept;
   void clear() noexcept;
+  /// What was added since `earlier` was copied from this one. Its least and most are known to a bucket's width.
+  Histogram since(const Histogram& earlier) const;
 
   std::uint64_t count() const noexcept { return count_; }
   double mean() const noexcept { return count_ == 0 ? 0 : sum_ / static_cast<double>(count_); }

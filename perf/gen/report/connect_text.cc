@@ -33,6 +33,14 @@ std::string connect_text(const ConnectResult& result) {
 
 nlohmann::ordered_json connect_json(const ConnectResult& result) {
   const ClientCounts& counts = result.counts;
+  auto samples = nlohmann::ordered_json::array();
+  for (const ConnectSample& sample : result.samples) {
+    samples.push_back({{"seconds", sample.seconds},
+                       {"completed_per_second", sample.completed_per_second},
+                       {"failed_per_second", sample.failed_per_second},
+                       {"open", sample.counts.open},
+                       {"headroom", sample.idle}});
+  }
   return {{"seconds", result.seconds},
           {"due", counts.due},
           {"completed", counts.completed},
@@ -48,7 +56,8 @@ nlohmann::ordered_json connect_json(const ConnectResult& result) {
           {"headroom", result.idle},
           {"taken", result.taken},
           {"connect_ns", latency_json(result.connect_ns)},
-          {"response_ns", latency_json(result.response_ns)}};
+          {"response_ns", latency_json(result.response_ns)},
+          {"samples", std::move(samples)}};
 }
 
 std::string connect_csv(const ConnectResult& result) {

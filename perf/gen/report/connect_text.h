@@ -2,7 +2,7 @@
 ///
 /// Shape:   JSON: {seconds, due, completed, completed_per_second, refused, no_connection, no_response, no_close, reset,
 /// open,
-///          most_open, strays, headroom, taken, connect_ns, response_ns}, times as in trial_text.h.
+///          most_open, strays, headroom, taken, connect_ns, response_ns, samples[]}, times as in trial_text.h.
 /// Thread:  pure functions.
 #pragma once
 

@@ -37,6 +37,8 @@ Engine::Engine(datapath::PacketPool& pool, Clock& clock, std::vector<EnginePort>
     meters_.push_back(std::make_unique<StreamMeter>());
     if (options.timeline) meters_.back()->keep_timeline(*options.timeline);
   }
+  live_.value().streams.resize(options.stream_count);
+  live_.value().ports.resize(ports_.size());
 }
 
 Engine::~Engine() {
@@ -219,6 +221,20 @@ unsigned Engine::transmit(std::size_t index) noexcept {
   return taken;
 }
 
+void Engine::copy_counts(LiveCounts& counts) const noexcept {
+  for (std::size_t i = 0; i < meters_.size(); ++i) {
+    counts.streams[i].sent = 0;
+    counts.streams[i].received = meters_[i]->counts().received;
+    counts.streams[i].latency = meters_[i]->latency();  // of one size: copied in place
+  }
+  for (std::size_t i = 0; i < streams_.size(); ++i) counts.streams[streams_[i].number].sent += sent_[i].packets;
+  for (std::size_t i = 0; i < ports_.size(); ++i) {
+    counts.ports[i] = {.sent = port_results_[i].sent, .received = port_results_[i].received};
+  }
+  counts.idle_ns = idle_ns_;
+  counts.busy_ns = busy_ns_;
+}
+
 bool Engine::all_is_back() const noexcept {
   // Only a turn that has just published knows all that this engine received.
   return options_.trial->sending.load(std::memory_order_acquire) == 0 && published_ended_ &&
@@ -227,6 +243,7 @@ bool Engine::all_is_back() const noexcept {
 
 void Engine::publish(std::uint64_t now_ns) noexcept {
   published_ns_ = now_ns;
+  live_.fill_if_wanted([this](LiveCounts& counts) { copy_counts(counts); });
   constexpr auto kRelaxed = std::memory_order_relaxed;
   progress_.sent.store(sent_total_, kRelaxed);
   progress_.received.store(judged_, kRelaxed);

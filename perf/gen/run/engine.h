@@ -19,8 +19,10 @@
 #include "datapath/port.h"
 #include "perf/gen/measure/stream_meter.h"
 #include "perf/gen/run/clock.h"
+#include "perf/gen/run/live_sample.h"
 #include "perf/gen/run/packet_stock.h"
 #include "perf/gen/run/schedule.h"
+#include "perf/gen/run/snapshot_box.h"
 #include "perf/gen/run/source.h"
 #include "perf/gen/run/trial.h"
 
@@ -84,6 +86,8 @@ class Engine {
   void stop_sending(std::uint64_t now_ns) noexcept;
 
   Progress& progress() noexcept { return progress_; }
+  /// Copies of all counts, once a millisecond at most; ports are this engine's own.
+  SnapshotBox<LiveCounts>& live() noexcept { return live_; }
   /// Of stream `number`, whether this engine sent or received it, added to `result`.
   void add_result(std::uint8_t number, StreamResult& result);
   const PortResult& port_result(std::size_t index) const noexcept { return port_results_[index]; }
@@ -112,6 +116,7 @@ class Engine {
   void end_streams(std::uint64_t now_ns) noexcept;
   bool all_is_back() const noexcept;
   void publish(std::uint64_t now_ns) noexcept;
+  void copy_counts(LiveCounts& counts) const noexcept;
 
   Clock& clock_;
   PacketStock stock_;
@@ -134,6 +139,7 @@ class Engine {
   std::uint64_t judged_ = 0, latency_sum_ns_ = 0, latency_most_ns_ = 0, sent_total_ = 0;
   unsigned worked_ = 0;
   Progress progress_;
+  SnapshotBox<LiveCounts> live_;
 };
 
 }  // namespace millrace::perf::gen

@@ -108,6 +108,34 @@ TEST(Connect, EveryConnectionGoesFromSynToTheLastAck) {
   EXPECT_EQ(world.response_ns.count(), 1000u);
 }
 
+/// A pause of the generator over the end of the time: what could not be opened has failed, and is not forgotten.
+TEST(Connect, WhatIsDueAndNotOpenedIsUnopened) {
+  World world;
+  ConnectLoop loop(world.pool, world.clock, world.client, &world.server, world.options, Schedule(100'000, 1, 0, 0));
+  const std::atomic<bool> stop{false};
+  world.client.on_way = [&](net::Packet&, const net::Headers&) {
+    if (world.client.sent == 100) world.clock.now += 30 * kMs;  // the time is over by then
+    return true;
+  };
+  loop.run(10 * kMs, 20 * kMs, stop);
+  const ClientCounts& counts = loop.clients().counts();
+  EXPECT_EQ(counts.due + loop.unopened(), 1000u);
+  EXPECT_GT(loop.unopened(), 900u);
+}
+
+TEST(Connect, APauseOverTheEndIsMadeUpFor) {
+  World world;
+  ConnectLoop loop(world.pool, world.clock, world.client, &world.server, world.options, Schedule(100'000, 1, 0, 0));
+  const std::atomic<bool> stop{false};
+  world.client.on_way = [&](net::Packet&, const net::Headers&) {
+    if (world.clock.now > 9 * kMs && world.clock.now < 10 * kMs) world.clock.now = 11 * kMs;
+    return true;
+  };
+  loop.run(10 * kMs, 20 * kMs, stop);
+  EXPECT_EQ(loop.unopened(), 0u);
+  EXPECT_EQ(loop.clients().counts().completed, 1000u);
+}
+
 TEST(Connect, GivesEveryPacketBack) {
   World world;
   world.run(100'000);

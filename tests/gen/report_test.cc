@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "perf/gen/report/connect_text.h"
 #include "perf/gen/report/fingerprint.h"
 #include "perf/gen/report/method_text.h"
 #include "perf/gen/report/page.h"
@@ -93,7 +94,10 @@ TEST(Report, MethodsHaveTheirRowsInEveryForm) {
       {.name = "512 B", .figures = {{"throughput_pps", 1e6}, {"p99_ns", 2500}}, .latency = std::nullopt});
   method.points.push_back({.row = "64 B", .offered_pps = 2e6, .passed = false, .result = trial()});
   method.points.push_back({.row = "64 B", .offered_pps = 1e6, .passed = true, .result = trial()});
-  EXPECT_NE(method_text(method).find("throughput_pps 1.2500 Mpps"), std::string::npos);
+  EXPECT_EQ(method_text(method),
+            "        throughput      loss      p99\n"
+            "64 B   1.2500 Mpps  0.0000 %         \n"
+            "512 B  1.0000 Mpps            2.50 us\n");
   EXPECT_EQ(method_csv(method), "row,throughput_pps,loss,p99_ns\n64 B,1250000,0,\n512 B,1000000,,2500\n");
   const auto json = method_json(method);
   EXPECT_EQ(json["points"].size(), 2u);
@@ -101,8 +105,89 @@ TEST(Report, MethodsHaveTheirRowsInEveryForm) {
   const auto page = make_page({{"a", {{"kind", "test"}, {"machine", fingerprint("")}, {"result", json}}}});
   ASSERT_TRUE(page.ok()) << page.error().message;
   EXPECT_TRUE(is_nested(*page));
-  EXPECT_EQ(count(*page, "<circle"), 2u) << "a dot for each trial";
+  EXPECT_EQ(count(*page, "<circle"), 2u + 1 + 2) << "a dot for each trial, one in the legend, and each throughput";
   EXPECT_NE(page->find("1.2500 Mpps"), std::string::npos);
+}
+
+nlohmann::ordered_json changed() {
+  return nlohmann::ordered_json::parse(R"({
+    "changes": [{"command": "deny", "began_seconds": 1.0, "took_seconds": 0.01, "error": "", "due": 100, "lost": 7,
+                 "longest_gap_ns": 51000000,
+                 "streams": [{"name": "web", "due": 100, "lost": 7, "longest_gap_ns": 51000000, "effect": "stopped",
+                              "effect_ns": 3000000}]},
+                {"command": "allow", "began_seconds": 2.0, "took_seconds": 0.01, "error": "'allow': exit code 3", "due": 100,
+                 "lost": 0, "longest_gap_ns": 1000, "streams": [{"name": "web", "due": 100, "lost": 0,
+                 "longest_gap_ns": 1000, "effect": "none"}]}],
+    "losses": [{"stream": "web", "step_seconds": 0.001, "lost": [[1003, 3], [1004, 4]]}]})");
+}
+
+TEST(Report, ChangesHaveTheirTableAndStandInThePlots) {
+  auto result = run_result("run");
+  result.second["result"]["reconfiguration"] = changed();
+  const auto page = make_page({result});
+  ASSERT_TRUE(page.ok()) << page.error().message;
+  EXPECT_TRUE(is_nested(*page));
+  EXPECT_EQ(count(*page, "<svg"), 4u) << "losses, too";
+  EXPECT_EQ(count(*page, "class='mark'"), 4u) << "two changes in two plots";
+  for (const char* part : {"51.00 ms", "stopped", "3.00 ms", "&#39;allow&#39;: exit code 3"}) {
+    EXPECT_NE(page->find(part), std::string::npos) << part;
+  }
+}
+
+TEST(Report, ConnectionsHaveTheirPlotAndFailures) {
+  ConnectResult result;
+  result.seconds = 2;
+  result.counts.due = 100;
+  result.counts.completed = 90;
+  result.counts.no_response = 10;
+  result.connect_ns.add(1000, 90);
+  result.response_ns.add(2000, 90);
+  result.samples.resize(3);
+  for (std::size_t i = 0; i < 3; ++i) result.samples[i].seconds = 0.5 * static_cast<double>(i + 1);
+  const auto page =
+      make_page({{"web", {{"kind", "connect"}, {"machine", fingerprint("")}, {"result", connect_json(result)}}}});
+  ASSERT_TRUE(page.ok()) << page.error().message;
+  EXPECT_TRUE(is_nested(*page));
+  EXPECT_EQ(count(*page, "<svg"), 2u) << "connections and percentiles";
+  EXPECT_NE(page->find("<th>no response</th>"), std::string::npos);
+  EXPECT_NE(page->find("<th>response p99</th>"), std::string::npos);
+}
+
+MethodResult sweep(double scale) {
+  MethodResult method{.method = "sweep", .rows = {}, .points = {}, .error = "1000: 'set 1000': exit code 1"};
+  for (const char* number : {"10", "100"}) {
+    method.rows.push_back({.name = number,
+                           .figures = {{"value", std::stod(number)},
+                                       {"throughput_pps", scale * 1e7 / std::stod(number)},
+                                       {"half_p50_ns", 1000},
+                                       {"half_p99_ns", 2000}},
+                           .latency = std::nullopt});
+  }
+  return method;
+}
+
+TEST(Report, SweepsLieOverEachOtherWithTheirRatios) {
+  const auto labelled = [](const char* label, double scale) {
+    return LabelledResult(label,
+                          {{"kind", "test"}, {"machine", fingerprint("")}, {"result", method_json(sweep(scale))}});
+  };
+  const auto page = make_page({labelled("before", 1), labelled("after", 1.5)});
+  ASSERT_TRUE(page.ok()) << page.error().message;
+  EXPECT_TRUE(is_nested(*page));
+  EXPECT_EQ(count(*page, "<svg"), 2u) << "throughput and latency by the number";
+  EXPECT_EQ(count(*page, "<b>1.50x</b>"), 2u);
+  EXPECT_EQ(count(*page, "It ended before its end"), 2u);
+  EXPECT_NE(page->find("before: throughput"), std::string::npos);
+  EXPECT_NE(page->find("after: half p99"), std::string::npos);
+}
+
+TEST(Report, MachinesThatDifferAreMarked) {
+  auto one = run_result("one"), other = run_result("other");
+  other.second["machine"]["kernel"] = "9.9.9";
+  const auto page = make_page({one, other});
+  ASSERT_TRUE(page.ok());
+  EXPECT_EQ(count(*page, "<tr class='differs'><th>kernel</th>"), 1u);
+  EXPECT_EQ(count(*page, "class='differs'"), 1u);
 }
 
 TEST(Report, OtherJsonIsRefusedByName) {

@@ -37,10 +37,11 @@ struct ClientCounts {
   std::uint64_t refused = 0;
   std::uint64_t no_connection = 0, no_response = 0, no_close = 0;  // what did not come in time
   std::uint64_t reset = 0;
+  std::uint64_t unopened = 0;  // due, and the time was over; counted by who knows the time (loop.h)
   std::uint64_t open = 0, most_open = 0;
   std::uint64_t strays = 0;  // packets that belong to nothing that is open
 
-  std::uint64_t failed() const noexcept { return refused + no_connection + no_response + no_close + reset; }
+  std::uint64_t failed() const noexcept { return unopened + refused + no_connection + no_response + no_close + reset; }
 };
 
 class Clients {

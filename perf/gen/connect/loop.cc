@@ -1,5 +1,6 @@
 #include "perf/gen/connect/loop.h"
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 
@@ -40,7 +41,7 @@ void ConnectLoop::put(Out& out, net::Packet* packet, bool send) noexcept {
   }
 }
 
-void ConnectLoop::turn(std::uint64_t now_ns, bool opening) noexcept {
+void ConnectLoop::turn(std::uint64_t now_ns, std::optional<std::uint64_t> open_by_ns) noexcept {
   std::array<net::Packet*, datapath::kBurst> burst;
   // Each packet that arrives makes one at most: no more are taken than can be answered.
   unsigned count = server_ == nullptr ? 0 : server_->receive(std::span(burst).first(from_server_.room()));
@@ -49,7 +50,7 @@ void ConnectLoop::turn(std::uint64_t now_ns, bool opening) noexcept {
   count = client_.receive(std::span(burst).first(from_client_.room()));
   for (unsigned i = 0; i < count; ++i) put(from_client_, burst[i], clients_.take(*burst[i], now_ns));
   worked_ |= count != 0;
-  for (unsigned opened = 0; opening && opened < kOpenBurst && schedule_.is_due(now_ns); ++opened) {
+  for (unsigned opened = 0; open_by_ns && opened < kOpenBurst && schedule_.is_due(*open_by_ns); ++opened) {
     worked_ = true;
     if (!schedule_.is_paced() && clients_.full()) break;  // as fast as slots become free
     net::Packet* const packet = from_client_.room() == 0 ? nullptr : stock_.take();
@@ -73,11 +74,18 @@ ConnectLoop::~ConnectLoop() {
 
 void ConnectLoop::run(std::uint64_t end_ns, std::uint64_t drain_ns, const std::atomic<bool>& stop) noexcept {
   std::uint64_t now_ns = clock_.now_ns(), looked_ns = now_ns;
+  bool opening = true;
   for (;;) {
-    if (stop.load(std::memory_order_relaxed) && now_ns < end_ns) end_ns = now_ns;
-    if (schedule_.ended() && now_ns < end_ns) end_ns = now_ns;
-    const bool opening = now_ns < end_ns;
-    turn(now_ns, opening);
+    const bool stopped = stop.load(std::memory_order_relaxed) || schedule_.ended();
+    if (stopped && now_ns < end_ns) end_ns = now_ns;
+    // What was due before the end may still go, for a while.
+    const bool in_grace =
+        !stopped && now_ns < end_ns + kGraceNs && schedule_.is_paced() && schedule_.is_due(end_ns - 1);
+    if (opening && now_ns >= end_ns && !in_grace) {
+      opening = false;
+      unopened_ = schedule_.is_paced() ? schedule_.due_before(end_ns) - schedule_.taken() : 0;
+    }
+    turn(now_ns, opening ? std::optional(std::min(now_ns, end_ns - 1)) : std::nullopt);
     const std::uint64_t next_ns = clock_.now_ns();
     if (opening) (worked_ ? busy_ns_ : idle_ns_) += next_ns - now_ns;
     if (next_ns - looked_ns >= kLookNs) {

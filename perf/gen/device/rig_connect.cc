@@ -124,6 +124,8 @@ net::Result<ConnectResult> Rig::connect(const ConnectOptions& options) {
   worker.join();
   result.samples = std::move(samples);
   result.counts = loop.clients().counts();
+  result.counts.unopened = loop.unopened();
+  result.counts.due += loop.unopened();
   result.connect_ns = loop.clients().connect_ns();
   result.response_ns = loop.clients().response_ns();
   return result;

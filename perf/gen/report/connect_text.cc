@@ -18,11 +18,12 @@ std::string times(const char* name, const Histogram& times) {
 std::string connect_text(const ConnectResult& result) {
   const ClientCounts& counts = result.counts;
   std::string text = fmt::format(
-      "connections  due {}  completed {} ({:.1f} k/s)  failed {}: refused {}, no connection {}, no response {}, no "
+      "connections  due {}  completed {} ({:.1f} k/s)  failed {}: unopened {}, refused {}, no connection {}, no "
+      "response {}, no "
       "close {}, "
       "reset {}\n",
       counts.due, counts.completed, static_cast<double>(counts.completed) / result.seconds / 1e3, counts.failed(),
-      counts.refused, counts.no_connection, counts.no_response, counts.no_close, counts.reset);
+      counts.unopened, counts.refused, counts.no_connection, counts.no_response, counts.no_close, counts.reset);
   text += fmt::format("open         at most {} at once, {} at the end  strays {}\n", counts.most_open, counts.open,
                       counts.strays);
   if (result.connect_ns.count() != 0) text += times("connect", result.connect_ns);
@@ -45,6 +46,7 @@ nlohmann::ordered_json connect_json(const ConnectResult& result) {
           {"due", counts.due},
           {"completed", counts.completed},
           {"completed_per_second", static_cast<double>(counts.completed) / result.seconds},
+          {"unopened", counts.unopened},
           {"refused", counts.refused},
           {"no_connection", counts.no_connection},
           {"no_response", counts.no_response},

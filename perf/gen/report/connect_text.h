@@ -1,7 +1,7 @@
 /// The result of a run of connections: for a person, as JSON, as CSV.
 ///
-/// Shape:   JSON: {seconds, due, completed, completed_per_second, refused, no_connection, no_response, no_close, reset,
-/// open,
+/// Shape:   JSON: {seconds, due, completed, completed_per_second, unopened, refused, no_connection, no_response,
+/// no_close, reset, open,
 ///          most_open, strays, headroom, taken, connect_ns, response_ns, samples[]}, times as in trial_text.h.
 /// Thread:  pure functions.
 #pragma once

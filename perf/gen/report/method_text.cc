@@ -9,16 +9,6 @@
 namespace millrace::perf::gen {
 namespace {
 
-/// A figure as a person reads it, by the unit at the end of its name.
-std::string value_text(const std::string& name, double value) {
-  if (name.ends_with("_pps")) return fmt::format("{:.4f} Mpps", value / 1e6);
-  if (name.ends_with("_ns")) return time_text(value);
-  if (name.ends_with("_seconds")) return time_text(value * 1e9);
-  if (name.ends_with("_per_second")) return fmt::format("{:.1f} k/s", value / 1e3);
-  if (name == "loss" || name == "headroom") return fmt::format("{:.4f} %", value * 100);
-  return fmt::format("{:.0f}", value);
-}
-
 std::vector<std::string> columns(const MethodResult& result) {
   std::vector<std::string> names;
   for (const Row& row : result.rows) {
@@ -31,11 +21,26 @@ std::vector<std::string> columns(const MethodResult& result) {
 
 }  // namespace
 
+/// A table: columns are as wide as what stands in them.
 std::string method_text(const MethodResult& result) {
-  std::string text;
+  const std::vector<std::string> names = columns(result);
+  std::vector<std::vector<std::string>> lines(1, std::vector<std::string>(1));
+  for (const std::string& name : names) lines[0].push_back(figure_name(name));
   for (const Row& row : result.rows) {
-    text += fmt::format("{:<14}", row.name);
-    for (const auto& [name, value] : row.figures) text += fmt::format("  {} {}", name, value_text(name, value));
+    std::vector<std::string>& line = lines.emplace_back(names.size() + 1);
+    line[0] = row.name;
+    for (const auto& [name, value] : row.figures) {
+      line[static_cast<std::size_t>(std::ranges::find(names, name) - names.begin()) + 1] = figure_text(name, value);
+    }
+  }
+  std::vector<std::size_t> widths(names.size() + 1);
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+  }
+  std::string text;
+  for (const auto& line : lines) {
+    text += fmt::format("{:<{}}", line[0], widths[0]);
+    for (std::size_t i = 1; i < line.size(); ++i) text += fmt::format("  {:>{}}", line[i], widths[i]);
     text += "\n";
   }
   if (!result.error.empty()) text += fmt::format("ended at {}\n", result.error);

@@ -12,6 +12,7 @@ namespace millrace::perf::gen {
 namespace {
 
 constexpr double kWidth = 860, kHeight = 380, kLeft = 84, kRight = 16, kTop = 34, kBottom = 46;
+constexpr double kLetter = 6.4;  // mean width of the legend's
 constexpr std::array<const char*, 8> kColours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                                  "#56b4e9", "#e69f00", "#8a7a00", "#444444"};
 
@@ -76,18 +77,65 @@ std::string draw_axes(const Plot& plot, const Scale& x, const Scale& y) {
 }
 
 std::string draw_series(const Series& series, const Scale& x, const Scale& y, const char* colour) {
-  if (!series.line) {
-    std::string dots;
+  std::string svg;
+  if (series.line) {
+    std::string path;
     for (const auto& [at_x, at_y] : series.points) {
-      dots += fmt::format("<circle cx='{:.1f}' cy='{:.1f}' r='4' fill='{}'/>", x.at(at_x), y.at(at_y), colour);
+      path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : " L", x.at(at_x), y.at(at_y));
     }
-    return dots;
+    svg += fmt::format("<path d='{}' fill='none' stroke='{}' stroke-width='{}'{}/>", path, colour,
+                       series.dashed ? "1.2" : "2", series.dashed ? " stroke-dasharray='5 4'" : "");
   }
-  std::string path;
+  if (series.line && !series.dots) return svg;
   for (const auto& [at_x, at_y] : series.points) {
-    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : " L", x.at(at_x), y.at(at_y));
+    svg += fmt::format("<circle cx='{:.1f}' cy='{:.1f}' r='4' fill='{}'/>", x.at(at_x), y.at(at_y), colour);
   }
-  return fmt::format("<path d='{}' fill='none' stroke='{}' stroke-width='2'/>", path, colour);
+  return svg;
+}
+
+std::string draw_marks(const std::vector<Plot::Mark>& marks, const Scale& x) {
+  std::string svg;
+  for (const Plot::Mark& mark : marks) {
+    svg += fmt::format(
+        "<line class='mark' x1='{0:.1f}' y1='{1}' x2='{0:.1f}' y2='{2}'/><text x='{3:.1f}' y='{4}'>{5}</text>",
+        x.at(mark.x), kTop, kHeight - kBottom, x.at(mark.x) + 3, kTop + 10, escape(mark.text));
+  }
+  return svg;
+}
+
+/// One after another, as many in a line as there is room for; `height`: where the last one ends.
+std::string draw_legend(const Plot& plot, const std::vector<const char*>& colours, double& height) {
+  std::string svg;
+  double at_x = kLeft, at_y = kHeight + 12;
+  for (std::size_t i = 0; i < plot.series.size(); ++i) {
+    const Series& series = plot.series[i];
+    if (series.points.empty()) continue;
+    const double width = 18 + kLetter * static_cast<double>(series.name.size()) + 16;
+    if (at_x > kLeft && at_x + width > kWidth) {
+      at_x = kLeft;
+      at_y += 20;
+    }
+    svg += series.line
+               ? fmt::format("<line x1='{0}' y1='{1}' x2='{2}' y2='{1}' stroke='{3}' stroke-width='2'{4}/>", at_x,
+                             at_y - 4, at_x + 13, colours[i], series.dashed ? " stroke-dasharray='4 3'" : "")
+               : fmt::format("<circle cx='{}' cy='{}' r='4' fill='{}'/>", at_x + 6, at_y - 4, colours[i]);
+    svg += fmt::format("<text x='{}' y='{}'>{}</text>", at_x + 18, at_y, escape(series.name));
+    at_x += width;
+  }
+  height = at_y + 10;
+  return svg;
+}
+
+/// A dashed line has the colour of its neighbour of the same result: what goes together looks alike.
+std::vector<const char*> colours_of(const std::vector<Series>& series) {
+  const auto owner = [](const Series& one) { return one.name.substr(0, one.name.rfind(": ")); };
+  std::vector<const char*> colours;
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    const bool paired = i > 0 && series[i].dashed != series[i - 1].dashed && owner(series[i]) == owner(series[i - 1]);
+    colours.push_back(paired ? colours.back() : kColours[next++ % kColours.size()]);
+  }
+  return colours;
 }
 
 }  // namespace
@@ -131,19 +179,15 @@ std::string draw(const Plot& plot) {
   if (std::ranges::all_of(plot.series, [](const Series& series) { return series.points.empty(); })) return {};
   const Scale x(plot.series, true, plot.x.logarithmic, kLeft, kWidth - kRight);
   const Scale y(plot.series, false, plot.y.logarithmic, kHeight - kBottom, kTop);
-  const double height = kHeight + 20 * std::ceil(static_cast<double>(plot.series.size()) / 3);
+  double height = 0;
+  const std::vector<const char*> colours = colours_of(plot.series);
+  const std::string legend = draw_legend(plot, colours, height);
   std::string svg =
       fmt::format("<svg viewBox='0 0 {} {}' role='img'><title>{}</title><text class='title' x='{}' y='20'>{}</text>",
                   kWidth, height, escape(plot.title), kLeft, escape(plot.title));
-  svg += draw_axes(plot, x, y);
-  for (std::size_t i = 0; i < plot.series.size(); ++i) {
-    const char* const colour = kColours[i % kColours.size()];
-    svg += draw_series(plot.series[i], x, y, colour);
-    const double at_x = kLeft + static_cast<double>(i % 3) * 250,
-                 at_y = kHeight + 12 + 20 * std::floor(static_cast<double>(i) / 3);
-    svg += fmt::format("<rect x='{}' y='{}' width='12' height='12' fill='{}'/><text x='{}' y='{}'>{}</text>", at_x,
-                       at_y - 10, colour, at_x + 18, at_y, escape(plot.series[i].name));
-  }
+  svg += draw_axes(plot, x, y) + draw_marks(plot.marks, x);
+  for (std::size_t i = 0; i < plot.series.size(); ++i) svg += draw_series(plot.series[i], x, y, colours[i]);
+  svg += legend;
   return svg + "</svg>\n";
 }
 

@@ -17,7 +17,9 @@ namespace millrace::perf::gen {
 struct Series {
   std::string name;
   std::vector<std::pair<double, double>> points;
-  bool line = true;  // else dots
+  bool line = true;     // else dots
+  bool dots = false;    // on a line, too
+  bool dashed = false;  // in the colour of its neighbour of the same result
 };
 
 struct Axis {
@@ -28,8 +30,13 @@ struct Axis {
 
 struct Plot {
   std::string title;
+  struct Mark {
+    double x = 0;
+    std::string text;
+  };
   Axis x, y;
   std::vector<Series> series;
+  std::vector<Mark> marks = {};  // vertical lines
 };
 
 /// Empty when no series has a point.

@@ -62,13 +62,6 @@ nlohmann::ordered_json latency_json(const Histogram& latency) {
           {"histogram", std::move(histogram)}};
 }
 
-std::string time_text(double ns) {
-  if (ns < 1e3) return fmt::format("{:.0f} ns", ns);
-  if (ns < 1e6) return fmt::format("{:.2f} us", ns / 1e3);
-  if (ns < 1e9) return fmt::format("{:.2f} ms", ns / 1e6);
-  return fmt::format("{:.2f} s", ns / 1e9);
-}
-
 std::string trial_text(const TrialResult& result) {
   std::string text;
   for (const StreamResult& stream : result.streams) text += stream_line(stream, result.seconds);

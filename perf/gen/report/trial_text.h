@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "perf/gen/report/figure_text.h"
 #include "perf/gen/run/trial.h"
 
 namespace millrace::perf::gen {
@@ -19,8 +20,5 @@ std::string trial_text(const TrialResult& result);
 nlohmann::ordered_json trial_json(const TrialResult& result);
 nlohmann::ordered_json latency_json(const Histogram& latency);
 std::string trial_csv(const TrialResult& result);
-
-/// 1.234 us, 12.3 ms.
-std::string time_text(double ns);
 
 }  // namespace millrace::perf::gen

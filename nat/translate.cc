@@ -84,14 +84,7 @@ void set_translation(FlowLineV6& line, const Translation<Ipv6>& to) noexcept { s
 void mark_partial(Packet& packet) noexcept {
   if (packet.offload.checksum_partial || packet.checksum_is_known) return;
   packet.checksum_is_known = true;
-  if (!l4_checksum_is_partial(packet.head(), packet.headers)) return;
-  packet.offload.checksum_partial = true;
-  packet.offload.checksum_start = packet.headers.l4_offset;
-  switch (packet.headers.l4_protocol) {
-    case ip_protocol::kTcp: packet.offload.checksum_offset = offsetof(TcpHeader, checksum); break;
-    case ip_protocol::kUdp: packet.offload.checksum_offset = offsetof(UdpHeader, checksum); break;
-    default: packet.offload.checksum_offset = offsetof(SctpHeader, checksum); break;
-  }
+  packet.offload.checksum_partial = l4_checksum_is_partial(packet.head(), packet.headers);
 }
 
 }  // namespace millrace::nat

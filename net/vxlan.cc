@@ -226,7 +226,6 @@ bool encapsulate(Packet& packet, const OuterHeader& outer) noexcept {
   packet.headers.l3_offset = static_cast<std::uint16_t>(after);
   packet.headers.l4_offset = shifted(packet.headers.l4_offset);
   packet.headers.payload_offset = shifted(packet.headers.payload_offset);
-  packet.offload.checksum_start = shifted(packet.offload.checksum_start);
   packet.headers.vlan_count = 0;
   if (outer.family == L3::kIpv4) [[likely]] {
     fill_ipv4(packet, outer, inner_class, port, type);

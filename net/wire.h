@@ -158,7 +158,8 @@ struct Ipv6FragmentHeader {
 static_assert(sizeof(Ipv6FragmentHeader) == 8 && WireFormat<Ipv6FragmentHeader>);
 
 struct TcpHeader {
-  static constexpr std::uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kPsh = 0x08, kAck = 0x10, kUrg = 0x20;
+  static constexpr std::uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kPsh = 0x08, kAck = 0x10, kUrg = 0x20,
+                                kEce = 0x40, kCwr = 0x80;
 
   Be16 source_port;
   Be16 destination_port;

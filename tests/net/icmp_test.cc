@@ -152,12 +152,12 @@ TEST(Error, OfAPacketInSegmentsQuotesTheFirstAndEndsThere) {
   const Bytes whole = ip4().tcp(1, 2).payload(1000u).bytes();
   TestPacket packet(cut(whole, 100));
   packet->length_bytes = static_cast<std::uint32_t>(whole.size());
-  packet->offload = {.gso_type = GsoType::kTcp4, .checksum_partial = true, .gso_size_bytes = 500};
+  packet->offload = {.checksum_partial = true, .gso_size_bytes = 500};
   ASSERT_EQ(packet.parse(), Drop::kNone);
   ASSERT_TRUE(make_icmp_error(*packet, {.kind = IcmpErrorKind::kNoRoute}, gateway()));
   EXPECT_EQ(packet->head_bytes, 128u);
   EXPECT_EQ(packet->length_bytes, 128u);
-  EXPECT_EQ(packet->offload.gso_type, GsoType::kNone);
+  EXPECT_EQ(packet->offload.gso_size_bytes, 0u);
   EXPECT_FALSE(packet->offload.checksum_partial);
 }
 

@@ -7,6 +7,7 @@
 #include "datapath/snapshot.h"
 #include "net/drop.h"
 #include "net/ip_header.h"
+#include "net/offload.h"
 #include "net/packet.h"
 
 namespace millrace::datapath {
@@ -31,9 +32,11 @@ inline net::Drop check_destination(const net::Ipv6& destination) noexcept {
   return destination.is_loopback() || destination.is_unspecified() ? net::Drop::kNoRoute : net::Drop::kNone;
 }
 
-/// Whether the packet must be cut to leave by the port.
+/// Whether the packet, or one of those it stands for, must be fragmented to leave by the port.
 inline bool needs_fragments(const net::Packet& packet, const PortEntry& out) noexcept {
-  return packet.headers.l3_length > out.mtu_bytes;
+  if (packet.headers.l3_length <= out.mtu_bytes) [[likely]]
+    return false;
+  return net::longest_l3_bytes(packet) > out.mtu_bytes;
 }
 
 /// Whether anything can: not by a tunnel that is not resolved. Precondition: needs_fragments().

@@ -47,9 +47,23 @@ net::Packet* MemoryPool::allocate() noexcept {
   return packet;
 }
 
+void MemoryPool::release_tail(net::Packet& packet) noexcept {
+  net::Packet* segment = net::take_tail(packet);
+  for (bool is_last = false; !is_last;) {
+    is_last = !segment->is_chained();
+    net::Packet* const next = is_last ? nullptr : net::take_tail(*segment);
+    release({&segment, 1});
+    segment = next;
+  }
+}
+
 void MemoryPool::release(std::span<net::Packet* const> packets) noexcept {
   if (packets.empty()) return;
   const auto index = [this](const net::Packet* packet) { return static_cast<std::uint32_t>(packet - packets_.data()); };
+  for (net::Packet* const packet : packets) {
+    if (packet->is_chained()) [[unlikely]]
+      release_tail(*packet);
+  }
   // A chain of their own, put on top at once.
   for (std::size_t i = 1; i < packets.size(); ++i) {
     next_[index(packets[i])].store(index(packets[i - 1]), std::memory_order_relaxed);

@@ -3,7 +3,8 @@
 /// Shape:   a MemoryPort has two ends. The switch's end is Port; the far end offers packets to be received and collects
 ///          what was transmitted. Both directions are bounded rings of pointers. A MemoryPool is one block of frames:
 ///          descriptor, headroom, data room. Free packets are a stack of indexes (Treiber): the head carries a tag that
-///          changes with every push and pop, so that a head seen before is not taken for the one of now.
+///          changes with every push and pop, so that a head seen before is not taken for the one of now. A packet goes
+///          back with all its segments.
 /// Thread:  switch's end: the port's worker. Far end: one other thread, or the same. Pool: any thread.
 /// Errors:  a full ring takes a prefix and says how many; an empty pool gives nullptr.
 #pragma once
@@ -37,6 +38,8 @@ class MemoryPool final : public PacketPool {
  private:
   static constexpr std::uint32_t kNone = 0xffffffff;
 
+  void release_tail(net::Packet& packet) noexcept;
+
   std::uint32_t buffer_bytes_;
   std::vector<std::uint8_t> buffers_;
   std::vector<net::Packet> packets_;
@@ -56,8 +59,11 @@ class MemoryPort final : public Port {
   unsigned transmit(std::span<net::Packet* const> packets) noexcept override {
     return static_cast<unsigned>(from_switch_.push(packets.data(), packets.size()));
   }
+  TxOffload tx_offload() const noexcept override { return tx_offload_; }
   void flush() noexcept override { flushes_.fetch_add(1, std::memory_order_relaxed); }
 
+  /// Far end: what it takes unfinished. While the port's worker does not run.
+  void set_tx_offload(const TxOffload& offload) noexcept { tx_offload_ = offload; }
   /// Far end: packets for the switch to receive. Returns how many were taken.
   unsigned offer(std::span<net::Packet* const> packets) noexcept {
     return static_cast<unsigned>(to_switch_.push(packets.data(), packets.size()));
@@ -73,6 +79,7 @@ class MemoryPort final : public Port {
   boost::lockfree::spsc_queue<net::Packet*> to_switch_;
   boost::lockfree::spsc_queue<net::Packet*> from_switch_;
   std::atomic<std::uint64_t> flushes_{0};
+  TxOffload tx_offload_;
 };
 
 }  // namespace millrace::datapath

@@ -7,7 +7,6 @@
 #include "datapath/answer.h"
 #include "datapath/burst.h"
 #include "datapath/dhcp.h"
-#include "datapath/forward.h"
 #include "datapath/guard.h"
 #include "datapath/rewrite.h"
 #include "datapath/steer.h"
@@ -15,7 +14,8 @@
 #include "datapath/tunnel_in.h"
 #include "datapath/tunnel_out.h"
 #include "datapath/uplink_filter.h"
-#include "net/fragment.h"
+#include "datapath/way_out.h"
+#include "net/offload.h"
 #include "net/parser.h"
 
 namespace millrace::datapath {
@@ -27,8 +27,6 @@ using net::Drop;
 /// address of the headers is there by then.
 constexpr unsigned kHeadersAhead = 8;
 constexpr unsigned kDescriptorsAhead = 16;
-/// Most fragments one packet makes: 65515 bytes in pieces of 512, the payload of a 576-byte packet with all options.
-constexpr unsigned kMaxFragments = 128;
 
 void prefetch_descriptor(const net::Packet* packet) noexcept {
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(packet);
@@ -67,7 +65,8 @@ template <Depth kDepth, typename Take>
 }
 
 [[gnu::always_inline]] inline void parse_into(net::Packet& packet, Burst& burst) noexcept {
-  const Drop drop = net::parse(packet.head(), packet.length_bytes, packet.headers);
+  Drop drop = net::parse(packet.head(), packet.length_bytes, packet.headers);
+  if (net::has_offload(packet) && drop == Drop::kNone) drop = net::check_offload(packet);
   if (drop != Drop::kNone) [[unlikely]] {
     burst.drop(packet, drop);
   } else {
@@ -75,59 +74,7 @@ template <Depth kDepth, typename Take>
   }
 }
 
-/// A tracked packet leaves by a port of this worker or by a tunnel, or goes on to the worker that has the next word.
-inline Drop send_tracked(Turn& turn, net::Packet& packet, WorkerId next) noexcept {
-  if (next != turn.self) [[unlikely]] {
-    turn.outbox.hand_over(packet, next, HandoffStage::kForwarded);
-    return Drop::kNone;
-  }
-  const PortEntry& out = turn.snapshot.ports[packet.out_port];
-  if (out.kind == PortKind::kTunnel) {
-    if (const Drop drop = enter_tunnel(turn, packet); drop != Drop::kNone) [[unlikely]]
-      return drop;
-  } else {
-    rewrite(packet, out, turn.snapshot.gateway);
-  }
-  turn.outbox.put(packet);
-  return Drop::kNone;
-}
-
 void count_drop(PortCounters& row, Drop reason) noexcept { row.drops[static_cast<std::size_t>(reason)].add(1); }
-
-/// Ends a packet that is not of the burst.
-void lose(Turn& turn, net::Packet& packet, Drop reason) noexcept {
-  count_drop(turn.counters.row_of(packet.in_port), reason);
-  turn.tap.note_drop(packet, reason, HandoffStage::kForwarded);
-  net::Packet* const lost = &packet;
-  turn.pool.release({&lost, 1});
-}
-
-/// Cuts an IPv4 packet for its way out and sends the pieces. kNone: the packet itself is released.
-Drop send_fragments(Turn& turn, net::Packet& packet, WorkerId next) noexcept {
-  if (!can_leave(turn.snapshot.ports[packet.out_port])) return Drop::kTunnelUnresolved;
-  complete_checksum(packet);  // over the whole packet: no fragment can
-  const std::uint32_t mtu_bytes = turn.snapshot.ports[packet.out_port].mtu_bytes;
-  const unsigned count = net::count_ipv4_fragments(packet, mtu_bytes);
-  if (count == 0 || count > kMaxFragments) return Drop::kPacketTooBig;
-  std::array<net::Packet*, kMaxFragments> fragments;
-  unsigned allocated = 0;
-  while (allocated < count && (fragments[allocated] = turn.pool.allocate()) != nullptr) ++allocated;
-  const bool has_all = allocated == count;
-  if (!has_all || net::fragment_ipv4(packet, mtu_bytes, {fragments.data(), count}) != count) {
-    turn.pool.release({fragments.data(), allocated});
-    return has_all ? Drop::kPacketTooBig : Drop::kNoBuffers;
-  }
-  turn.counters.row_of(packet.in_port).created.add(count - 1);
-  for (unsigned i = 0; i < count; ++i) {
-    // A later fragment has no ports of its own: the next worker tracks it by those of the whole.
-    fragments[i]->headers.source_port = packet.headers.source_port;
-    fragments[i]->headers.destination_port = packet.headers.destination_port;
-    if (const Drop drop = send_tracked(turn, *fragments[i], next); drop != Drop::kNone) lose(turn, *fragments[i], drop);
-  }
-  net::Packet* const whole = &packet;
-  turn.pool.release({&whole, 1});
-  return Drop::kNone;
-}
 
 /// Counts what was dropped, answers with an error where one is due, and gives the rest back. About a packet that
 /// another worker has translated no error can be made: it would quote what nobody sent.
@@ -140,6 +87,10 @@ void finish_dropped(Turn& turn, HandoffStage stage, Burst& burst) noexcept {
     PortCounters& row = turn.counters.row_of(packet.in_port);
     count_drop(row, packet.drop);
     turn.tap.note_drop(packet, packet.drop, stage);
+    if (packet.is_chained()) [[unlikely]] {
+      net::Packet* const tail = net::take_tail(packet);  // an answer has one segment
+      turn.pool.release({&tail, 1});
+    }
     const ErrorAnswer error = stage == HandoffStage::kArrived
                                   ? answer_with_error(packet, turn.snapshot, turn.icmp_errors, turn.now_ns)
                                   : ErrorAnswer::kNone;
@@ -262,9 +213,7 @@ void track_burst(Turn& turn, HandoffStage stage, Burst& burst) noexcept {
     const auto [drop, next] = tracked[at++];
     if (drop != Drop::kNone) [[unlikely]]
       return Verdict{drop};
-    if (needs_fragments(packet, turn.snapshot.ports[packet.out_port])) [[unlikely]]
-      return Verdict{send_fragments(turn, packet, next), Then::kIsGone};
-    return Verdict{send_tracked(turn, packet, next), Then::kIsGone};
+    return Verdict{send_out(turn, packet, next), Then::kIsGone};
   });
 }
 

@@ -13,18 +13,29 @@ namespace millrace::datapath {
 /// Most packets a port hands over or takes in one call.
 inline constexpr unsigned kBurst = 64;
 
+/// What a port sends that is not finished: whoever is behind it has said that he takes it so.
+struct TxOffload {
+  bool checksum = false;  // partial checksums of TCP and UDP
+  bool tcp4 = false;      // TCP over IPv4 that is to be cut, in several segments; its checksum partial
+  bool tcp6 = false;
+};
+
 class Port {
  public:
   virtual ~Port() = default;
 
   /// Fills `out` with at most out.size() packets that arrived; the caller owns them. Sets data, head_bytes,
-  /// length_bytes and offload (not in_port). Returns how many; 0 when there are none.
+  /// length_bytes, offload and, of a packet with several segments, next (not in_port). Returns how many; 0 when there
+  /// are none.
   virtual unsigned receive(std::span<net::Packet*> out) noexcept = 0;
 
   /// Queues packets for sending. Returns how many were taken, a prefix of `packets`; the port owns those and gives
-  /// them back to the pool when sent. The rest stays with the caller. Offload that the device cannot do must have
-  /// been resolved before.
+  /// them back to the pool when sent. The rest stays with the caller. Packets are complete, and of one segment, but for
+  /// what tx_offload() takes.
   virtual unsigned transmit(std::span<net::Packet* const> packets) noexcept = 0;
+
+  /// May change when somebody else comes to be behind the port; what was ready for the one before is sent, or lost.
+  virtual TxOffload tx_offload() const noexcept { return {}; }
 
   /// Called once at the end of a worker loop in which transmit was called: start what was queued.
   virtual void flush() noexcept {}

@@ -76,10 +76,32 @@ TEST(Rewrite, CompletesWhatTranslationFoundPartial) {
 TEST(Rewrite, BelievesAPortThatSaysPartial) {
   TestPacket packet(in().ipv4("10.244.0.3", "10.244.0.4").tcp(1, 2).partial_checksum().payload(7).bytes());
   ASSERT_EQ(packet.parse(), net::Drop::kNone);
-  packet->offload = {.checksum_partial = true, .checksum_start = 34, .checksum_offset = 16};
+  packet->offload = {.checksum_partial = true};
   complete_checksum(*packet);
   EXPECT_FALSE(packet->offload.checksum_partial);
   EXPECT_TRUE(net::l4_checksum_is_right(packet->head(), packet->headers));
+}
+
+TEST(Rewrite, LeavesToAPortWhatItTakes) {
+  struct Row {
+    const char* name;
+    PacketBuilder packet;
+    bool is_left;
+  };
+  const auto l3 = [] { return in().ipv4("10.244.0.3", "10.244.0.4"); };
+  MemoryPort device;
+  device.set_tx_offload({.checksum = true});
+  PortEntry port;
+  port.port = &device;
+  for (const Row& row : {Row{"TCP", l3().tcp(1, 2).partial_checksum().payload(7), true},
+                         Row{"SCTP, a CRC", l3().sctp(1, 2).partial_checksum().payload(16), false},
+                         Row{"complete", l3().udp(1, 2).payload(7), false}}) {
+    TestPacket packet(row.packet.bytes());
+    ASSERT_EQ(packet.parse(), net::Drop::kNone);
+    rewrite(*packet, port, test_gateway());
+    EXPECT_EQ(packet->offload.checksum_partial, row.is_left) << row.name;
+    EXPECT_EQ(net::l4_checksum_is_right(packet->head(), packet->headers), !row.is_left) << row.name;
+  }
 }
 
 // Damage must stay visible to the receiver: only what was left to offload is computed.

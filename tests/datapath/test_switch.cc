@@ -142,14 +142,31 @@ void TestSwitch::empty(datapath::MemoryPort& device) {
 }
 
 bool TestSwitch::send(net::PortId id, const Bytes& frame, const net::Offload& offload) {
-  net::Packet* packet = pool_.allocate();
-  if (packet == nullptr) return false;
-  if (frame.size() > packet->tailroom_bytes()) std::abort();  // the test's own mistake
-  if (!frame.empty()) std::memcpy(packet->data, frame.data(), frame.size());
-  packet->head_bytes = packet->length_bytes = static_cast<std::uint32_t>(frame.size());
-  packet->offload = offload;
-  if (device(id).offer({&packet, 1}) == 1) return true;
-  pool_.release({&packet, 1});
+  net::Packet* first = nullptr;
+  net::Packet* last = nullptr;
+  std::size_t at = 0;
+  do {
+    net::Packet* const segment = pool_.allocate();
+    if (segment == nullptr) break;
+    const std::size_t bytes = std::min<std::size_t>(frame.size() - at, segment->tailroom_bytes());
+    std::copy_n(frame.begin() + static_cast<std::ptrdiff_t>(at), bytes, segment->data);
+    segment->head_bytes = static_cast<std::uint32_t>(bytes);
+    segment->length_bytes = static_cast<std::uint32_t>(frame.size() - at);
+    (first == nullptr ? first : last->next) = segment;
+    last = segment;
+    at += bytes;
+  } while (at < frame.size());
+  if (first == nullptr) return false;
+  if (at < frame.size()) {
+    for (net::Packet* segment = first; segment != last; segment = segment->next) {
+      segment->length_bytes -= static_cast<std::uint32_t>(frame.size() - at);
+    }
+    last->length_bytes = last->head_bytes;
+  } else {
+    first->offload = offload;
+    if (device(id).offer({&first, 1}) == 1) return true;
+  }
+  pool_.release({&first, 1});
   return false;
 }
 
@@ -159,13 +176,26 @@ std::vector<net::PortId> TestSwitch::ports() const {
   return ids;
 }
 
-std::vector<Bytes> TestSwitch::receive(net::PortId id) {
-  std::vector<Bytes> frames;
+std::vector<Sent> TestSwitch::receive_sent(net::PortId id) {
+  std::vector<Sent> all;
   net::Packet* packet = nullptr;
   while (device(id).collect({&packet, 1}) == 1) {
-    frames.emplace_back(packet->data, packet->data + packet->length_bytes);
+    Sent sent{{}, packet->offload};
+    const net::Packet* segment = packet;
+    sent.frame.assign(segment->data, segment->data + segment->head_bytes);
+    while (segment->is_chained()) {
+      segment = segment->next;
+      sent.frame.insert(sent.frame.end(), segment->data, segment->data + segment->head_bytes);
+    }
+    all.push_back(std::move(sent));
     pool_.release({&packet, 1});
   }
+  return all;
+}
+
+std::vector<Bytes> TestSwitch::receive(net::PortId id) {
+  std::vector<Bytes> frames;
+  for (Sent& sent : receive_sent(id)) frames.push_back(std::move(sent.frame));
   return frames;
 }
 

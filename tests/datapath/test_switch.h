@@ -47,6 +47,12 @@ struct SwitchShape {
   std::size_t tunnel_limit = 0;
 };
 
+/// What a port transmitted: all segments of a packet, and what it left to the port.
+struct Sent {
+  Bytes frame;
+  net::Offload offload;
+};
+
 class TestSwitch {
  public:
   explicit TestSwitch(const SwitchShape& shape = {});
@@ -75,12 +81,13 @@ class TestSwitch {
   /// Frees old snapshots, and devices of removed ports (their packets go back to the pool).
   std::size_t reclaim();
 
-  /// Gives a frame to a port. False when the pool or the port's ring is full.
+  /// Gives a frame to a port, in as many segments as it needs. False when the pool or the port's ring is full.
   bool send(net::PortId id, const Bytes& frame, const net::Offload& offload = {});
   /// Ids of all ports, in order.
   std::vector<net::PortId> ports() const;
   /// Everything the port transmitted.
   std::vector<Bytes> receive(net::PortId id);
+  std::vector<Sent> receive_sent(net::PortId id);
   /// One turn of every worker, until none has anything pending.
   void run();
   datapath::WorkerStep step(datapath::WorkerId worker);

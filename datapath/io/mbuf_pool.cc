@@ -170,11 +170,30 @@ void MbufPool::release_frames(std::span<const std::uint64_t> offsets) noexcept {
   rte_mempool_put_bulk(mempool_, mbufs.data(), static_cast<unsigned>(offsets.size()));
 }
 
+void MbufPool::release_tail(net::Packet& packet) noexcept {
+  std::array<void*, kBurst> mbufs;
+  unsigned count = 0;
+  net::Packet* segment = net::take_tail(packet);
+  for (bool is_last = false; !is_last;) {
+    mbufs[count++] = mbuf_of(segment);
+    is_last = !segment->is_chained();
+    if (!is_last) segment = segment->next;
+    if (count == kBurst || is_last) {
+      rte_mempool_put_bulk(mempool_, mbufs.data(), count);
+      count = 0;
+    }
+  }
+}
+
 void MbufPool::release(std::span<net::Packet* const> packets) noexcept {
   std::array<void*, kBurst> mbufs;
   while (!packets.empty()) {
     const std::size_t n = std::min<std::size_t>(packets.size(), kBurst);
-    for (std::size_t i = 0; i < n; ++i) mbufs[i] = mbuf_of(packets[i]);
+    for (std::size_t i = 0; i < n; ++i) {
+      if (packets[i]->is_chained()) [[unlikely]]
+        release_tail(*packets[i]);
+      mbufs[i] = mbuf_of(packets[i]);
+    }
     rte_mempool_put_bulk(mempool_, mbufs.data(), static_cast<unsigned>(n));
     packets = packets.subspan(n);
   }

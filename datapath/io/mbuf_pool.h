@@ -54,6 +54,7 @@ class MbufPool final : public PacketPool {
   ~MbufPool() override;
 
   net::Packet* allocate() noexcept override;
+  /// With all segments of each. Of an mbuf, `next` is null and nb_segs 1 but inside calls of DPDK (vhost_mbuf.h).
   void release(std::span<net::Packet* const> packets) noexcept override;
   /// All or nothing: true when `out` was filled. The packets are as those of allocate().
   bool allocate_bulk(std::span<net::Packet*> out) noexcept;
@@ -109,6 +110,7 @@ class MbufPool final : public PacketPool {
  private:
   static constexpr std::uint32_t kPacketOffset = kMempoolHeaderBytes + kMbufBytes;
   explicit MbufPool(const MbufPoolOptions& options) noexcept;
+  void release_tail(net::Packet& packet) noexcept;
   net::Result<void> build(const MbufPoolOptions& options);
 
   std::byte* region_ = nullptr;

@@ -21,6 +21,8 @@
 
 #include "datapath/io/kick_set.h"
 #include "datapath/io/vhost_links.h"
+#include "datapath/io/vhost_mbuf.h"
+#include "net/offload.h"
 
 namespace millrace::datapath::io {
 namespace {
@@ -36,17 +38,16 @@ constexpr std::uint64_t bits(std::initializer_list<unsigned> numbers) {
   for (const unsigned number : numbers) set |= 1ull << number;
   return set;
 }
-/// What the switch does not finish for a guest, and does not ask of it (virtio 1.2, section 5.1.3): CSUM and
-/// GUEST_CSUM, GUEST_TSO4 .. GUEST_UFO, HOST_TSO4 .. HOST_UFO.
-constexpr std::uint64_t kNotOffered = bits({0, 1, 7, 8, 9, 10, 11, 12, 13, 14});
+/// virtio 1.2, section 5.1.3: what a guest may have negotiated, by bit. GUEST_ is what it takes.
+constexpr unsigned kGuestChecksumBit = 1, kGuestTso4Bit = 7, kGuestTso6Bit = 8;
+/// GUEST_ECN, GUEST_UFO, HOST_ECN, HOST_UFO: DPDK has no flag for CWR in TCP that is to be cut, and UFO is of the past.
+constexpr std::uint64_t kNotOffered = bits({9, 10, 13, 14});
 constexpr unsigned kPackedRingBit = 34;  // section 6, VIRTIO_F_RING_PACKED
 
-rte_mbuf* mbuf_of(const net::Packet* packet) noexcept {
-  return reinterpret_cast<rte_mbuf*>(reinterpret_cast<std::byte*>(const_cast<net::Packet*>(packet)) - kMbufBytes);
-}
-net::Packet* packet_of(rte_mbuf* mbuf) noexcept {
-  return reinterpret_cast<net::Packet*>(reinterpret_cast<std::byte*>(mbuf) + kMbufBytes);
-}
+/// Bytes of one receive() after which the next asks for fewer packets, so that a guest with packets of 64 KB does not
+/// hold up the worker's other ports; and for how many it always asks.
+constexpr std::uint32_t kReceiveBytes = 256 * 1024;
+constexpr unsigned kLeastReceived = 4;
 
 /// The `number`-th bit that is set, modulo their count. Precondition: bits != 0.
 unsigned pick_bit(std::uint64_t bits, unsigned number) noexcept {
@@ -70,7 +71,7 @@ struct VhostPort::Link {
   std::atomic<int> guest{kNoGuest};               // DPDK's number of it, while its rings may be used
   alignas(64) std::atomic<bool> in_burst{false};  // the worker uses `guest`
   std::atomic<std::uint64_t> pairs{0};            // of which the guest takes packets
-  std::atomic<bool> is_packed{false};
+  std::atomic<std::uint64_t> features{0};         // that the guest and DPDK agreed on
   std::atomic<std::uint64_t> refused{0};
   unsigned pair_limit = kVhostQueuePairs;  // set before DPDK knows the socket
   int connection = kNoGuest;               // DPDK's thread alone
@@ -111,7 +112,7 @@ struct VhostEvents {
     for (unsigned pair = 0; pair < pairs; ++pair) set_kick(*link, guest, pair);
     std::uint64_t features = 0;
     rte_vhost_get_negotiated_features(guest, &features);
-    link->is_packed = (features >> kPackedRingBit & 1) != 0;
+    link->features = features;
     link->guest.store(guest, std::memory_order_seq_cst);
     link->kicks->wake();  // a worker that rests does not know yet whether this guest kicks
     return 0;
@@ -208,7 +209,8 @@ net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const Vh
     return net::failed_precondition(fmt::format("vhost-user socket {}: {}: {}", path, what, std::strerror(code)));
   };
   errno = 0;
-  if (rte_vhost_driver_register(path.c_str(), options.is_client ? RTE_VHOST_USER_CLIENT : 0) != 0) {
+  const std::uint64_t role = options.is_client ? RTE_VHOST_USER_CLIENT : 0;
+  if (rte_vhost_driver_register(path.c_str(), role | RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS) != 0) {
     return failed("register");
   }
   if (rte_vhost_driver_disable_features(path.c_str(), kNotOffered) != 0) return failed("features");
@@ -307,30 +309,36 @@ bool VhostPort::pending() const noexcept {
 
 unsigned VhostPort::dequeue(int guest, std::uint64_t pairs, std::span<net::Packet*> out) noexcept {
   std::array<rte_mbuf*, kBurst> mbufs;
-  const std::size_t room = std::min<std::size_t>(out.size(), mbufs.size());
-  unsigned count = 0;
-  bool has_taken = false;
+  const std::size_t room = std::min<std::size_t>(out.size(), receive_limit_);
+  unsigned count = 0, taken = 0;
+  std::uint32_t bytes = 0;
   const auto pair_count = kVhostQueuePairs - static_cast<unsigned>(std::countl_zero(pairs));
-  for (unsigned asked = 0; asked < pair_count && count < room; ++asked) {
+  for (unsigned asked = 0; asked < pair_count && taken < room; ++asked) {
     next_pair_ = (next_pair_ + 1) % pair_count;
     const unsigned got = rte_vhost_dequeue_burst(guest, from_guest(next_pair_), pool_.mempool(), mbufs.data(),
-                                                 static_cast<std::uint16_t>(room - count));
-    has_taken |= got != 0;
+                                                 static_cast<std::uint16_t>(room - taken));
+    taken += got;
     for (unsigned i = 0; i < got; ++i) {
-      rte_mbuf* mbuf = mbufs[i];
-      if (mbuf->nb_segs != 1) {
-        rte_pktmbuf_free(mbuf);
+      bytes += mbufs[i]->pkt_len;
+      net::Packet* const packet = vhost_mbuf::take(mbufs[i]);
+      if (packet != nullptr) [[likely]] {
+        out[count++] = packet;
+      } else {
         link_->refused.store(link_->refused.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-        continue;
       }
-      net::Packet& packet = *(out[count++] = packet_of(mbuf));
-      MbufPool::reset(packet);
-      packet.data = rte_pktmbuf_mtod(mbuf, std::uint8_t*);
-      packet.head_bytes = packet.length_bytes = mbuf->pkt_len;
     }
   }
-  if (has_taken && is_armed_) let_kick(guest, false);
+  receive_limit_ =
+      bytes <= kReceiveBytes ? kBurst : std::max(kLeastReceived, taken * (kReceiveBytes / 1024) / (bytes / 1024));
+  if (taken != 0 && is_armed_) let_kick(guest, false);
   return count;
+}
+
+TxOffload VhostPort::tx_offload() const noexcept {
+  const std::uint64_t features = link_->features.load(std::memory_order_relaxed);
+  return {.checksum = (features >> kGuestChecksumBit & 1) != 0,
+          .tcp4 = (features >> kGuestTso4Bit & 1) != 0,
+          .tcp6 = (features >> kGuestTso6Bit & 1) != 0};
 }
 
 unsigned VhostPort::transmit(std::span<net::Packet* const> packets) noexcept {
@@ -340,26 +348,25 @@ unsigned VhostPort::transmit(std::span<net::Packet* const> packets) noexcept {
   if (burst.guest() == kNoGuest) return 0;
   std::array<rte_mbuf*, kBurst> mbufs;
   const std::size_t count = std::min<std::size_t>(packets.size(), mbufs.size());
-  std::size_t sent = 0;
+  std::size_t sent = 0, ready = 0;
+  unsigned pair = 0;
   while (sent < count) {
-    // As many as go to one queue.
-    const unsigned pair = pair_of(*packets[sent], pairs);
-    std::size_t end = sent;
-    for (; end < count && pair_of(*packets[end], pairs) == pair; ++end) {
-      const net::Packet& packet = *packets[end];
-      assert(packet.length_bytes == packet.head_bytes && packet.length_bytes != 0);
-      rte_mbuf& mbuf = *(mbufs[end] = mbuf_of(&packet));
-      mbuf.data_off = static_cast<std::uint16_t>(packet.data - packet.buffer);
-      mbuf.data_len = static_cast<std::uint16_t>(packet.length_bytes);
-      mbuf.pkt_len = packet.length_bytes;
-      mbuf.nb_segs = 1;
-      mbuf.next = nullptr;
-      mbuf.ol_flags = 0;
+    if (sent == ready) {
+      // As many as go to one queue.
+      for (pair = pair_of(*packets[sent], pairs); ready < count && pair_of(*packets[ready], pairs) == pair; ++ready) {
+        assert(packets[ready]->length_bytes != 0);
+        mbufs[ready] = vhost_mbuf::give(*packets[ready]);
+      }
     }
+    // DPDK takes 32 at a time at most.
     const unsigned taken = rte_vhost_enqueue_burst(burst.guest(), to_guest(pair), mbufs.data() + sent,
-                                                   static_cast<std::uint16_t>(end - sent));
+                                                   static_cast<std::uint16_t>(ready - sent));
+    if (taken == 0) break;  // the queue is full
     sent += taken;
-    if (sent != end) break;  // the queue is full
+  }
+  for (std::size_t i = 0; i < ready; ++i) {
+    if (packets[i]->is_chained()) [[unlikely]]
+      vhost_mbuf::part(*mbufs[i]);
   }
   pool_.release(packets.first(sent));  // they were copied
   return static_cast<unsigned>(sent);
@@ -369,7 +376,7 @@ VhostStatus VhostPort::status() const noexcept {
   VhostStatus status;
   status.is_connected = link_->guest.load() != kNoGuest;
   status.queue_pairs = status.is_connected ? static_cast<unsigned>(std::popcount(link_->pairs.load())) : 0;
-  status.is_packed = status.is_connected && link_->is_packed.load();
+  status.is_packed = status.is_connected && (link_->features.load() >> kPackedRingBit & 1) != 0;
   status.rx_refused = link_->refused.load();
   return status;
 }

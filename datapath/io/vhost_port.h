@@ -9,8 +9,10 @@
 /// Rest:    while packets come the guest is told not to kick, which would cost it a system call a burst. After
 ///          kIdleTurns empty turns it is told to, and the worker may wait on wait_fd(); until then, and with a guest
 ///          that has a queue without an eventfd, pending() holds the worker at naps.
-/// Offload: neither checksums nor segments are left to either side: a guest sends complete packets, and one that does
-///          not fit into a frame of the pool is counted and dropped.
+/// Offload: a guest may leave checksums and the cutting of TCP to the switch, and have them left to itself
+///          (VIRTIO_NET_F_CSUM, HOST_TSO4 and 6, GUEST_CSUM, GUEST_TSO4 and 6). What it says of a packet is not
+///          believed: net/offload.h. A packet that does not fit into a frame of the pool and is not to be cut is
+///          counted and dropped.
 /// Trust:   rings, descriptors and lengths are checked by DPDK's vhost library against the guest's memory, which is
 ///          copied from and to; nothing of it is kept.
 /// Thread:  open, the destructor, status: control threads; the destructor while no worker polls the port. The Port
@@ -51,7 +53,7 @@ struct VhostStatus {
   bool is_connected = false;     // a guest is there, and its rings are
   unsigned queue_pairs = 0;      // of which the guest takes packets
   bool is_packed = false;        // rings
-  std::uint64_t rx_refused = 0;  // larger than a frame of the pool
+  std::uint64_t rx_refused = 0;  // larger than a frame of the pool, and not to be cut
 };
 
 class VhostPort final : public Port {
@@ -64,6 +66,8 @@ class VhostPort final : public Port {
 
   unsigned receive(std::span<net::Packet*> out) noexcept override;
   unsigned transmit(std::span<net::Packet* const> packets) noexcept override;
+  /// What the guest that is there, or was last, takes.
+  TxOffload tx_offload() const noexcept override;
   int wait_fd() const noexcept override;
   /// The guest does not kick yet.
   bool pending() const noexcept override;
@@ -81,7 +85,8 @@ class VhostPort final : public Port {
   MbufPool& pool_;
   const std::string path_;
   std::shared_ptr<Link> link_;
-  unsigned next_pair_ = 0;  // to be asked first
+  unsigned next_pair_ = 0;           // to be asked first
+  unsigned receive_limit_ = kBurst;  // packets
   unsigned empty_turns_ = 0;
   bool is_armed_ = false;              // the guest was told to kick, and nothing came since
   std::uint32_t armed_at_ = 0;         // position() then

@@ -1,8 +1,8 @@
 /// HostileGuest: a vhost-user guest made by hand, whose rings and descriptors say what the test wants.
 ///
 /// Shape:   one queue pair of split rings with kRingSize entries, 1 MiB of memory that begins at the guest's address 0,
-///          no indirect and no mergeable buffers: VIRTIO_F_VERSION_1 is all it takes. Ring 0 is what it receives by,
-///          ring 1 what it sends by.
+///          no indirect and no mergeable buffers: VIRTIO_F_VERSION_1 and what else it is told is all it takes. Ring 0
+///          is what it receives by, ring 1 what it sends by.
 /// Source:  QEMU, docs/interop/vhost-user.rst ("Message Specification"); virtio 1.2, section 2.7 (split virtqueues).
 #pragma once
 
@@ -30,14 +30,31 @@ struct VringDescriptor {
 };
 static_assert(sizeof(VringDescriptor) == 16);
 
+/// In front of every packet (virtio 1.2, section 5.1.6); little endian, as this machine is.
+struct VirtioNetHeader {
+  static constexpr std::uint8_t kNeedsChecksum = 1, kGsoNone = 0, kGsoTcp4 = 1, kGsoUdp = 3, kGsoTcp6 = 4;
+
+  std::uint8_t flags = 0;
+  std::uint8_t gso_type = kGsoNone;
+  std::uint16_t header_bytes = 0;
+  std::uint16_t gso_size_bytes = 0;
+  std::uint16_t checksum_start = 0;
+  std::uint16_t checksum_offset = 0;
+  std::uint16_t buffers = 0;
+};
+static_assert(sizeof(VirtioNetHeader) == 12);
+
 class HostileGuest {
  public:
+  /// Feature bits: what it sends unfinished, and what it takes so.
+  static constexpr std::uint64_t kSendsUnfinished = 1 << 0 | 1 << 11 | 1 << 12;  // CSUM, HOST_TSO4, HOST_TSO6
+  static constexpr std::uint64_t kTakesUnfinished = 1 << 1 | 1 << 7 | 1 << 8;    // GUEST_CSUM, GUEST_TSO4, GUEST_TSO6
   static constexpr std::uint32_t kMemoryBytes = 1 << 20;
   static constexpr std::uint16_t kRingSize = 256;
   static constexpr std::uint16_t kNext = 1, kWrite = 2, kIndirect = 4;
   static constexpr std::uint64_t kBuffers = 0x40000;  // behind all rings
 
-  explicit HostileGuest(const std::string& path) {
+  explicit HostileGuest(const std::string& path, std::uint64_t features = 0) : features_(kVersion1 | features) {
     memory_fd_ = ::memfd_create("guest", MFD_CLOEXEC);
     if (memory_fd_ < 0 || ::ftruncate(memory_fd_, kMemoryBytes) != 0) throw std::runtime_error("memfd");
     memory_ = static_cast<std::byte*>(::mmap(nullptr, kMemoryBytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd_, 0));
@@ -68,6 +85,33 @@ class HostileGuest {
     for (std::size_t i = 0; i < heads.size(); ++i) available[2 + (index + i) % kRingSize] = heads[i];
     index = static_cast<std::uint16_t>(index + count);
     std::atomic_ref(available[1]).store(index, std::memory_order_release);
+  }
+
+  /// Sends one packet that lies at kBuffers, in descriptors of `descriptor_bytes`.
+  void send(const VirtioNetHeader& header, const std::vector<std::uint8_t>& frame, std::uint32_t descriptor_bytes) {
+    std::memcpy(at(kBuffers), &header, sizeof header);
+    std::memcpy(at(kBuffers + sizeof header), frame.data(), frame.size());
+    const auto bytes = static_cast<std::uint32_t>(sizeof header + frame.size());
+    unsigned index = 0;
+    for (std::uint32_t begin = 0; begin < bytes; begin += descriptor_bytes, ++index) {
+      const bool is_last = bytes - begin <= descriptor_bytes;
+      set_descriptor(1, index,
+                     {kBuffers + begin, is_last ? bytes - begin : descriptor_bytes, is_last ? std::uint16_t{0} : kNext,
+                      static_cast<std::uint16_t>(index + 1)});
+    }
+    offer(1, {0}, 1);
+  }
+  /// Offers one buffer of `bytes`; received() is what is in it.
+  void make_room(std::uint32_t bytes) {
+    set_descriptor(0, 0, {kBuffers, bytes, kWrite, 0});
+    offer(0, {0}, 1);
+  }
+  VirtioNetHeader received(std::vector<std::uint8_t>& frame, std::size_t frame_bytes) {
+    VirtioNetHeader header;
+    std::memcpy(&header, at(kBuffers), sizeof header);
+    frame.resize(frame_bytes);
+    std::memcpy(frame.data(), at(kBuffers + sizeof header), frame_bytes);
+    return header;
   }
 
  private:
@@ -125,7 +169,7 @@ class HostileGuest {
       std::uint64_t guest_address, bytes, user_address, offset;
     };
     say(kSetOwner, std::uint64_t{0});
-    say(kSetFeatures, kVersion1);
+    say(kSetFeatures, features_);
     say(kSetMemTable, Memory{1, 0, 0, kMemoryBytes, here(0), 0}, memory_fd_);
     for (std::uint32_t ring = 0; ring < 2; ++ring) {
       const std::uint64_t base = ring_base(ring);
@@ -139,6 +183,7 @@ class HostileGuest {
     }
   }
 
+  const std::uint64_t features_;
   int socket_ = -1;
   int memory_fd_ = -1;
   std::byte* memory_ = nullptr;

@@ -46,7 +46,7 @@ struct Directory {
 /// testpmd with one virtio-user device, forwarding what it receives back on the same device.
 class Guest {
  public:
-  explicit Guest(const std::string& device, unsigned queues = 1) {
+  explicit Guest(const std::string& device, unsigned queues = 1, const std::vector<std::string>& arguments = {}) {
     int stdin_ends[2];  // testpmd ends when its input does
     if (::pipe2(stdin_ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
     input_ = stdin_ends[1];
@@ -67,6 +67,7 @@ class Guest {
                                       fmt::format("--txq={}", queues),
                                       "--nb-cores=1",
                                       "--no-flush-rx"};
+    words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);

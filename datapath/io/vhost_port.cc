@@ -197,9 +197,9 @@ net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const Vh
         fmt::format("vhost-user socket {}: no descriptor to wait on: {}", path, std::strerror(errno)));
   }
   port->link_->pair_limit = options.queue_pairs;
-  if (!VhostLinks::all().add(path, port->link_)) {
-    port->link_ = nullptr;  // it is the other port's to unregister
-    return net::already_exists(fmt::format("vhost-user socket {}: another port has it", path));
+  if (auto added = VhostLinks::all().add(path, port->link_, options.is_client); !added) {
+    port->link_ = nullptr;  // the path is another port's to unregister, or nobody's
+    return added.error();
   }
   if (!options.is_client) {
     if (auto removed = remove_old_socket(path); !removed) return removed.error();

@@ -3,11 +3,14 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -215,6 +218,35 @@ TEST(VhostPort, SaysWhatIsWrong) {
   EXPECT_NE(error_of(path).find("another port has it"), std::string::npos);
   port.reset();
   port = open_vhost(*pool, path);
+}
+
+/// Neither is what DPDK would say, which is nothing, and to a guest instead of to us.
+TEST(VhostPort, WhatDpdkCannotWatchIsRefused) {
+  rlimit files{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &files), 0);
+  files.rlim_cur = std::min<rlim_t>(files.rlim_max, 8192);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
+  const Directory directory;
+  const auto pool = make_pool(512);
+  const auto open = [&](unsigned number, bool is_client) {
+    return VhostPort::open(*pool, {.path = directory.path + "/" + std::to_string(number), .is_client = is_client});
+  };
+  std::vector<std::unique_ptr<VhostPort>> ports;
+  for (unsigned number = 0; number < 511; ++number) {
+    auto port = open(number, false);
+    ASSERT_TRUE(port.ok()) << number << ": " << port.error().message;
+    ports.push_back(*std::move(port));
+  }
+  const auto refused = open(511, false);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, net::ErrorCode::kResourceExhausted);
+  EXPECT_NE(refused.error().message.find("1022 descriptors are in use of 1023"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(directory.path + "/511"));
+  auto last = open(512, true);
+  ASSERT_TRUE(last.ok()) << last.error().message;
+  EXPECT_FALSE(open(513, true).ok());
+  ports.pop_back();
+  EXPECT_TRUE(open(514, false).ok()) << "what a port had is free with it";
 }
 
 TEST(VhostPort, ListensWhereAKilledSwitchDid) {

@@ -10,7 +10,6 @@ import stat
 
 import pytest
 
-from harness.cni import Cni, CniError
 from harness.process import run, wait_until
 from harness.traffic import ping
 from harness.vhost_pod import add_vhost_pod
@@ -238,53 +237,3 @@ def test_a_pod_that_went_without_a_del(node):
     assert not pathlib.Path(gone.socket_path).parents[1].exists()
     assert "gone" not in [pod["pod_name"] for pod in node.instance.query("pod", "list")["pods"]]
     node.delete_pod("gone")
-
-
-ARGS = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=c;{};IgnoreUnknown=1"
-
-
-@pytest.mark.parametrize("words, told", [
-    ("MILLRACE_PORT_TYPE=sriov", 'MILLRACE_PORT_TYPE is "sriov"; allowed: kernel vhost-user'),
-    ("MILLRACE_PORT_TYPE=vhost-user;MILLRACE_VHOST_QUEUES=65", 'MILLRACE_VHOST_QUEUES is "65"; allowed: 1..64'),
-    ("MILLRACE_PORT_TYPE=vhost-user;MILLRACE_VHOST_QUEUES=-1", 'MILLRACE_VHOST_QUEUES is "-1"; allowed: 1..64'),
-    ("MILLRACE_PORT_TYPE=vhost-user;MILLRACE_VHOST_LISTENER=both", 'MILLRACE_VHOST_LISTENER is "both"; allowed: switch pod'),
-])
-def test_a_word_that_is_wrong_is_named(node, client, words, told):
-    refused(node, client, ARGS.format(words), 4, told)
-
-
-@pytest.mark.parametrize("annotations, told", [
-    ("millrace.io/port-type: sriov", 'metadata.annotations.millrace.io/port-type: "sriov"; allowed: kernel, vhost-user'),
-    ('millrace.io/port-type: vhost-user, millrace.io/vhost-queues: "65"',
-     'metadata.annotations.millrace.io/vhost-queues: "65"; allowed: 1..64'),
-    ("millrace.io/port-type: vhost-user, millrace.io/vhost-listener: both",
-     'metadata.annotations.millrace.io/vhost-listener: "both"; allowed: switch, pod'),
-])
-def test_an_annotation_that_is_wrong_is_named(node, client, annotations, told):
-    manifest = ("apiVersion: v1\nkind: Pod\nmetadata: {name: c, annotations: {%s}}\nspec: {containers: [{name: main}]}" %
-                annotations)
-    node.instance.cli("apply", "-f", "-", input=manifest)
-    try:
-        refused(node, client, ARGS.format("K8S_POD_UID=u"), None, told)
-    finally:
-        node.instance.cli("delete", "-f", "-", input=manifest)
-
-
-def refused(node, client, args, code, told):
-    """ADD says why, and nothing was made. The namespace is any that is there."""
-    root = pathlib.Path(node.instance.config["runtimeDir"], "vhost")
-    before = sorted(root.iterdir()), [pod["key"] for pod in node.instance.query("pod", "list")["pods"]]
-    with pytest.raises(CniError) as raised:
-        Cni(node.instance).add("refused", client.netns.path, ifname="net1", args=args)
-    assert told in raised.value.message + raised.value.answer.get("details", ""), raised.value.answer
-    assert code is None or raised.value.code == code
-    assert (sorted(root.iterdir()), [pod["key"] for pod in node.instance.query("pod", "list")["pods"]]) == before
-
-
-def test_a_socket_that_another_container_has(node, client, bystander):
-    uid = pathlib.Path(bystander.socket_path).parents[1].name
-    cni, words = Cni(node.instance), ARGS.format(f"K8S_POD_UID={uid};MILLRACE_PORT_TYPE=vhost-user")
-    with pytest.raises(CniError) as raised:
-        cni.add("second", client.netns.path, args=words)
-    assert f"vhost-user socket {bystander.socket_path} is that of attachment" in raised.value.message
-    assert ping(client, bystander.ipv4, count=1).ok

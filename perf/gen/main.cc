@@ -7,6 +7,7 @@
 #include <string>
 
 #include "perf/gen/command/connect_command.h"
+#include "perf/gen/command/man_page.h"
 #include "perf/gen/command/report_command.h"
 #include "perf/gen/command/run_command.h"
 #include "perf/gen/command/test_command.h"
@@ -148,7 +149,13 @@ int main(int argc, char** argv) {
   test.describe(*test_app);
   describe(*send_app, send);
   describe(*receive_app, receive);
+  const CLI::App* const man_page_app = app.add_subcommand("man-page", "Print this program's manual page");
+  app.set_version_flag("--version", std::string("Millrace ") + MILLRACE_VERSION);
   CLI11_PARSE(app, argc, argv);
+  if (man_page_app->parsed()) {
+    fmt::print("{}", man_page(app));
+    return 0;
+  }
   install_stop_signal();
   if (report_app->parsed()) {
     const auto done = report.run();

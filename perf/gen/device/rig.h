@@ -12,6 +12,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -70,7 +71,8 @@ class Rig final : public TrialRunner {
   std::vector<std::unique_ptr<datapath::io::DpdkQueue>> queues_;  // each keeps its device open
   std::vector<std::pair<std::string, std::unique_ptr<RecordedFrames>>> recordings_;
   CycleClock clock_;
-  std::uint8_t epoch_ = 0;
+  /// Begins anywhere, so that what another process left in the device, or recorded, is not taken for this one's.
+  std::uint8_t epoch_ = static_cast<std::uint8_t>(std::random_device()());
   std::function<void(const LiveSample&)> callback_;
   std::function<void(const ConnectSample&)> connect_callback_;
   std::atomic<bool> stop_{false};

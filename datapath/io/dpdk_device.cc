@@ -55,10 +55,16 @@ net::Result<Arguments> take_mac(const std::string& device) {
 unsigned DpdkQueue::receive(std::span<net::Packet*> out) noexcept {
   std::array<rte_mbuf*, kBurst> mbufs;
   const auto room = static_cast<std::uint16_t>(std::min<std::size_t>(out.size(), mbufs.size()));
-  const unsigned count = rte_eth_rx_burst(id_, queue_, mbufs.data(), room);
-  for (unsigned i = 0; i < count; ++i) {
+  const unsigned received = rte_eth_rx_burst(id_, queue_, mbufs.data(), room);
+  unsigned count = 0;
+  for (unsigned i = 0; i < received; ++i) {
     rte_mbuf& mbuf = *mbufs[i];
-    net::Packet& packet = *(out[i] = packet_of(&mbuf));
+    if (mbuf.nb_segs != 1) [[unlikely]] {
+      rte_pktmbuf_free(&mbuf);
+      device_->note_refused();
+      continue;
+    }
+    net::Packet& packet = *(out[count++] = packet_of(&mbuf));
     MbufPool::reset(packet);
     packet.data = rte_pktmbuf_mtod(&mbuf, std::uint8_t*);
     packet.head_bytes = mbuf.data_len;
@@ -191,7 +197,9 @@ bool DpdkDevice::link_is_up() const noexcept {
 DpdkStatistics DpdkDevice::statistics() const noexcept {
   rte_eth_stats stats{};
   if (rte_eth_stats_get(id_, &stats) != 0) return {};
-  return {.rx_missed = stats.imissed, .rx_no_frame = stats.rx_nombuf, .rx_errors = stats.ierrors};
+  return {.rx_missed = stats.imissed,
+          .rx_no_frame = stats.rx_nombuf,
+          .rx_errors = stats.ierrors + refused_.load(std::memory_order_relaxed)};
 }
 
 }  // namespace millrace::datapath::io

@@ -14,6 +14,7 @@
 /// Source:  DPDK Programmer's Guide 22.11, "Poll Mode Driver".
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -38,7 +39,7 @@ struct DpdkDeviceOptions {
 struct DpdkStatistics {
   std::uint64_t rx_missed = 0;    // the worker did not come in time
   std::uint64_t rx_no_frame = 0;  // the packet pool was empty
-  std::uint64_t rx_errors = 0;
+  std::uint64_t rx_errors = 0;    // those larger than a frame of the pool among them
 };
 
 /// PCI devices must be named when DPDK starts (EalOptions::pci_device); all others are made when they are opened.
@@ -64,6 +65,8 @@ class DpdkDevice : public std::enable_shared_from_this<DpdkDevice> {
   /// True when it was taken out of the machine.
   bool is_removed() const noexcept;
   DpdkStatistics statistics() const noexcept;
+  /// Any worker.
+  void note_refused() noexcept { refused_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
   DpdkDevice(std::uint16_t id, std::string name) : id_(id), name_(std::move(name)) {}
@@ -73,6 +76,7 @@ class DpdkDevice : public std::enable_shared_from_this<DpdkDevice> {
   std::string name_;
   net::Mac mac_;
   unsigned queue_count_ = 0;
+  std::atomic<std::uint64_t> refused_{0};
 };
 
 class DpdkQueue final : public Port {

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <set>
 
+#include "tests/io/hostile_guest.h"
 #include "tests/io/port_rig.h"
 
 namespace millrace::datapath::io {
@@ -148,6 +149,27 @@ TEST(DpdkDevice, AVhostDeviceHasTheMacThatIsSaid) {
     EXPECT_EQ(wrong.error().message,
               fmt::format("device net_vhost1: mac={}; allowed: a unicast address, \"02:00:00:00:00:01\"", mac));
   }
+}
+
+/// Whoever is behind a vhost device chooses the size; the device has it in a chain of frames.
+TEST(DpdkDevice, WhatFitsNoFrameIsCountedAndDropped) {
+  const auto pool = make_pool(4096);
+  const std::string socket = fmt::format("/tmp/millrace-device-{}.sock", ::getpid());
+  {
+    const auto queue = open_device(*pool, fmt::format("net_vhost2,mac=02:00:00:00:00:51,iface={}", socket))->queue(0);
+    tests::HostileGuest guest(socket);
+    guest.send({}, Frame(9000, 0x45), 2048);
+    std::array<net::Packet*, kBurst> burst;
+    unsigned count = 0;
+    const auto is_counted = [&] { return queue->device().statistics().rx_errors == 1; };
+    EXPECT_TRUE(tests::step_until([&] { count += queue->receive(burst); }, is_counted));
+    EXPECT_EQ(count, 0u);
+    guest.send({}, Frame(1000, 0x45), 2048);
+    net::Packet* packet = &next_packet(*queue);
+    EXPECT_EQ(packet->length_bytes, 1000u);
+    pool->release({&packet, 1});
+  }
+  EXPECT_EQ(pool->free_count(), 4096u);
 }
 
 TEST(DpdkDevice, KnowsPciAddresses) {

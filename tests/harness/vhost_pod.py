@@ -19,9 +19,11 @@ class VhostPod(Pod):
     """A pod of `millrace pod add --type vhost-user`; has its eth0 while it is connected."""
 
     @classmethod
-    def of(cls, node, pod, result=None):
-        """`result`: what ADD answered; else `millrace pod add` has kept it."""
+    def of(cls, node, pod, result=None, offload=False):
+        """`result`: what ADD answered; else `millrace pod add` has kept it. `offload`: checksums and segments are left to
+        the switch as far as it takes them."""
         made = cls(pod.name, pod.netns, pod.addresses, pod.mac, pod.host_interface, pod.socket_path, pod.listens)
+        made.offload, made.features = offload, 0  # features: those agreed on
         made.node, made.guest, made.result = node, None, result or made._recorded_result(node)
         made.socket_path = made.result["interfaces"][0]["socketPath"]
         return made
@@ -36,13 +38,14 @@ class VhostPod(Pod):
     def __exit__(self, *_):
         self.disconnect()
 
-    def connect(self, offload=False):
-        options = ["listen"] * self.listens + ["offload"] * offload
+    def connect(self):
+        options = ["listen"] * self.listens + ["offload"] * self.offload
         self.guest = Background(
             self.command(sys.executable, "-m", "harness.tap_guest", self.socket_path, "eth0", self.mac, self.mtu(), *options),
             env={**os.environ, "PYTHONPATH": str(_TESTS), "PYTHONDONTWRITEBYTECODE": "1"})
         try:
             self.guest.wait_for_output("attached: features", 20)
+            self.features = int(self.guest.text().split("features ")[1].split()[0], 16)
             wait_until(self.has_guest, f"the switch sees the guest of {self.name}", 10)
             self._configure()
         except BaseException:
@@ -67,6 +70,7 @@ class VhostPod(Pod):
         return bool(status and status["connected"] and status["queue_pairs"] == 1)
 
     def _configure(self):
+        self.netns.sysctl("net.ipv6.conf.eth0.accept_ra=0")  # else it asks for routers now and then
         for entry in self.result["ips"]:
             self.netns.ip("addr", "add", entry["address"], "dev", "eth0", *(["nodad"] if ":" in entry["address"] else []))
         for entry in self.result["routes"]:
@@ -74,7 +78,7 @@ class VhostPod(Pod):
             self.netns.ip("route", "replace", entry["dst"], *way, "dev", "eth0")
 
 
-def add_vhost_pod(node, name, *options, listens=False, **more):
+def add_vhost_pod(node, name, *options, listens=False, offload=False, **more):
     """As Node.add_pod; to be connected."""
     listener = ["--vhost-listener", "pod"] if listens else []
-    return VhostPod.of(node, node.add_pod(name, "--type", "vhost-user", *listener, *options, **more))
+    return VhostPod.of(node, node.add_pod(name, "--type", "vhost-user", *listener, *options, **more), offload=offload)

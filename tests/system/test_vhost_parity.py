@@ -1,6 +1,7 @@
-"""Both kinds of pod, in every direction between them: one with an interface of the kernel's ("kernel") and one with a
-vhost-user socket ("socket"), each with a kernel's network inside. What is said of one pair is said of all four, with the
-same figures and the same words."""
+"""Both kinds of pod, in every direction between them: one with an interface of the kernel's ("kernel") and two with a
+vhost-user socket: one finishes its packets itself ("socket"), the other leaves checksums and segments to the switch and has
+them left ("leaves"). Each has a kernel's network inside. What is said of one pair is said of all nine, with the same
+figures and the same words."""
 
 import contextlib
 import json
@@ -14,9 +15,10 @@ from harness.cni import Cni, container
 from harness.process import wait_until
 from harness.services import NODE, WORLD, add_backend, node_addresses, service
 from harness.vhost_pod import VhostPod, add_vhost_pod
+from harness.virtio_net import OFFLOADS
 from harness.witness import Witness, answer_of, ask, connected
 
-KINDS = ("kernel", "socket")  # words of one length, as they are part of what is counted
+KINDS = ("kernel", "socket", "leaves")  # words of one length, as they are part of what is counted
 FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["IPv4", "IPv6"])
 PROTOCOLS = pytest.mark.parametrize("protocol", ["tcp", "udp"])
 SMALL_MTU = 1300
@@ -39,8 +41,11 @@ def node(make_node):
 @pytest.fixture(scope="module")
 def clients(node):
     with contextlib.ExitStack() as stack:
-        yield {"kernel": node.add_pod("client-kernel", "--label", "role=client"),
-               "socket": stack.enter_context(add_vhost_pod(node, "client-socket", "--label", "role=client"))}
+        made = {"kernel": node.add_pod("client-kernel", "--label", "role=client")}
+        for kind in ("socket", "leaves"):
+            made[kind] = stack.enter_context(
+                add_vhost_pod(node, f"client-{kind}", "--label", "role=client", offload=kind == "leaves"))
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +53,10 @@ def servers(node):
     """Each with a server that tells its name, behind the Service of its kind."""
     ports = ("--port", "http:8080/tcp", "--port", "http-udp:8080/udp")
     with contextlib.ExitStack() as stack:
-        made = {"kernel": add_backend(node, "server-kernel", "kernel"),
-                "socket": stack.enter_context(add_vhost_pod(node, "server-socket", "--label", "app=socket", *ports))}
+        made = {"kernel": add_backend(node, "server-kernel", "kernel")}
+        for kind in ("socket", "leaves"):
+            made[kind] = stack.enter_context(
+                add_vhost_pod(node, f"server-{kind}", "--label", f"app={kind}", *ports, offload=kind == "leaves"))
         for kind, pod in made.items():
             stack.enter_context(Witness(pod, pod.addresses, 8080, kind))
         yield made
@@ -63,6 +70,11 @@ def witness(node):
 
 def address_of(pod, family):
     return pod.ipv4 if family == 4 else pod.ipv6
+
+
+def test_who_leaves_what_to_the_switch(clients, servers):
+    for pods in (clients, servers):
+        assert pods["leaves"].features & OFFLOADS == OFFLOADS and not pods["socket"].features & OFFLOADS
 
 
 @FAMILIES
@@ -104,9 +116,9 @@ def test_the_server_sees_the_client(node, clients, servers, source, target, prot
 @PROTOCOLS
 @EACH
 def test_a_node_port(node, clients, servers, kind, protocol, family):
-    """From the node, the world and both kinds of pod; all of them are masqueraded, unless the Service is Local."""
+    """From the node, the world and all kinds of pod; all of them are masqueraded, unless the Service is Local."""
     with service(node, "of", "NodePort", app=kind, node_port=30500):
-        for place in (node.netns, node.world, clients["kernel"], clients["socket"]):
+        for place in (node.netns, node.world, *clients.values()):
             answer = ask(place, NODE[family], 30500, protocol)
             assert answer.name == kind and answer.peer in node_addresses(family)
     with service(node, "of", "NodePort", app=kind, node_port=30501, more="externalTrafficPolicy: Local"):
@@ -275,16 +287,16 @@ def test_counters_of_a_ping_are_the_same_for_each(node, clients, servers):
     for source in KINDS:
         for target in KINDS:
             pods = clients[source], servers[target]
-            before = [totals_of(node, pod) for pod in pods]
-            assert traffic.ping(pods[0], pods[1].ipv4, count=5, size=1000).ok
-            after = wait_until(lambda: counted(node, pods, before, 5), "five packets are counted each way")
-            said[source, target] = after
+            said[source, target] = wait_until(lambda: counted_ping(node, pods), "a ping is counted and nothing else", 10)
     assert_same(said)
 
 
-def counted(node, pods, before, packets):
+def counted_ping(node, pods, count=5):
+    """What a ping changes in the counters of both ports; None if a pod's kernel had something else to say meanwhile."""
+    before = [totals_of(node, pod) for pod in pods]
+    assert traffic.ping(pods[0], pods[1].ipv4, count=count, size=1000).ok
     changes = [difference(old, totals_of(node, pod)) for old, pod in zip(before, pods)]
-    return changes if all(change["rx_packets"] == change["tx_packets"] == packets for change in changes) else None
+    return changes if all(change["rx_packets"] == change["tx_packets"] == count for change in changes) else None
 
 
 @EACH
@@ -312,10 +324,12 @@ def narrow(node):
     cni = Cni(node.instance, version="1.1.0")
     cni.plugins = [cni.plugin(mtu=SMALL_MTU)]
     with container(cni, "narrow-kernel") as kernel, \
-            container(cni, "narrow-socket", "MILLRACE_PORT_TYPE=vhost-user") as other, \
-            VhostPod.of(node, other, other.result) as socket_pod:
+            container(cni, "narrow-socket", "MILLRACE_PORT_TYPE=vhost-user") as first, \
+            container(cni, "narrow-leaves", "MILLRACE_PORT_TYPE=vhost-user") as second, \
+            VhostPod.of(node, first, first.result) as socket_pod, \
+            VhostPod.of(node, second, second.result, offload=True) as leaving_pod:
         assert socket_pod.result["interfaces"][0]["mtu"] == SMALL_MTU
-        yield {"kernel": kernel, "socket": socket_pod}
+        yield {"kernel": kernel, "socket": socket_pod, "leaves": leaving_pod}
 
 
 @FAMILIES

@@ -104,7 +104,7 @@ TEST(Rig, WhatADeviceSwallowsIsLost) {
 TEST(Rig, ShowsWhatHappensWhileItRuns) {
   std::vector<LiveSample> seen;
   rig().on_live([&](const LiveSample& sample) { seen.push_back(sample); });
-  const TrialResult result = run("{rate: 40kpps}, {port: 1, rate: 10kpps}", {.seconds = 1});
+  const TrialResult result = run("{rate: 40kpps}, {port: 1, rate: 10kpps}", {.seconds = 3});
   rig().on_live(std::function<void(const LiveSample&)>());
   ASSERT_GE(seen.size(), 2u);
   ASSERT_GE(result.samples.size(), 2u);
@@ -114,19 +114,19 @@ TEST(Rig, ShowsWhatHappensWhileItRuns) {
     before = sample.seconds;
   }
   EXPECT_GT(sent, 0);
-  EXPECT_LE(sent, 50'001);
+  EXPECT_LE(sent, 150'001);
   double received = 0;
   before = 0;
   for (const LiveSample& sample : seen) {
     ASSERT_EQ(sample.streams.size(), 2u);
     ASSERT_EQ(sample.ports.size(), 4u);
-    EXPECT_EQ(sample.of_seconds, 1);
+    EXPECT_EQ(sample.of_seconds, 3);
     EXPECT_GE(sample.ports[kRing].sent_pps * 1.001, sample.streams[0].sent_pps);
     received += sample.streams[0].received_pps * (sample.seconds - before);
     before = sample.seconds;
   }
   EXPECT_GT(received, 0);
-  EXPECT_LE(received, 40'001);
+  EXPECT_LE(received, 120'001);
   EXPECT_GT(seen.back().total.p99_ns, 0u);
 }
 

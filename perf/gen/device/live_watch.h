@@ -13,7 +13,7 @@ namespace millrace::perf::gen {
 
 class LiveWatch {
  public:
-  static constexpr std::chrono::milliseconds kPatience{50};
+  static constexpr std::chrono::milliseconds kPatience{200};
 
   explicit LiveWatch(std::vector<Engine*> engines) : engines_(std::move(engines)) {}
 

@@ -37,7 +37,7 @@ net::Result<void> check(const ConnectOptions& options, std::size_t ports) {
 /// Looks at the loop while it runs, from one interval to the next.
 class ConnectWatch {
  public:
-  static constexpr std::chrono::milliseconds kPatience{50};
+  static constexpr std::chrono::milliseconds kPatience{200};
 
   ConnectWatch(ConnectLoop& loop, double of_seconds) : loop_(loop), of_seconds_(of_seconds) {}
 

@@ -5,10 +5,13 @@ import hashlib
 import os
 import re
 import socket
+import threading
 
 from .process import wait_until
 
 SIZE_BYTES = 4 << 20
+# One in a guest's line: no size of a page, a buffer or a segment is a multiple of its length.
+LINE = b"0123456789abcdef\n"
 # Busybox's nc ends when the other end has nothing more to say, whatever is still to be sent: this one never says so.
 LISTEN = "mkfifo -m 600 silence 2>/dev/null; nc <>silence -l -p"
 
@@ -93,3 +96,42 @@ def send_between_guests(source, target, address, size_bytes=SIZE_BYTES, port=500
     # A listener that is not there yet refuses.
     source.shell(f"until nc {address} {port} <data 2>/dev/null; do :; done", timeout_s=40)
     return source.shell("sha256sum <data").split()[0], received().split()[0]
+
+
+class Stream:
+    """A connection on which a guest sends one line over and over, for as long as the context is open."""
+
+    def __init__(self, guest, pod, port):
+        self.received_bytes = 0
+        self.wrong_at = None
+        with listening(pod, pod.ipv4, port) as listener:
+            guest.begin(f"yes {LINE.decode().strip()} | nc {pod.ipv4} {port}")
+            self._connection, _ = listener.accept()
+        self._connection.settimeout(30)
+        self._thread = threading.Thread(target=self._receive)
+        self._ends = False
+
+    def _receive(self):
+        expected = LINE * (1 + (1 << 18) // len(LINE))
+        while not self._ends:
+            data = self._connection.recv(1 << 18)
+            at = self.received_bytes % len(LINE)
+            if data != expected[at:at + len(data)] or not data:
+                self.wrong_at = self.received_bytes
+                return
+            self.received_bytes += len(data)
+
+    def goes_on(self, more_bytes=2 << 20):
+        """Until so much more has come, all of it right."""
+        target = self.received_bytes + more_bytes
+        wait_until(lambda: self.received_bytes >= target or self.wrong_at is not None, "more of the stream comes", 30)
+        assert self.wrong_at is None, f"other bytes, or the end, after {self.wrong_at}"
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ends = True
+        self._thread.join()
+        self._connection.close()

@@ -1,57 +1,13 @@
 """Memory that is plugged into a running guest and taken out again, while its packets pass."""
 
-import threading
-
 import pytest
 
 from harness.guest import Guest, make_image
-from harness.guest_traffic import listening, wait_for_rings
-from harness.process import wait_until
+from harness.guest_traffic import Stream, wait_for_rings
 from harness.traffic import ping
 
-# One in a guest's line: no size of a page, a buffer or a segment is a multiple of its length.
-LINE = b"0123456789abcdef\n"
 DIMM_BYTES = 128 << 20  # as much as Linux takes at a time
 ONLINE = "/sys/devices/system/memory/auto_online_blocks"
-
-
-class Stream:
-    """A connection on which a guest sends one line over and over, for as long as the context is open."""
-
-    def __init__(self, guest, pod, port):
-        self.received_bytes = 0
-        self.wrong_at = None
-        with listening(pod, pod.ipv4, port) as listener:
-            guest.begin(f"yes {LINE.decode().strip()} | nc {pod.ipv4} {port}")
-            self._connection, _ = listener.accept()
-        self._connection.settimeout(30)
-        self._thread = threading.Thread(target=self._receive)
-        self._ends = False
-
-    def _receive(self):
-        expected = LINE * (1 + (1 << 18) // len(LINE))
-        while not self._ends:
-            data = self._connection.recv(1 << 18)
-            at = self.received_bytes % len(LINE)
-            if data != expected[at:at + len(data)] or not data:
-                self.wrong_at = self.received_bytes
-                return
-            self.received_bytes += len(data)
-
-    def goes_on(self, more_bytes=2 << 20):
-        """Until so much more has come, all of it right."""
-        target = self.received_bytes + more_bytes
-        wait_until(lambda: self.received_bytes >= target or self.wrong_at is not None, "more of the stream comes", 30)
-        assert self.wrong_at is None, f"other bytes, or the end, after {self.wrong_at}"
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._ends = True
-        self._thread.join()
-        self._connection.close()
 
 
 def plug(guest, name, online):
@@ -71,8 +27,8 @@ def unplug(guest, name):
 
 
 def pages_taken(guest):
-    """From the zone above 4 GiB, since the boot: what is plugged in lies there, and Linux takes packets' buffers from it
-    first."""
+    """From the zone above 4 GiB, since the boot: what is plugged in lies there, and Linux takes packets' buffers from
+    it first."""
     return int(guest.shell("grep pgalloc_normal /proc/vmstat").split()[1])
 
 

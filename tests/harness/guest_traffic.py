@@ -8,8 +8,10 @@ import socket
 import threading
 
 from .process import wait_until
+from .traffic import ping
 
 SIZE_BYTES = 4 << 20
+PING_S = 15  # a guest without KVM stands still for seconds where others want the processors
 # One in a guest's line: no size of a page, a buffer or a segment is a multiple of its length.
 LINE = b"0123456789abcdef\n"
 # Busybox's nc ends when the other end has nothing more to say, whatever is still to be sent: this one never says so.
@@ -32,10 +34,15 @@ def address_of(pod, family):
     return pod.ipv4 if family == 4 else pod.ipv6
 
 
-def pings(machine, address, count=5, size=56):
+def pings(machine, address, count=5, size=56, wait_s=PING_S):
     """Of `count` echo requests of the guest, how many were answered."""
-    said = machine.shell(f"ping -c {count} -i 0.1 -W 2 -s {size} {address}", timeout_s=10 + 3 * count, check=False)
+    said = machine.shell(f"ping -c {count} -i 0.1 -W {wait_s} -s {size} {address}", 10 + 2 * wait_s, check=False)
     return int(re.search(r"(\d+) packets received", said)[1])
+
+
+def answers(place, address, size=56):
+    """Does a guest answer ten echo requests of `place`, all of them in time, once the machine lets it?"""
+    return wait_until(lambda: ping(place, address, size=size).ok, f"{address} answers", 2 * PING_S)
 
 
 def connect(place, address, port, timeout_s=5):

@@ -3,8 +3,7 @@
 import pytest
 
 from harness.guest import Guest, make_image
-from harness.guest_traffic import Stream, wait_for_rings
-from harness.traffic import ping
+from harness.guest_traffic import Stream, answers, wait_for_rings
 
 DIMM_BYTES = 128 << 20  # as much as Linux takes at a time
 ONLINE = "/sys/devices/system/memory/auto_online_blocks"
@@ -50,6 +49,6 @@ def test_memory_comes_and_goes_while_packets_pass(make_node, tmp_path, packed):
             before = pages_taken(guest)
             stream.goes_on(8 << 20)
             assert pages_taken(guest) - before > 1000
-            assert ping(client, pod.ipv4).ok
+            assert answers(client, pod.ipv4)
     node.delete_pod("machine")
     node.delete_pod("client")

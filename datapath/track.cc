@@ -31,7 +31,10 @@ auto quoted_tuple(const net::Packet& packet, const nat::FlowLineV6*) noexcept { 
 /// The packets of one family in a burst, with their lines.
 template <typename Line>
 struct Lookup {
-  std::array<typename Line::Key, kBurst> keys;
+  Lookup() noexcept {}  // clears nothing for packets that there are not
+  union {
+    std::array<typename Line::Key, kBurst> keys;
+  };
   std::array<Line*, kBurst> lines;
   std::array<std::uint16_t, kBurst> index;  // in the burst
   unsigned count = 0;
@@ -240,16 +243,19 @@ class Tracker {
 void track(Turn& turn, std::span<net::Packet* const> packets, HandoffStage stage, std::span<Tracked> results) noexcept {
   Lookup<nat::FlowLineV4> v4;
   Lookup<nat::FlowLineV6> v6;
+  unsigned v4_count = 0, v6_count = 0;  // in registers: each key's place waits for them
   for (unsigned i = 0; i < packets.size(); ++i) {
     const net::Packet& packet = *packets[i];
     if (packet.headers.l3 == net::L3::kIpv4) [[likely]] {
-      v4.index[v4.count] = static_cast<std::uint16_t>(i);
-      v4.keys[v4.count++] = net::FlowKeyV4::of(packet);
+      v4.index[v4_count] = static_cast<std::uint16_t>(i);
+      v4.keys[v4_count++].read(packet);
     } else {
-      v6.index[v6.count] = static_cast<std::uint16_t>(i);
-      v6.keys[v6.count++] = net::FlowKeyV6::of(packet);
+      v6.index[v6_count] = static_cast<std::uint16_t>(i);
+      v6.keys[v6_count++].read(packet);
     }
   }
+  v4.count = v4_count;
+  v6.count = v6_count;
   if (v4.count > 0) [[likely]]
     Tracker<nat::FlowLineV4>(turn, stage).run(v4, packets, results);
   if (v6.count > 0) Tracker<nat::FlowLineV6>(turn, stage).run(v6, packets, results);

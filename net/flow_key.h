@@ -67,9 +67,19 @@ struct FlowKey {
 
   /// Precondition: the packet was parsed and is of the address's family.
   static FlowKey of(const Packet& packet) noexcept {
+    FlowKey key;
+    key.read(packet);
+    return key;
+  }
+  /// The same in place: a key that is made elsewhere and copied costs a stall for each read of more bytes than a write.
+  void read(const Packet& packet) noexcept {
     const auto& ip = internal::ip_header<Address>(packet);
     const Headers& headers = packet.headers;
-    return {ip.source, ip.destination, headers.source_port, headers.destination_port, headers.l4_protocol};
+    source = ip.source;
+    destination = ip.destination;
+    source_port = headers.source_port;
+    destination_port = headers.destination_port;
+    protocol = headers.l4_protocol;
   }
   FlowKey reversed() const noexcept { return {destination, source, destination_port, source_port, protocol}; }
   std::uint64_t symmetric_hash() const noexcept {

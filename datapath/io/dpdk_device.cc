@@ -10,9 +10,7 @@
 #include <array>
 #include <cassert>
 #include <fstream>
-#include <optional>
 #include <regex>
-#include <string>
 
 namespace millrace::datapath::io {
 namespace {
@@ -31,24 +29,6 @@ net::Error failed(const std::string& name, const char* what, int code) {
 
 /// The name of a device without its arguments.
 std::string name_of(const std::string& device) { return device.substr(0, device.find(',')); }
-
-/// A virtual switch's side of a virtio-net device has no MAC that could be asked for or set: `mac` among the arguments
-/// of a net_vhost says it, as it does for DPDK's other virtual devices. What is left is for DPDK.
-struct Arguments {
-  std::string device;
-  std::optional<net::Mac> mac;
-};
-net::Result<Arguments> take_mac(const std::string& device) {
-  static const std::regex argument(",mac=([^,]*)");
-  std::smatch found;
-  if (!device.starts_with("net_vhost") || !std::regex_search(device, found, argument)) return Arguments{device, {}};
-  const auto mac = net::Mac::parse(found[1].str());
-  if (!mac || mac->is_multicast()) {
-    return net::invalid_argument(fmt::format("device {}: mac={}; allowed: a unicast address, \"02:00:00:00:00:01\"",
-                                             name_of(device), found[1].str()));
-  }
-  return Arguments{found.prefix().str() + found.suffix().str(), *mac};
-}
 
 }  // namespace
 
@@ -105,12 +85,10 @@ int numa_node_of_device(const std::string& device) {
 }
 
 net::Result<std::shared_ptr<DpdkDevice>> DpdkDevice::open(MbufPool& pool, const DpdkDeviceOptions& options) {
-  const auto arguments = take_mac(options.device);
-  if (!arguments) return arguments.error();
   const std::string name = name_of(options.device);
   std::uint16_t id = 0;
   if (rte_eth_dev_get_port_by_name(name.c_str(), &id) != 0) {
-    const int code = rte_dev_probe(arguments->device.c_str());
+    const int code = rte_dev_probe(options.device.c_str());
     if (code != 0 && is_pci_device(options.device)) {
       return net::not_found(
           fmt::format("device {}: it is not bound to vfio-pci, or millraced has no driver for it", name));
@@ -128,7 +106,6 @@ net::Result<std::shared_ptr<DpdkDevice>> DpdkDevice::open(MbufPool& pool, const 
   }
   std::shared_ptr<DpdkDevice> device(new DpdkDevice(id, name));
   if (auto started = device->start(pool, options); !started) return started.error();
-  if (arguments->mac) device->mac_ = *arguments->mac;
   return device;
 }
 

@@ -28,7 +28,7 @@
 namespace millrace::datapath::io {
 
 struct DpdkDeviceOptions {
-  std::string device;           // as DPDK names it: "0000:3b:00.0", "net_pcap0,iface=eth1"; a net_vhost may have `mac=`
+  std::string device;           // as DPDK names it: "0000:3b:00.0", "net_pcap0,iface=eth1"
   unsigned queues = 1;          // at most so many: as many as the device has, when these are fewer
   std::uint16_t mtu_bytes = 0;  // of an IP packet; 0: the driver's own
   std::uint16_t rx_descriptors = 1024;

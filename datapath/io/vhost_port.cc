@@ -19,7 +19,7 @@
 #include <initializer_list>
 #include <utility>
 
-#include "datapath/io/kick_set.h"
+#include "datapath/io/vhost_link.h"
 #include "datapath/io/vhost_links.h"
 #include "datapath/io/vhost_mbuf.h"
 #include "net/offload.h"
@@ -27,12 +27,8 @@
 namespace millrace::datapath::io {
 namespace {
 
-constexpr int kNoGuest = -1;
-static_assert(kVhostQueuePairs <= KickSet::kPairs);
-/// virtio 1.2, section 5.1.2: receiveq1 is 0, transmitq1 is 1, and so on; named from the guest's side.
-constexpr std::uint16_t to_guest(unsigned pair) { return static_cast<std::uint16_t>(2 * pair); }
-constexpr std::uint16_t from_guest(unsigned pair) { return static_cast<std::uint16_t>(2 * pair + 1); }
-
+constexpr unsigned kLibraryBurst = 32;  // that DPDK's library enqueues at once
+static_assert(kVhostQueuePairs <= KickSet::kPairs && 2 * kVhostQueuePairs <= GuestRings::kQueues);
 constexpr std::uint64_t bits(std::initializer_list<unsigned> numbers) {
   std::uint64_t set = 0;
   for (const unsigned number : numbers) set |= 1ull << number;
@@ -61,110 +57,6 @@ unsigned pair_of(const net::Packet& packet, std::uint64_t pairs) noexcept {
   return pick_bit(pairs, mixed ^ mixed >> 8);
 }
 
-}  // namespace
-
-/// What the worker and DPDK's thread share.
-struct VhostPort::Link {
-  explicit Link(std::unique_ptr<KickSet> set) : kicks(std::move(set)) {}
-
-  const std::unique_ptr<KickSet> kicks;           // never null in an open port
-  std::atomic<int> guest{kNoGuest};               // DPDK's number of it, while its rings may be used
-  alignas(64) std::atomic<bool> in_burst{false};  // the worker uses `guest`
-  std::atomic<std::uint64_t> pairs{0};            // of which the guest takes packets
-  std::atomic<std::uint64_t> features{0};         // that the guest and DPDK agreed on
-  std::atomic<std::uint64_t> refused{0};
-  unsigned pair_limit = kVhostQueuePairs;  // set before DPDK knows the socket
-  int connection = kNoGuest;               // DPDK's thread alone
-};
-
-/// Between DPDK's thread and the worker, as Dekker has it: each writes its own word, then reads the other's, in one
-/// order for both. So either the worker sees that the guest goes, or DPDK's thread sees the burst and waits.
-struct VhostEvents {
-  using Link = VhostPort::Link;
-
-  static std::shared_ptr<Link> link_of(int guest) {
-    return std::static_pointer_cast<Link>(VhostLinks::all().of(guest));
-  }
-
-  static void set_kick(Link& link, int guest, unsigned pair) {
-    rte_vhost_vring ring{};
-    if (rte_vhost_get_vhost_vring(guest, from_guest(pair), &ring) == 0) link.kicks->set(pair, ring.kickfd);
-  }
-
-  static int new_connection(int guest) {
-    const auto link = link_of(guest);
-    if (link == nullptr || link->connection != kNoGuest) return -1;
-    link->connection = guest;
-    return 0;
-  }
-  static void destroy_connection(int guest) {
-    const auto link = link_of(guest);
-    if (link == nullptr || link->connection != guest) return;
-    link->pairs = 0;
-    link->kicks->clear_all();
-    link->connection = kNoGuest;
-  }
-  static int new_device(int guest) {
-    const auto link = link_of(guest);
-    if (link == nullptr || link->connection != guest) return -1;
-    const auto pairs = std::min<unsigned>(rte_vhost_get_vring_num(guest) / 2u, link->pair_limit);
-    // Those of a guest that stopped and goes on were ready before.
-    for (unsigned pair = 0; pair < pairs; ++pair) set_kick(*link, guest, pair);
-    std::uint64_t features = 0;
-    rte_vhost_get_negotiated_features(guest, &features);
-    link->features = features;
-    link->guest.store(guest, std::memory_order_seq_cst);
-    link->kicks->wake();  // a worker that rests does not know yet whether this guest kicks
-    return 0;
-  }
-  static void destroy_device(int guest) {
-    const auto link = link_of(guest);
-    if (link == nullptr || link->connection != guest) return;
-    link->guest.store(kNoGuest, std::memory_order_seq_cst);
-    while (link->in_burst.load(std::memory_order_seq_cst)) ::sched_yield();
-    link->kicks->clear_all();  // DPDK closes its own next
-  }
-  /// DPDK holds the queue's lock here.
-  static int vring_state_changed(int guest, std::uint16_t queue, int is_enabled) {
-    const auto link = link_of(guest);
-    const unsigned pair = queue / 2u;
-    if (link == nullptr || link->connection != guest) return 0;
-    if (queue == from_guest(pair)) {
-      if (is_enabled == 0) {
-        link->kicks->clear(pair);
-      } else if (pair < link->pair_limit) {
-        set_kick(*link, guest, pair);
-      }
-      return 0;
-    }
-    if (pair >= link->pair_limit) {
-      if (is_enabled != 0) {
-        spdlog::warn("vhost-user: a guest uses its queue pair {}; the port serves {}: what it sends there is not read",
-                     pair + 1, link->pair_limit);
-      }
-      return 0;
-    }
-    if (is_enabled != 0) {
-      link->pairs.fetch_or(1ull << pair);
-    } else {
-      link->pairs.fetch_and(~(1ull << pair));
-    }
-    return 0;
-  }
-};
-
-namespace {
-
-const rte_vhost_device_ops kEvents = [] {
-  rte_vhost_device_ops calls{};
-  calls.new_device = VhostEvents::new_device;
-  calls.destroy_device = VhostEvents::destroy_device;
-  calls.vring_state_changed = VhostEvents::vring_state_changed;
-  calls.new_connection = VhostEvents::new_connection;
-  calls.destroy_connection = VhostEvents::destroy_connection;
-  return calls;
-}();
-
 /// What a switch that was killed left would not let another listen.
 net::Result<void> remove_old_socket(const std::string& path) {
   struct stat found {};
@@ -177,7 +69,7 @@ net::Result<void> remove_old_socket(const std::string& path) {
 }  // namespace
 
 VhostPort::VhostPort(MbufPool& pool, std::string path)
-    : pool_(pool), path_(std::move(path)), link_(std::make_shared<Link>(KickSet::create())) {}
+    : pool_(pool), path_(std::move(path)), link_(std::make_shared<VhostLink>(KickSet::create())) {}
 
 net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const VhostOptions& options) {
   const std::string& path = options.path;
@@ -214,7 +106,7 @@ net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const Vh
     return failed("register");
   }
   if (rte_vhost_driver_disable_features(path.c_str(), kNotOffered) != 0) return failed("features");
-  if (rte_vhost_driver_callback_register(path.c_str(), &kEvents) != 0) return failed("events");
+  if (rte_vhost_driver_callback_register(path.c_str(), &kVhostEvents) != 0) return failed("events");
   if (rte_vhost_driver_start(path.c_str()) != 0) return failed(options.is_client ? "connect" : "listen");
   if (!options.is_client && options.mode != 0 && ::chmod(path.c_str(), options.mode) != 0) return failed("mode");
   return port;
@@ -315,6 +207,11 @@ unsigned VhostPort::dequeue(int guest, std::uint64_t pairs, std::span<net::Packe
   const auto pair_count = kVhostQueuePairs - static_cast<unsigned>(std::countl_zero(pairs));
   for (unsigned asked = 0; asked < pair_count && taken < room; ++asked) {
     next_pair_ = (next_pair_ + 1) % pair_count;
+    const auto [here, is_all] =
+        link_->rings.take(guest, from_guest(next_pair_), pool_, out.subspan(count, room - taken));
+    count += here;
+    taken += here;
+    if (is_all) continue;
     const unsigned got = rte_vhost_dequeue_burst(guest, from_guest(next_pair_), pool_.mempool(), mbufs.data(),
                                                  static_cast<std::uint16_t>(room - taken));
     taken += got;
@@ -346,27 +243,30 @@ unsigned VhostPort::transmit(std::span<net::Packet* const> packets) noexcept {
   if (pairs == 0) return 0;
   const Burst burst(link_->in_burst, link_->guest);
   if (burst.guest() == kNoGuest) return 0;
-  std::array<rte_mbuf*, kBurst> mbufs;
-  const std::size_t count = std::min<std::size_t>(packets.size(), mbufs.size());
-  std::size_t sent = 0, ready = 0;
+  std::array<rte_mbuf*, kLibraryBurst> mbufs;
+  const std::size_t count = packets.size();
+  std::size_t sent = 0, end = 0;
   unsigned pair = 0;
   while (sent < count) {
-    if (sent == ready) {
+    if (sent == end) {
       // As many as go to one queue.
-      for (pair = pair_of(*packets[sent], pairs); ready < count && pair_of(*packets[ready], pairs) == pair; ++ready) {
-        assert(packets[ready]->length_bytes != 0);
-        mbufs[ready] = vhost_mbuf::give(*packets[ready]);
-      }
+      pair = pair_of(*packets[sent], pairs);
+      while (end < count && pair_of(*packets[end], pairs) == pair) ++end;
     }
-    // DPDK takes 32 at a time at most.
-    const unsigned taken = rte_vhost_enqueue_burst(burst.guest(), to_guest(pair), mbufs.data() + sent,
-                                                   static_cast<std::uint16_t>(ready - sent));
-    if (taken == 0) break;  // the queue is full
+    const auto [given, is_all] = link_->rings.give(burst.guest(), to_guest(pair), packets.subspan(sent, end - sent));
+    sent += given;
+    if (sent == end) continue;
+    if (is_all) break;  // the queue is full
+    const auto part = packets.subspan(sent, std::min<std::size_t>(end - sent, kLibraryBurst));
+    for (std::size_t i = 0; i < part.size(); ++i) mbufs[i] = vhost_mbuf::give(*part[i]);
+    const unsigned taken =
+        rte_vhost_enqueue_burst(burst.guest(), to_guest(pair), mbufs.data(), static_cast<std::uint16_t>(part.size()));
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      if (part[i]->is_chained()) [[unlikely]]
+        vhost_mbuf::part(*mbufs[i]);
+    }
+    if (taken == 0) break;
     sent += taken;
-  }
-  for (std::size_t i = 0; i < ready; ++i) {
-    if (packets[i]->is_chained()) [[unlikely]]
-      vhost_mbuf::part(*mbufs[i]);
   }
   pool_.release(packets.first(sent));  // they were copied
   return static_cast<unsigned>(sent);

@@ -13,8 +13,8 @@
 ///          (VIRTIO_NET_F_CSUM, HOST_TSO4 and 6, GUEST_CSUM, GUEST_TSO4 and 6). What it says of a packet is not
 ///          believed: net/offload.h. A packet that does not fit into a frame of the pool and is not to be cut is
 ///          counted and dropped.
-/// Trust:   rings, descriptors and lengths are checked by DPDK's vhost library against the guest's memory, which is
-///          copied from and to; nothing of it is kept.
+/// Trust:   rings, descriptors and lengths are checked against the guest's memory, by DPDK's vhost library or by
+///          GuestRings, which serves what is usual on split rings; memory is copied from and to, nothing of it is kept.
 /// Thread:  open, the destructor, status: control threads; the destructor while no worker polls the port. The Port
 ///          calls: the port's worker. DPDK tells of guests on a thread of its own (vhost-events), which waits for the
 ///          worker's burst in hand before a guest's memory goes.
@@ -56,6 +56,8 @@ struct VhostStatus {
   std::uint64_t rx_refused = 0;  // larger than a frame of the pool, and not to be cut
 };
 
+struct VhostLink;
+
 class VhostPort final : public Port {
  public:
   /// `pool` must outlive the port.
@@ -74,8 +76,6 @@ class VhostPort final : public Port {
   VhostStatus status() const noexcept;
 
  private:
-  struct Link;
-  friend struct VhostEvents;
   VhostPort(MbufPool& pool, std::string path);
   unsigned dequeue(int guest, std::uint64_t pairs, std::span<net::Packet*> out) noexcept;
   void let_kick(int guest, bool may_kick) noexcept;
@@ -84,7 +84,7 @@ class VhostPort final : public Port {
 
   MbufPool& pool_;
   const std::string path_;
-  std::shared_ptr<Link> link_;
+  std::shared_ptr<VhostLink> link_;
   unsigned next_pair_ = 0;           // to be asked first
   unsigned receive_limit_ = kBurst;  // packets
   unsigned empty_turns_ = 0;

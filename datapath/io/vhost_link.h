@@ -1,0 +1,47 @@
+/// VhostLink: what the worker of a guest's port and DPDK's thread for the guest (vhost-events) share.
+///
+/// Shape:   the guest's number while its rings may be used, which queues it uses, what it agreed to, and what the
+/// worker
+///          waits on.
+/// Order:   as Dekker has it: the worker writes in_burst, then reads guest; DPDK's thread writes guest, then reads
+///          in_burst, in one order for both. So either the worker sees that the guest goes, or DPDK's thread sees the
+///          burst and waits.
+/// Thread:  see each member.
+#pragma once
+
+#include <rte_vhost.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "datapath/io/guest_rings.h"
+#include "datapath/io/kick_set.h"
+#include "datapath/io/vhost_port.h"
+
+namespace millrace::datapath::io {
+
+inline constexpr int kNoGuest = -1;
+/// virtio 1.2, section 5.1.2: receiveq1 is 0, transmitq1 is 1, and so on; named from the guest's side.
+constexpr std::uint16_t to_guest(unsigned pair) { return static_cast<std::uint16_t>(2 * pair); }
+constexpr std::uint16_t from_guest(unsigned pair) { return static_cast<std::uint16_t>(2 * pair + 1); }
+
+struct VhostLink {
+  explicit VhostLink(std::unique_ptr<KickSet> set) : kicks(std::move(set)) {}
+
+  const std::unique_ptr<KickSet> kicks;           // never null in an open port
+  std::atomic<int> guest{kNoGuest};               // DPDK's number of it, while its rings may be used
+  alignas(64) std::atomic<bool> in_burst{false};  // the worker uses `guest`
+  std::atomic<std::uint64_t> pairs{0};            // of which the guest takes packets
+  std::atomic<std::uint64_t> features{0};         // that the guest and DPDK agreed on
+  std::atomic<std::uint64_t> refused{0};
+  GuestRings rings;
+  unsigned pair_limit = kVhostQueuePairs;  // set before DPDK knows the socket
+  int connection = kNoGuest;               // DPDK's thread alone
+};
+
+/// What DPDK calls when guests come, change and go.
+extern const rte_vhost_device_ops kVhostEvents;
+
+}  // namespace millrace::datapath::io

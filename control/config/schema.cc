@@ -68,22 +68,23 @@ std::vector<Key> general_keys() {
              config.uplink = name == "none" ? "" : name;
              return std::string();
            }),
-      text(
-          "uplinkDevice", "none",
-          "none, a PCI address (0000:3b:00.0), or a driver of DPDK's with its arguments (net_pcap0,iface=eth1): at "
-          "most "
-          "255 characters",
-          "Device that the switch drives by itself, with DPDK: for a PCI device bound to vfio-pci, which the kernel "
-          "then does not have. `uplink` is then the name, at most 14 characters, of an interface that the agent makes: "
-          "the node's own traffic goes through it, by the switch, and the node's addresses and routes belong on it. "
-          "The switch's end of it has this name with an `s` behind it. `none`: `uplink` is an interface of the "
-          "kernel's.",
-          [](const YAML::Node& node, Config& config) {
-            std::string device;
-            if (auto wrong = read_device(node, device); !wrong.empty()) return wrong;
-            config.uplink_device = device == "none" ? "" : device;
-            return std::string();
-          }),
+      text("uplinkDevice", "none",
+           "none, a PCI address (0000:3b:00.0), a driver of DPDK's with its arguments (net_pcap0,iface=eth1), or a "
+           "socket "
+           "(vhost-user,path=PATH,mac=MAC, and role=client): at most 255 characters",
+           "Device that the switch drives by itself, with DPDK: for a PCI device bound to vfio-pci, which the kernel "
+           "then does not have; or a vhost-user socket that another virtual switch has the other end of, and that is "
+           "told "
+           "its MAC here. `uplink` is then the name, at most 14 characters, of an interface that the agent makes: "
+           "the node's own traffic goes through it, by the switch, and the node's addresses and routes belong on it. "
+           "The switch's end of it has this name with an `s` behind it. `none`: `uplink` is an interface of the "
+           "kernel's.",
+           [](const YAML::Node& node, Config& config) {
+             std::string device;
+             if (auto wrong = read_device(node, device); !wrong.empty()) return wrong;
+             config.uplink_device = device == "none" ? "" : device;
+             return std::string();
+           }),
       {"nodeAddresses", "list of addresses", "[]",
        fmt::format("a list of at most {} different unicast addresses", kNodeAddressLimit),
        "Addresses of this node: node ports are served on each, and masqueraded packets leave with the first of a "

@@ -217,12 +217,12 @@ std::string read_interface(const YAML::Node& node, std::size_t limit, bool may_b
 std::string read_device(const YAML::Node& node, std::string& out) {
   constexpr std::size_t kLimit = 255;
   static const std::regex pci("([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\\.[0-7](,[!-~]*)?");
-  static const std::regex driver("net_[a-z0-9_]+(,[!-~]*)?");
+  static const std::regex driver("(net_[a-z0-9_]+|vhost-user)(,[!-~]*)?");
   std::string device;
   if (auto wrong = read_text(node, device); !wrong.empty()) return wrong;
   if (device.size() > kLimit) return fmt::format("{} is {} characters long", shown(device), device.size());
   if (device != "none" && !std::regex_match(device, pci) && !std::regex_match(device, driver)) {
-    return fmt::format("{} is neither a PCI address nor a device that DPDK makes", shown(device));
+    return fmt::format("{} is neither a PCI address nor a device of DPDK's nor a socket", shown(device));
   }
   out = device;
   return "";

@@ -1,5 +1,5 @@
 /// DeviceOpener: opens what a port names: a kernel interface over AF_XDP, a guest's vhost-user socket, or for an uplink
-/// a device that DPDK drives.
+/// a device that DPDK drives, or a socket (uplink_socket.h).
 ///
 /// Shape:   a device has as many queues as there are workers, or all it has when these are fewer. It is opened with the
 ///          MTU that the node's end of the node link has then; that end gets the device's MAC, the one that a network
@@ -41,6 +41,7 @@ class DeviceOpener final : public PortOpener {
 
  private:
   net::Result<OpenPort> open_device(const PortRequest& request);
+  net::Result<OpenPort> open_uplink_socket(const PortRequest& request);
   net::Result<OpenPort> open_socket(const PortRequest& request);
 
   datapath::io::MbufPool& pool_;

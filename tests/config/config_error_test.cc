@@ -312,9 +312,9 @@ TEST(ConfigError, OfADeviceAsUplink) {
       {.name = "no device",
        .text = "uplink: up0\nuplinkDevice: eth0\n",
        .error =
-           "c.yaml:2: uplinkDevice: \"eth0\" is neither a PCI address nor a device that DPDK makes; allowed: none, a "
-           "PCI address (0000:3b:00.0), or a driver of DPDK's with its arguments (net_pcap0,iface=eth1): at most 255 "
-           "characters"},
+           "c.yaml:2: uplinkDevice: \"eth0\" is neither a PCI address nor a device of DPDK's nor a socket; allowed: none, a "
+           "PCI address (0000:3b:00.0), a driver of DPDK's with its arguments (net_pcap0,iface=eth1), or a socket "
+           "(vhost-user,path=PATH,mac=MAC, and role=client): at most 255 characters"},
   };
   for (const BadFile& row : rows) expect_error(row);
 }

@@ -1,10 +1,13 @@
-"""An uplink that DPDK drives by itself: net_pcap on a veth here, which no kernel stack listens on. The node's own network
-goes through the switch, by `up0`; pods leave as the node and come back beside it."""
+"""An uplink that no kernel drives: one of DPDK's (net_pcap on a veth here, which no kernel stack listens on), and a vhost-user
+socket with the world's kernel behind it. The node's own network goes through the switch, by `up0`; pods leave as the node and come
+back beside it."""
 
 import json
 import os
+import pathlib
 import signal
 import socket
+import sys
 
 import pytest
 
@@ -12,7 +15,7 @@ from harness import node as nodes
 from harness import traffic
 from harness.netns import Netns, veth
 from harness.node import Node
-from harness.process import wait_until
+from harness.process import Background, wait_until
 from harness.services import add_backend, service
 from harness.witness import Witness, ask, connected
 
@@ -21,11 +24,17 @@ WORLD = {4: nodes.WORLD_IPV4, 6: nodes.WORLD_IPV6}
 FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["IPv4", "IPv6"])
 PROTOCOLS = pytest.mark.parametrize("protocol", ["tcp", "udp"])
 WIRE = "wire0"
+SOCKET_MAC = "02:00:00:00:00:98"
+TESTS = pathlib.Path(__file__).resolve().parents[1]
 NODE_PORT = 30080
 
 
 class DeviceNode(Node):
     """A node whose only way to the world is a device that no kernel drives."""
+
+    def __init__(self, programs):
+        super().__init__(programs, "dpdk", {"uplink": "up0", "uplinkDevice": f"net_pcap0,iface={WIRE}"})
+        self.wire = None  # what stands at the other end
 
     def make_networks(self):
         self.netns = self.instance.netns = Netns.create(self.netns.name)
@@ -50,9 +59,38 @@ class DeviceNode(Node):
         return self
 
 
-@pytest.fixture(scope="module")
+class SocketNode(DeviceNode):
+    """The device is a socket, where somebody else's switch would be: the world's kernel, as a guest."""
+
+    def __init__(self, programs):
+        super().__init__(programs)
+        self.path = f"{self.directory}/uplink.sock"
+        self.instance.write_config(uplinkDevice=f"vhost-user,path={self.path},mac={SOCKET_MAC}")
+
+    def make_networks(self):
+        self.netns = self.instance.netns = Netns.create(self.netns.name)
+        self.world = Netns.create(self.world.name)
+        self.wire = Background(
+            self.world.command(sys.executable, "-m", "harness.tap_guest", self.path, "eth0", "02:00:00:00:00:99", 1500),
+            env={**os.environ, "PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"})
+        wait_until(lambda: self.world.run("ip", "link", "show", "eth0", check=False).returncode == 0, "the world has eth0", 10)
+        self.world.ip("addr", "add", f"{WORLD[4]}/24", "dev", "eth0")
+        self.world.ip("-6", "addr", "add", f"{WORLD[6]}/64", "dev", "eth0", "nodad")
+
+    def up(self):
+        super().up()
+        self.wire.wait_for_output("attached: features", 20)
+        return self
+
+    def destroy(self):
+        if self.wire:
+            self.wire.stop()
+        super().destroy()
+
+
+@pytest.fixture(scope="module", params=[DeviceNode, SocketNode], ids=["DPDK device", "socket"])
 def node(programs, request):
-    made = DeviceNode(programs, "dpdk", {"uplink": "up0", "uplinkDevice": f"net_pcap0,iface={WIRE}"})
+    made = request.param(programs)
     request.module.nodes_made = [made]
     with made:
         yield made
@@ -79,11 +117,15 @@ def node_reaches_the_world(node, timeout_s=10):
 
 def test_the_port_is_a_device_and_its_mac_the_nodes(node):
     uplink = ports_of(node)["uplink"]
-    assert uplink["spec"]["device"] == f"net_pcap0,iface={WIRE}"
+    assert uplink["spec"]["device"] == node.instance.config["uplinkDevice"]
     assert uplink["spec"]["interface"] == "up0"
-    assert mac_of(node.netns, "up0") == uplink["device_mac"] != mac_of(node.netns, WIRE)
+    assert mac_of(node.netns, "up0") == uplink["device_mac"]
+    if node.wire:
+        assert uplink["device_mac"] == SOCKET_MAC
+    else:
+        assert uplink["device_mac"] != mac_of(node.netns, WIRE)
     shown = node.instance.cli("port", "list").stdout
-    assert "net_pcap0" in shown and "node link" in shown
+    assert uplink["spec"]["device"].split(",")[0] in shown and "node link" in shown
 
 
 @FAMILIES

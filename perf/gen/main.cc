@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
+#include <system_error>
 
 #include "perf/gen/command/connect_command.h"
 #include "perf/gen/command/man_page.h"
@@ -124,9 +125,7 @@ void describe(CLI::App& app, ReceiveCommand& command) {
   app.add_flag("--json", command.json, "Print the result as JSON");
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run_program(int argc, char** argv) {
   libbpf_set_print(nullptr);
   CLI::App app("Sends packets over DPDK devices or an interface's XDP layer, and measures what becomes of them");
   app.require_subcommand(1);
@@ -170,4 +169,15 @@ int main(int argc, char** argv) {
     return done ? 0 : fail(done.error());
   }
   return receive_app->parsed() ? run(receive) : run(send);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run_program(argc, argv);
+  } catch (const std::system_error& error) {  // whoever read what is printed has gone
+    std::fprintf(stderr, "millrace-gen: %s\n", error.what());
+    return 1;
+  }
 }

@@ -15,6 +15,10 @@ void install_stop_signal() {
   struct sigaction action {};
   action.sa_handler = [](int) { requested.store(true, std::memory_order_relaxed); };
   for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);  // no SA_RESTART
+  // A switch that is restarted closes the sockets of its ports: DPDK's write to one must fail, and not end this
+  // program.
+  action.sa_handler = SIG_IGN;
+  ::sigaction(SIGPIPE, &action, nullptr);
 }
 
 bool stop_requested() noexcept { return requested.load(std::memory_order_relaxed); }

@@ -1,4 +1,5 @@
-/// Lets SIGINT and SIGTERM end a run in good order: system calls are interrupted, and loops ask stop_requested().
+/// Lets SIGINT and SIGTERM end a run in good order: system calls are interrupted, and loops ask stop_requested(). A
+/// peer that closes its end of a socket ends nothing (SIGPIPE).
 ///
 /// Thread:  install from main; ask from any.
 #pragma once

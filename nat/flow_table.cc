@@ -80,9 +80,13 @@ void FlowTable<Line>::start(std::span<const Key> keys, std::span<Probe> probes) 
 
 template <typename Line>
 void FlowTable<Line>::find(std::span<const Key> keys, std::span<Line*> lines) const noexcept {
-  Probe probes[kFindBurst];
-  start(keys, {probes, keys.size()});
-  find(keys, {probes, keys.size()}, lines);
+  union Room {
+    Room() noexcept {}  // clears nothing for keys that there are not
+    Probe probes[kFindBurst];
+  } room;
+  const std::span probes(room.probes, keys.size());
+  start(keys, probes);
+  find(keys, probes, lines);
 }
 
 template <typename Line>

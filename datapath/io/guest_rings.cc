@@ -74,6 +74,7 @@ void GuestRings::resume(int guest) noexcept {
   if (rte_vhost_get_mem_table(guest, &table) != 0) return;
   const std::unique_ptr<rte_vhost_memory, decltype(&std::free)> owned(table, &std::free);
   if (table->nregions > kRegions) return;
+  guest_ = guest;
   region_count_ = table->nregions;
   for (unsigned i = 0; i < region_count_; ++i) {
     const rte_vhost_mem_region& region = table->regions[i];
@@ -92,7 +93,8 @@ void GuestRings::resume(int guest) noexcept {
   is_open_.store(true, std::memory_order_seq_cst);
 }
 
-[[gnu::always_inline]] inline std::byte* GuestRings::memory_at(std::uint64_t address, std::uint32_t bytes) const noexcept {
+[[gnu::always_inline]] inline std::byte* GuestRings::memory_at(std::uint64_t address,
+                                                               std::uint32_t bytes) const noexcept {
   for (unsigned i = 0; i < region_count_; ++i) {
     const Region& region = regions_[i];
     const std::uint64_t offset = address - region.guest_address;
@@ -132,23 +134,18 @@ bool GuestRings::must_call(const Ring& ring) const noexcept {
   return (read_once(ring.available->flags) & VRING_AVAIL_F_NO_INTERRUPT) == 0;
 }
 
-GuestRings::Done GuestRings::take(int guest, unsigned queue, MbufPool& pool, std::span<net::Packet*> out) noexcept {
-  bool must_call = false;
-  Done taken;
-  if (const Visit visit(*this); visit) taken = take_inside(guest, queue, pool, out, must_call);
-  // The library takes the ring's lock for this, which a message of the guest may hold while it waits for a visit's end.
-  if (must_call) rte_vhost_vring_call(guest, static_cast<std::uint16_t>(queue));
-  return taken;
+GuestRings::Done GuestRings::take(unsigned queue, MbufPool& pool, std::span<net::Packet*> out) noexcept {
+  const Visit visit(*this);
+  return visit ? take_inside(queue, pool, out) : Done{};
 }
 
-GuestRings::Done GuestRings::take_inside(int guest, unsigned queue, MbufPool& pool, std::span<net::Packet*> out,
-                                         bool& must_call) noexcept {
+GuestRings::Done GuestRings::take_inside(unsigned queue, MbufPool& pool, std::span<net::Packet*> out) noexcept {
   const Ring& ring = rings_[queue];
   if (ring.descriptors == nullptr || !is_enabled_[queue].load(std::memory_order_relaxed)) return {};
   std::uint16_t next = 0, next_used = 0;
-  if (rte_vhost_get_vring_base(guest, static_cast<std::uint16_t>(queue), &next, &next_used) != 0) return {};
+  if (rte_vhost_get_vring_base(guest_, static_cast<std::uint16_t>(queue), &next, &next_used) != 0) return {};
   const std::uint32_t waiting = static_cast<std::uint16_t>(read_index(ring.available->idx) - next);
-  if (waiting == 0) return {.count = 0, .is_all = true};
+  if (waiting == 0) return {.is_all = true};
   if (waiting > ring.size) return {};
   std::array<Piece, kBurst> found;
   unsigned count =
@@ -167,28 +164,23 @@ GuestRings::Done GuestRings::take_inside(int guest, unsigned queue, MbufPool& po
     ring.used->ring[(next_used + i) & mask] = {found[i].head, 0};
   }
   write_index(ring.used->idx, static_cast<std::uint16_t>(next_used + count));
-  rte_vhost_set_vring_base(guest, static_cast<std::uint16_t>(queue), static_cast<std::uint16_t>(next + count),
+  rte_vhost_set_vring_base(guest_, static_cast<std::uint16_t>(queue), static_cast<std::uint16_t>(next + count),
                            static_cast<std::uint16_t>(next_used + count));
-  must_call = this->must_call(ring);
-  return {count, count == waiting || count == out.size()};
+  return {count, count == waiting || count == out.size(), must_call(ring)};
 }
 
-GuestRings::Done GuestRings::give(int guest, unsigned queue, std::span<net::Packet* const> packets) noexcept {
-  bool must_call = false;
-  Done given;
-  if (const Visit visit(*this); visit) given = give_inside(guest, queue, packets, must_call);
-  if (must_call) rte_vhost_vring_call(guest, static_cast<std::uint16_t>(queue));
-  return given;
+GuestRings::Done GuestRings::give(unsigned queue, std::span<net::Packet* const> packets) noexcept {
+  const Visit visit(*this);
+  return visit ? give_inside(queue, packets) : Done{};
 }
 
-GuestRings::Done GuestRings::give_inside(int guest, unsigned queue, std::span<net::Packet* const> packets,
-                                         bool& must_call) noexcept {
+GuestRings::Done GuestRings::give_inside(unsigned queue, std::span<net::Packet* const> packets) noexcept {
   const Ring& ring = rings_[queue];
   if (ring.descriptors == nullptr || !is_enabled_[queue].load(std::memory_order_relaxed)) return {};
   std::uint16_t next = 0, next_used = 0;
-  if (rte_vhost_get_vring_base(guest, static_cast<std::uint16_t>(queue), &next, &next_used) != 0) return {};
+  if (rte_vhost_get_vring_base(guest_, static_cast<std::uint16_t>(queue), &next, &next_used) != 0) return {};
   const std::uint32_t free = static_cast<std::uint16_t>(read_index(ring.available->idx) - next);
-  if (free == 0) return {.count = 0, .is_all = true};
+  if (free == 0) return {.is_all = true};
   if (free > ring.size) return {};
   std::array<Piece, kBurst> found;
   unsigned count = pieces<VRING_DESC_F_WRITE>(
@@ -207,10 +199,9 @@ GuestRings::Done GuestRings::give_inside(int guest, unsigned queue, std::span<ne
   }
   if (count == 0) return {};
   write_index(ring.used->idx, static_cast<std::uint16_t>(next_used + count));
-  rte_vhost_set_vring_base(guest, static_cast<std::uint16_t>(queue), static_cast<std::uint16_t>(next + count),
+  rte_vhost_set_vring_base(guest_, static_cast<std::uint16_t>(queue), static_cast<std::uint16_t>(next + count),
                            static_cast<std::uint16_t>(next_used + count));
-  must_call = this->must_call(ring);
-  return {count, count == free || count == packets.size()};
+  return {count, count == free || count == packets.size(), must_call(ring)};
 }
 
 }  // namespace millrace::datapath::io

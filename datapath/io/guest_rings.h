@@ -39,13 +39,14 @@ class GuestRings {
 
   struct Done {
     unsigned count = 0;
-    bool is_all = false;  // else the library goes on: there is more in the ring, or nobody has looked
+    bool is_all = false;     // else the library goes on: there is more in the ring, or nobody has looked
+    bool must_call = false;  // the guest may want to be told (rte_vhost_vring_call)
   };
   /// Packets from the guest's queue, at most `out`. They are as a pool gives them, with data, lengths, and their
   /// checksum known to be complete.
-  Done take(int guest, unsigned queue, MbufPool& pool, std::span<net::Packet*> out) noexcept;
+  Done take(unsigned queue, MbufPool& pool, std::span<net::Packet*> out) noexcept;
   /// To the guest's queue; the packets stay the caller's. Counts those that were copied, from the first.
-  Done give(int guest, unsigned queue, std::span<net::Packet* const> packets) noexcept;
+  Done give(unsigned queue, std::span<net::Packet* const> packets) noexcept;
 
   void set_enabled(unsigned queue, bool is_enabled) noexcept;
   /// Returns when the worker is out; nobody is served here until resume().
@@ -90,12 +91,13 @@ class GuestRings {
   std::byte* memory_at(std::uint64_t address, std::uint32_t bytes) const noexcept;  // nullptr: not all the guest's
   template <std::uint16_t kFlags>
   unsigned pieces(const Ring& ring, std::uint16_t first, unsigned count, std::span<Piece> found) const noexcept;
-  Done take_inside(int guest, unsigned queue, MbufPool& pool, std::span<net::Packet*> out, bool& must_call) noexcept;
-  Done give_inside(int guest, unsigned queue, std::span<net::Packet* const> packets, bool& must_call) noexcept;
+  Done take_inside(unsigned queue, MbufPool& pool, std::span<net::Packet*> out) noexcept;
+  Done give_inside(unsigned queue, std::span<net::Packet* const> packets) noexcept;
   bool must_call(const Ring& ring) const noexcept;
 
   alignas(64) std::atomic<bool> is_inside_{false};
   std::atomic<bool> is_open_{false};
+  int guest_ = -1;           // DPDK's number of it
   bool has_events_ = false;  // VIRTIO_F_EVENT_IDX: the library knows when the guest is to be called
   std::uint32_t header_bytes_ = 0;
   unsigned region_count_ = 0;

@@ -120,20 +120,20 @@ VhostPort::~VhostPort() {
 
 namespace {
 
-/// The worker's burst in hand.
+/// The library has the worker's burst in hand.
 class Burst {
  public:
-  Burst(std::atomic<bool>& in_burst, const std::atomic<int>& guest) noexcept : in_burst_(in_burst) {
-    in_burst_.store(true, std::memory_order_seq_cst);
-    guest_ = guest.load(std::memory_order_seq_cst);
+  explicit Burst(VhostLink& link) noexcept : link_(link) {
+    link_.in_burst.store(true, std::memory_order_seq_cst);
+    guest_ = link_.guest.load(std::memory_order_seq_cst);
   }
-  ~Burst() { in_burst_.store(false, std::memory_order_release); }
+  ~Burst() { link_.in_burst.store(false, std::memory_order_release); }
   Burst(const Burst&) = delete;
   Burst& operator=(const Burst&) = delete;
   int guest() const noexcept { return guest_; }
 
  private:
-  std::atomic<bool>& in_burst_;
+  VhostLink& link_;
   int guest_;
 };
 
@@ -146,10 +146,8 @@ unsigned VhostPort::receive(std::span<net::Packet*> out) noexcept {
     if (std::exchange(drained_changes_, changes) != changes) link_->kicks->drain();
     return 0;
   }
-  const Burst burst(link_->in_burst, link_->guest);
-  if (burst.guest() == kNoGuest) return 0;
   const std::uint64_t pairs = link_->pairs.load(std::memory_order_relaxed);
-  const unsigned count = dequeue(burst.guest(), pairs, out);
+  const unsigned count = dequeue(pairs, out);
   if (count != 0) {
     empty_turns_ = 0;
     return count;
@@ -159,11 +157,17 @@ unsigned VhostPort::receive(std::span<net::Packet*> out) noexcept {
   // A change that comes after this is told by the descriptor, and seen by pending().
   const std::uint32_t changes = link_->kicks->changes();
   link_->kicks->drain();
-  if (is_stale(burst.guest())) let_kick(burst.guest(), true);
+  if (const Burst burst(*link_); burst.guest() != kNoGuest && is_stale(burst.guest())) let_kick(burst.guest(), true);
   seen_changes_ = changes;
   // The guest writes its ring, then looks whether to kick; here it is the other way round. One of the two sees it.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  return dequeue(burst.guest(), pairs, out);
+  return dequeue(pairs, out);
+}
+
+/// Outside of a visit to the rings: the library takes the queue's lock for this, which a message of the guest may hold
+/// while it waits for the visit's end.
+void VhostPort::call(std::uint16_t queue) noexcept {
+  if (const Burst burst(*link_); burst.guest() != kNoGuest) rte_vhost_vring_call(burst.guest(), queue);
 }
 
 void VhostPort::let_kick(int guest, bool may_kick) noexcept {
@@ -195,11 +199,11 @@ bool VhostPort::is_stale(int guest) const noexcept {
 int VhostPort::wait_fd() const noexcept { return link_->kicks->descriptor(); }
 
 bool VhostPort::pending() const noexcept {
-  const Burst burst(link_->in_burst, link_->guest);
+  const Burst burst(*link_);
   return burst.guest() != kNoGuest && (is_stale(burst.guest()) || !link_->kicks->is_complete());
 }
 
-unsigned VhostPort::dequeue(int guest, std::uint64_t pairs, std::span<net::Packet*> out) noexcept {
+unsigned VhostPort::dequeue(std::uint64_t pairs, std::span<net::Packet*> out) noexcept {
   std::array<rte_mbuf*, kBurst> mbufs;
   const std::size_t room = std::min<std::size_t>(out.size(), receive_limit_);
   unsigned count = 0, taken = 0;
@@ -207,12 +211,15 @@ unsigned VhostPort::dequeue(int guest, std::uint64_t pairs, std::span<net::Packe
   const auto pair_count = kVhostQueuePairs - static_cast<unsigned>(std::countl_zero(pairs));
   for (unsigned asked = 0; asked < pair_count && taken < room; ++asked) {
     next_pair_ = (next_pair_ + 1) % pair_count;
-    const auto [here, is_all] =
-        link_->rings.take(guest, from_guest(next_pair_), pool_, out.subspan(count, room - taken));
+    const auto [here, is_all, must_call] =
+        link_->rings.take(from_guest(next_pair_), pool_, out.subspan(count, room - taken));
     count += here;
     taken += here;
+    if (must_call) call(from_guest(next_pair_));
     if (is_all) continue;
-    const unsigned got = rte_vhost_dequeue_burst(guest, from_guest(next_pair_), pool_.mempool(), mbufs.data(),
+    const Burst burst(*link_);
+    if (burst.guest() == kNoGuest) break;
+    const unsigned got = rte_vhost_dequeue_burst(burst.guest(), from_guest(next_pair_), pool_.mempool(), mbufs.data(),
                                                  static_cast<std::uint16_t>(room - taken));
     taken += got;
     for (unsigned i = 0; i < got; ++i) {
@@ -227,7 +234,9 @@ unsigned VhostPort::dequeue(int guest, std::uint64_t pairs, std::span<net::Packe
   }
   receive_limit_ =
       bytes <= kReceiveBytes ? kBurst : std::max(kLeastReceived, taken * (kReceiveBytes / 1024) / (bytes / 1024));
-  if (taken != 0 && is_armed_) let_kick(guest, false);
+  if (taken != 0 && is_armed_) {
+    if (const Burst burst(*link_); burst.guest() != kNoGuest) let_kick(burst.guest(), false);
+  }
   return count;
 }
 
@@ -241,8 +250,6 @@ TxOffload VhostPort::tx_offload() const noexcept {
 unsigned VhostPort::transmit(std::span<net::Packet* const> packets) noexcept {
   const std::uint64_t pairs = link_->pairs.load(std::memory_order_relaxed);
   if (pairs == 0) return 0;
-  const Burst burst(link_->in_burst, link_->guest);
-  if (burst.guest() == kNoGuest) return 0;
   std::array<rte_mbuf*, kLibraryBurst> mbufs;
   const std::size_t count = packets.size();
   std::size_t sent = 0, end = 0;
@@ -253,10 +260,13 @@ unsigned VhostPort::transmit(std::span<net::Packet* const> packets) noexcept {
       pair = pair_of(*packets[sent], pairs);
       while (end < count && pair_of(*packets[end], pairs) == pair) ++end;
     }
-    const auto [given, is_all] = link_->rings.give(burst.guest(), to_guest(pair), packets.subspan(sent, end - sent));
+    const auto [given, is_all, must_call] = link_->rings.give(to_guest(pair), packets.subspan(sent, end - sent));
     sent += given;
+    if (must_call) call(to_guest(pair));
     if (sent == end) continue;
     if (is_all) break;  // the queue is full
+    const Burst burst(*link_);
+    if (burst.guest() == kNoGuest) break;
     const auto part = packets.subspan(sent, std::min<std::size_t>(end - sent, kLibraryBurst));
     for (std::size_t i = 0; i < part.size(); ++i) mbufs[i] = vhost_mbuf::give(*part[i]);
     const unsigned taken =

@@ -77,7 +77,8 @@ class VhostPort final : public Port {
 
  private:
   VhostPort(MbufPool& pool, std::string path);
-  unsigned dequeue(int guest, std::uint64_t pairs, std::span<net::Packet*> out) noexcept;
+  unsigned dequeue(std::uint64_t pairs, std::span<net::Packet*> out) noexcept;
+  void call(std::uint16_t queue) noexcept;
   void let_kick(int guest, bool may_kick) noexcept;
   std::uint32_t position(int guest) const noexcept;
   bool is_stale(int guest) const noexcept;

@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 
-from .process import wait_until
+from .process import run, wait_until
 from .traffic import ping
 
 SIZE_BYTES = 4 << 20
@@ -94,6 +94,16 @@ def receive_from_guest(client, machine, address, size_bytes=SIZE_BYTES, port=500
         received = receive_all(listener)
     done()
     return machine.shell("sha256sum <data").split()[0], received
+
+
+def serve_to_pod(client, machine, address, size_bytes=SIZE_BYTES, port=8090):
+    """A file of a guest's, by HTTP: sent from the page cache, in pieces as large as the connection takes, where nc writes one KB
+    at a time. What was sent, and what arrived."""
+    machine.shell(f"head -c {size_bytes} /dev/urandom >data; httpd -p {port} -h .")
+    url = f"http://[{address}]:{port}/data" if ":" in address else f"http://{address}:{port}/data"
+    fetched = run(client.command("sh", "-c", f"curl -sf --max-time 30 --noproxy '*' -g '{url}' | sha256sum"), timeout_s=40)
+    machine.shell("killall httpd")
+    return machine.shell("sha256sum <data").split()[0], fetched.stdout.split()[0]
 
 
 def send_between_guests(source, target, address, size_bytes=SIZE_BYTES, port=5003):

@@ -9,7 +9,7 @@ import contextlib
 import pytest
 
 from harness.guest import Guest, make_image
-from harness.guest_traffic import (Stream, address_of, answers, connect, listening, pings, port_of, receive_from_guest,
+from harness.guest_traffic import (Stream, address_of, answers, connect, listening, pings, port_of, receive_from_guest, serve_to_pod,
                                    send_between_guests, send_to_guest, wait_for_rings)
 from harness.process import wait_until
 from harness.services import add_backend, service
@@ -111,7 +111,7 @@ def test_tcp_goes_in_pieces_larger_than_the_mtu(node, machines, client, family):
         for feature in ("tx-checksumming", "tx-tcp-segmentation", "tx-tcp6-segmentation", "rx-checksumming"):
             assert f"{feature}: on" in has, has
     assert bytes_a_packet(node, split.pod, "rx",
-                          lambda: receive_from_guest(client, split, address_of(client, family))) > 3000
+                          lambda: serve_to_pod(client, split, address_of(split.pod, family))) > 3000
     assert bytes_a_packet(node, packed.pod, "tx",
                           lambda: send_between_guests(split, packed, address_of(packed.pod, family))) > 3000
 

@@ -1,5 +1,5 @@
 """`./x bench`: cycles a packet of each stage and of the whole way beside the goals, and packets a second and TCP next to testpmd on the same two veths
-and, between two nodes, next to Linux's vxlan.
+and, between two nodes, next to Linux's vxlan; on one node next to Linux's bridge and nftables; and by vhost-user next to Open vSwitch.
 
 The machine's fingerprint goes with every figure. Figures are comparable inside one run only.
 """
@@ -13,7 +13,12 @@ import cycles
 import forwarding
 import goals
 import nodes
+import pods
 from fingerprint import fingerprint
+from peers import report as peers_report
+from peers import run as peers_run
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def cycles_table(results):
@@ -31,11 +36,18 @@ def main():
     parser = argparse.ArgumentParser(prog="./x bench", description=__doc__.split("\n")[0])
     parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=pathlib.Path, help="write everything here (default: BUILD/bench.json)")
-    parser.add_argument("--only", choices=("cycles", "switch", "nodes"), help="one part")
+    parser.add_argument("--only", choices=("cycles", "switch", "nodes", "pods", "peers"), help="one part; peers only so")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each side, taken in turn (default 5)")
     parser.add_argument("--seconds", type=float, default=3, help="length of one measurement (default 3)")
     parser.add_argument("--switch-cpu", type=int, default=0, help="CPU of the one worker (default 0)")
     parser.add_argument("--generator-cpu", type=int, default=1, help="CPU of everything else (default 1)")
+    parser.add_argument("--peers", type=pathlib.Path, default=ROOT.parent / "shared" / "peers",
+                        help="directory of the peers' kit (default: ../shared/peers beside the project)")
+    parser.add_argument("--cases", nargs="+", default=(), metavar="GROUP",
+                        help="of peers: forward established nat policy vxlan connections latency veth, or goals: those that have one")
+    parser.add_argument("--without", nargs="+", default=(), metavar="PEER", help="of peers: ovs, kernel, testpmd")
+    parser.add_argument("--ovs", default="", metavar="FILE", help="another build of ovs-vswitchd")
+    parser.add_argument("--ovs-library", default="", metavar="DIRECTORY", help="and of the DPDK it runs with")
     arguments = parser.parse_args()
     build = arguments.build.resolve()
 
@@ -58,6 +70,16 @@ def main():
         print("== node to node, Millrace's VXLAN and Linux's in turn", flush=True)
         report["nodes"] = nodes.measure(build / "bin", setup)
         print(forwarding.table(report["nodes"], "Linux", "Linux vxlan"))
+    if arguments.only in (None, "pods"):
+        print("== pods of one node, Millrace's and the kernel's in turn", flush=True)
+        report["pods"] = pods.measure(build / "bin", setup)
+        print(forwarding.table(report["pods"], "Linux", "Linux bridge, nft"))
+    if arguments.only == "peers":
+        print("== between two vhost-user ports: Millrace, Open vSwitch, the kernel and testpmd in turn", flush=True)
+        report["peers"] = peers_run.bench(build, setup, arguments)
+        page = (arguments.json or build / "bench.json").with_name("peers.html")
+        page.write_text(peers_report.page(report["peers"], report["machine"]))
+        print(f"written: {page}")
     path = arguments.json or build / "bench.json"
     path.write_text(json.dumps(report, indent=2) + "\n")
     print(f"written: {path}")

@@ -46,7 +46,7 @@ class Bench:
 
     def note(self, side, case, value):
         self.samples.setdefault(case, {}).setdefault(side, []).append(value)
-        print(f"  {side:<10} {case:<28} {value:.3f}", flush=True)
+        print(f"  {side:<10} {case:<32} {value:.3f}", flush=True)
 
     def run(self):
         config = {"poll": "always", "workers": {"cpus": [self.setup.switch_cpu]}, "memory": {"hugepages": "2M"}}
@@ -128,10 +128,10 @@ def compared(samples, other):
 
 
 def table(report, other="testpmd", title="testpmd io"):
-    lines = [f"{'':<28} {'Millrace':>26} {title:>26}  ratio"]
+    lines = [f"{'':<42} {'Millrace':>26} {title:>26}  ratio"]
     for case, sides in report.items():
         cells = [f"{row['median']:.3f} ({row['least']:.3f}..{row['most']:.3f})" if row else ""
                  for row in (sides.get("millrace"), sides.get(other))]
         ratio = f"{sides['ratio']:.2f}" if "ratio" in sides else ""
-        lines.append(f"{case:<28} {cells[0]:>26} {cells[1]:>26}  {ratio}")
+        lines.append(f"{case:<42} {cells[0]:>26} {cells[1]:>26}  {ratio}")
     return "\n".join(lines)

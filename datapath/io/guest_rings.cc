@@ -66,6 +66,11 @@ void GuestRings::pause() noexcept {
   while (is_inside_.load(std::memory_order_seq_cst)) ::sched_yield();
 }
 
+void GuestRings::forget() noexcept {
+  pause();
+  for (std::atomic<bool>& is_enabled : is_enabled_) is_enabled.store(false, std::memory_order_relaxed);
+}
+
 void GuestRings::resume(int guest) noexcept {
   std::uint64_t features = 0;
   if (rte_vhost_get_negotiated_features(guest, &features) != 0) return;

@@ -49,6 +49,8 @@ class GuestRings {
   Done give(unsigned queue, std::span<net::Packet* const> packets) noexcept;
 
   void set_enabled(unsigned queue, bool is_enabled) noexcept;
+  /// The guest went: the next one enables its queues itself.
+  void forget() noexcept;
   /// Returns when the worker is out; nobody is served here until resume().
   void pause() noexcept;
   /// Reads what the guest has now. Between pause() and this the guest's memory may be any.

@@ -42,6 +42,7 @@ struct VhostEvents {
     const auto link = link_of(guest);
     if (link == nullptr || link->connection != guest) return;
     link->pairs = 0;
+    link->rings.forget();
     link->kicks->clear_all();
     link->connection = kNoGuest;
   }

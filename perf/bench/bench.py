@@ -19,6 +19,7 @@ from peers import report as peers_report
 from peers import run as peers_run
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+PARTS = ("cycles", "switch", "nodes", "pods", "peers")
 
 
 def cycles_table(results):
@@ -36,7 +37,8 @@ def main():
     parser = argparse.ArgumentParser(prog="./x bench", description=__doc__.split("\n")[0])
     parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=pathlib.Path, help="write everything here (default: BUILD/bench.json)")
-    parser.add_argument("--only", choices=("cycles", "switch", "nodes", "pods", "peers"), help="one part; peers only so")
+    parser.add_argument("part", nargs="?", choices=PARTS, help="one part; peers only so (default: all others)")
+    parser.add_argument("--only", choices=PARTS, help="the same")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each side, taken in turn (default 5)")
     parser.add_argument("--seconds", type=float, default=3, help="length of one measurement (default 3)")
     parser.add_argument("--switch-cpu", type=int, default=0, help="CPU of the one worker (default 0)")
@@ -49,6 +51,7 @@ def main():
     parser.add_argument("--ovs", default="", metavar="FILE", help="another build of ovs-vswitchd")
     parser.add_argument("--ovs-library", default="", metavar="DIRECTORY", help="and of the DPDK it runs with")
     arguments = parser.parse_args()
+    arguments.only = arguments.only or arguments.part
     build = arguments.build.resolve()
 
     report = {"machine": fingerprint(build)}

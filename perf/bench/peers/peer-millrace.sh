@@ -1,5 +1,5 @@
 #!/bin/bash
-# Millrace as a peer of the kit that `./x bench --only peers` runs. That program says where it is:
+# Millrace as a peer of the kit that `./x bench peers` runs. That program says where it is:
 #   MILLRACE_PEER     peers/contender.py
 #   MILLRACE_BUILD    build directory with bin/millraced
 set -euo pipefail

@@ -92,10 +92,10 @@ class Instance:
         return found
 
     def kill(self, program):
-        """kill -9 of one daemon; returns when it is gone."""
+        """kill -9 of one daemon; returns when it is gone. Its memory, and with it its command line, goes before its locks do."""
         pid = self.pids()[program]
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: self.pids().get(program) != pid, f"{program} {pid} is gone", timeout_s=5)
+        wait_until(lambda: _has_ended(pid), f"{program} {pid} is gone", timeout_s=5)
 
     def stop_daemons(self):
         """Ends both and leaves the pods' interfaces where they are, as a restart of a service does."""
@@ -127,6 +127,14 @@ class Instance:
     def log(self, program):
         """What a daemon wrote, for a test that failed."""
         return "\n".join(path.read_text(errors="replace") for path in self.directory.rglob(f"{program}*.log"))
+
+
+def _has_ended(pid):
+    """It is no more, or waits for its parent alone: its files are closed then."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def _add(row, totals):

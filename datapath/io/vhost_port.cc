@@ -17,6 +17,7 @@
 #include <cassert>
 #include <cstring>
 #include <initializer_list>
+#include <mutex>
 #include <utility>
 
 #include "datapath/io/vhost_link.h"
@@ -66,6 +67,14 @@ net::Result<void> remove_old_socket(const std::string& path) {
   return net::failed_precondition(fmt::format("{}: {}", path, std::strerror(errno)));
 }
 
+/// DPDK 22.11, lib/vhost/socket.c: the first port starts the thread that serves all guests, and nothing keeps two ports
+/// that are opened at once from starting one each. Both would serve every guest, and free what belongs to it twice.
+int start_driver(const std::string& path) {
+  static std::mutex one_after_another;
+  const std::lock_guard lock(one_after_another);
+  return rte_vhost_driver_start(path.c_str());
+}
+
 }  // namespace
 
 VhostPort::VhostPort(MbufPool& pool, std::string path)
@@ -107,7 +116,7 @@ net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const Vh
   }
   if (rte_vhost_driver_disable_features(path.c_str(), kNotOffered) != 0) return failed("features");
   if (rte_vhost_driver_callback_register(path.c_str(), &kVhostEvents) != 0) return failed("events");
-  if (rte_vhost_driver_start(path.c_str()) != 0) return failed(options.is_client ? "connect" : "listen");
+  if (start_driver(path) != 0) return failed(options.is_client ? "connect" : "listen");
   if (!options.is_client && options.mode != 0 && ::chmod(path.c_str(), options.mode) != 0) return failed("mode");
   return port;
 }

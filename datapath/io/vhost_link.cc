@@ -10,6 +10,11 @@
 namespace millrace::datapath::io {
 namespace {
 
+/// DPDK 22.11, lib/vhost/socket.c, vhost_user_add_connection: a connection is watched a moment before it is in its
+/// socket's list. A guest that listens and hangs up at once may so be taken from a list that it is not in, when another
+/// thread than vhost-events connected to it. Nothing tells when that thread is done; it has a few instructions left.
+constexpr std::chrono::milliseconds kUntilListed{50};
+
 struct VhostEvents {
   /// The guest's next message may change its rings, or take its memory away.
   static rte_vhost_msg_result before_message(int guest, void*) {
@@ -36,11 +41,16 @@ struct VhostEvents {
     const auto link = link_of(guest);
     if (link == nullptr || link->connection != kNoGuest) return -1;
     link->connection = guest;
+    link->connected_by = std::this_thread::get_id();
+    link->connected_at = std::chrono::steady_clock::now();
     return rte_vhost_extern_callback_register(guest, &kMessages, nullptr);
   }
   static void destroy_connection(int guest) {
     const auto link = link_of(guest);
     if (link == nullptr || link->connection != guest) return;
+    if (link->connected_by != std::this_thread::get_id()) {
+      std::this_thread::sleep_until(link->connected_at + kUntilListed);
+    }
     link->pairs = 0;
     link->rings.forget();
     link->kicks->clear_all();

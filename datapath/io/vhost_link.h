@@ -12,8 +12,10 @@
 #include <rte_vhost.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "datapath/io/guest_rings.h"
@@ -38,7 +40,9 @@ struct VhostLink {
   std::atomic<std::uint64_t> refused{0};
   GuestRings rings;
   unsigned pair_limit = kVhostQueuePairs;  // set before DPDK knows the socket
-  int connection = kNoGuest;               // DPDK's thread alone
+  int connection = kNoGuest;               // DPDK's threads alone, one after the other
+  std::thread::id connected_by;            // as connection
+  std::chrono::steady_clock::time_point connected_at;
 };
 
 /// What DPDK calls when guests come, change and go.

@@ -126,7 +126,6 @@ net::Result<std::uint64_t> SwitchClient::update_nat(api::Nat nat) {
 
 net::Result<void> SwitchClient::resync() {
   std::vector<std::string> failed;
-  std::string message;
   {
     const std::unique_lock order(apply_order_);
     api::ApplyRequest request;
@@ -147,27 +146,33 @@ net::Result<void> SwitchClient::resync() {
     auto reply = apply_everything(std::move(request));
     if (!reply) return reply.error();
     note_policy_failures(*reply);
-    for (const api::PortFailure& failure : reply->failures()) {
-      spdlog::warn("switch: port {} could not be opened: {}", failure.name(), failure.message());
-      failed.push_back(failure.name());
-      message += (message.empty() ? "" : "; ") + failure.name() + ": " + failure.message();
-    }
+    failed = note_port_failures(*reply);
     spdlog::info("switch: {} ports and {} services applied, generation {}", port_count, service_count,
                  reply->generation());
-    set_status(true, message);
+    set_status(true, "");
   }
   retry(std::move(failed));
   return {};
 }
 
+std::vector<std::string> SwitchClient::note_port_failures(const api::ApplyReply& reply) {
+  std::vector<std::string> names;
+  const std::lock_guard guard(mutex_);
+  not_open_.clear();
+  for (const api::PortFailure& failure : reply.failures()) {
+    spdlog::warn("switch: port {} could not be opened: {}", failure.name(), failure.message());
+    names.push_back(failure.name());
+    // remove_port() may have been called since the request was made.
+    if (ports_.contains(failure.name())) not_open_[failure.name()] = failure.message();
+  }
+  return names;
+}
+
 void SwitchClient::retry(std::vector<std::string> names) {
-  const bool any = !names.empty();
   for (int attempt = 0; attempt < kRetries && !names.empty(); ++attempt) {
     if (!sleep(milliseconds(100 << attempt))) return;
     std::erase_if(names, [this](const std::string& name) { return is_settled(name); });
   }
-  const std::lock_guard guard(mutex_);
-  if (any && names.empty()) status_.message.clear();
 }
 
 bool SwitchClient::is_settled(const std::string& name) {
@@ -187,9 +192,13 @@ bool SwitchClient::is_settled(const std::string& name) {
   const api::PortSpec& port = request.upsert_ports(0);
   const bool is_there = port.has_vhost_user() ? socket_directory_is_there(port.vhost_user().path())
                                               : if_nametoindex(port.interface().c_str()) != 0;
-  if (!is_there) return true;  // gone for good
+  if (!is_there) return true;  // nothing to try again with; status tells of it until the pod goes
   auto reply = apply(request, kOnePort);
-  if (reply) spdlog::info("switch: port {} is open now", name);
+  if (reply) {
+    spdlog::info("switch: port {} is open now", name);
+    const std::lock_guard guard(mutex_);
+    not_open_.erase(name);
+  }
   // A switch that went away meanwhile gets everything at its return.
   return reply.ok() || reply.error().code == net::ErrorCode::kUnavailable;
 }
@@ -205,8 +214,9 @@ net::Result<std::uint64_t> SwitchClient::add_port(const api::PortSpec& port) {
   api::ApplyRequest request;
   *request.add_upsert_ports() = port;
   auto reply = apply(request, kOnePort);
-  if (reply) return reply->generation();
   const std::lock_guard guard(mutex_);
+  not_open_.erase(port.name());
+  if (reply) return reply->generation();
   ports_.erase(port.name());
   return reply.error();
 }
@@ -222,6 +232,8 @@ net::Result<std::uint64_t> SwitchClient::replace_port(const api::PortSpec& port)
   *request.add_upsert_ports() = port;
   auto reply = apply(request, kOnePort);
   if (!reply) return reply.error();
+  const std::lock_guard guard(mutex_);
+  not_open_.erase(port.name());
   return reply->generation();
 }
 
@@ -229,6 +241,7 @@ net::Result<void> SwitchClient::remove_port(const std::string& name) {
   {
     const std::lock_guard guard(mutex_);
     ports_.erase(name);
+    not_open_.erase(name);
   }
   const std::shared_lock order(apply_order_, kOnePort);
   if (!order.owns_lock()) return net::unavailable("the switch is being brought into the desired state");
@@ -284,7 +297,13 @@ net::Result<api::ApplyReply> SwitchClient::apply(const api::ApplyRequest& reques
 
 SwitchClient::Status SwitchClient::status() const {
   const std::lock_guard guard(mutex_);
-  return status_;
+  Status status = status_;
+  if (status.in_sync) {
+    for (const auto& [name, reason] : not_open_) {
+      status.message += (status.message.empty() ? "" : "; ") + name + ": " + reason;
+    }
+  }
+  return status;
 }
 
 net::Result<void> SwitchClient::check_in_sync() const {

@@ -39,7 +39,7 @@ class SwitchClient {
 
   struct Status {
     bool in_sync = false;
-    std::string message;  // why not, or which ports could not be opened
+    std::string message;  // why not, or which ports of the desired state are not open, with the switch's reason
     std::uint64_t generation = 0;
   };
 
@@ -119,6 +119,8 @@ class SwitchClient {
   void note_policy_failures(const api::ApplyReply& reply);
   /// Opens closed ports as far as the switch agrees. Error: it went away.
   net::Result<void> pay_policy_debt();
+  /// Remembers which ports the switch could not open, until they are open or leave the desired state; their names.
+  std::vector<std::string> note_port_failures(const api::ApplyReply& reply);
   /// Ports that could not be opened though their interface is there: tried again, for a while.
   void retry(std::vector<std::string> names);
   /// One such try: true when there is nothing left to try.
@@ -144,6 +146,7 @@ class SwitchClient {
   std::map<std::string, api::Tunnel> tunnels_;
   PolicyState policy_;
   PolicyDebt policy_debt_;
+  std::map<std::string, std::string> not_open_;         // by port; why, of those in the desired state
   std::map<std::string, std::string> policy_failures_;  // by port; the switch's word of the last change of policy
   Status status_;
   std::string instance_id_;  // of the switch that was brought into the desired state

@@ -155,6 +155,35 @@ TEST_F(SwitchClientTest, opens_ports_that_failed_once_their_interface_lets_it) {
   EXPECT_EQ(tries, 2);
 }
 
+TEST_F(SwitchClientTest, tells_of_a_port_that_is_not_open_until_it_is_or_goes) {
+  auto the_switch = serve("one");
+  the_switch->judge = [&](const api::ApplyRequest& request, api::ApplyReply& reply) {
+    if (!request.replace_all()) return grpc::Status::OK;
+    for (const api::PortSpec& each : request.upsert_ports()) {
+      if (each.name() == "well") continue;
+      auto& failure = *reply.add_failures();
+      failure.set_name(each.name());
+      failure.set_message("cannot be opened");
+    }
+    return grpc::Status::OK;
+  };
+  SwitchClient client(socket_, gateway_,
+                      {port("away", "no-such-if"), port("gone", "no-such-if"), port("other", "no-such-if"),
+                       port("tried", "lo"), port("well")});
+  client.start();
+  ASSERT_TRUE(client.wait_for(true, kLong));
+  ASSERT_TRUE(the_switch->wait_until([](const auto& ports) { return ports.contains("tried"); }));
+  ASSERT_TRUE(client.remove_port("gone").ok());
+  ASSERT_TRUE(client.replace_port(port("other")).ok());
+  // The answer to the last try may be on its way.
+  const auto end = std::chrono::steady_clock::now() + kLong;
+  while (client.status().message.find("tried") != std::string::npos && std::chrono::steady_clock::now() < end) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(client.status().message, "away: cannot be opened");
+  EXPECT_TRUE(client.status().in_sync);
+}
+
 TEST_F(SwitchClientTest, loses_no_port_that_is_added_while_the_switch_restarts) {
   auto the_switch = serve("0");
   SwitchClient client(socket_, gateway_, {port("host")});

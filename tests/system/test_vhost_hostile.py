@@ -172,7 +172,7 @@ def test_the_switch_listens_nowhere_else_and_takes_nothing_away(node, client, by
         wait_until(lambda: ping(client, bystander.ipv4, count=1).ok, "another pod's guest is there again", 15)
         assert os.lstat(directory / "vhost.sock").st_ino == before
         assert list(directory.iterdir()) == [directory / "vhost.sock"]
-        assert f"port {mallory.host_interface} could not be opened: " in node.instance.log("millrace-agent")
+        wait_until(lambda: f"not open: {mallory.host_interface}: " in node.instance.cli("status").stdout, "the agent has been told", 5)
     restart_switch(node)
     wait_until(lambda: port_of(node, mallory), "the port opens once there is a directory", 15)
     wait_for_status(node)

@@ -1,8 +1,7 @@
 /// Burst: packets that pass the stages of the pipeline together.
 ///
 /// Shape:   a stage is a function of one packet, run over the live ones; what it drops leaves the burst with its
-/// reason,
-///          and so does what it sent elsewhere by itself.
+///          reason, and so does what it sent elsewhere by itself.
 /// Thread:  the worker.
 #pragma once
 

@@ -1,9 +1,8 @@
 /// The pipeline: the way of a packet through the switch, one file to be read from top to bottom (DESIGN.md section 4).
 ///
 /// Shape:   from_port() is what the worker of the in port does, from_worker() what a worker does with packets another
-/// one
-///          hands to it; both end with tracking and the way out. Each stage is a loop over the live packets of a burst
-///          around one small function that stands, and is tested, by itself (dhcp.h, guard.h, answer.h, steer.h,
+///          one hands to it; both end with tracking and the way out. Each stage is a loop over the live packets of a
+///          burst around one small function that stands, and is tested, by itself (dhcp.h, guard.h, answer.h, steer.h,
 ///          track.h, rewrite.h).
 /// Errors:  a packet a stage drops leaves the burst at once and is counted, by its reason, on the row of its in port.
 /// Thread:  the worker. Never allocates, locks, logs, throws or calls the system.

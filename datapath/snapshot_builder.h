@@ -5,8 +5,7 @@
 /// Thread:  a control thread. Allocates.
 ///          TunnelSpec::index < tunnel_limit likewise; another remote under an index is another tunnel.
 /// Errors:  kInvalidArgument names the port or tunnel and the field; kAlreadyExists names both that want one id,
-/// address
-///          or prefix; kResourceExhausted names the limit. Nothing is half built.
+///          address or prefix; kResourceExhausted names the limit. Nothing is half built.
 #pragma once
 
 #include <cstddef>

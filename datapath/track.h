@@ -2,8 +2,7 @@
 /// says the translation and the way out. The first packet of a flow asks for all of that, once (begin_flow.h).
 ///
 /// Shape:   track() looks a burst up at once, then goes packet by packet. A packet that passes has out_port set, its
-/// TTL
-///          counted down and its tuple translated, and goes to `worker` next. A packet that is dropped is as it
+///          TTL counted down and its tuple translated, and goes to `worker` next. A packet that is dropped is as it
 ///          arrived, so that an ICMP error can quote it. A packet that another worker has forwarded is tracked again by
 ///          the worker it came to: it keeps its TTL, and needs no flow where it only leaves.
 /// Errors:  by name, net/drop.def "Flows and services".

@@ -2,9 +2,8 @@
 /// (net/vxlan.h); one that does not sends it to its next hop as it is, for the underlay to route.
 ///
 /// Shape:   a tunnel is an entry of Snapshot::ports behind the port limit (kind kTunnel, no device, the MTU of what
-/// fits
-///          through it), so that routes, flow lines and `out_port` need no second kind of id: id = port limit + index.
-///          Indexes are below the tunnel limit, which is fixed at start, and are used again as port ids are.
+///          fits through it), so that routes, flow lines and `out_port` need no second kind of id: id = port limit +
+///          index. Indexes are below the tunnel limit, which is fixed at start, and are used again as port ids are.
 /// Uplinks: a device of the node with a port for each of its queues. A worker sends by the queue it owns, and gives its
 ///          packets to the owner of a queue otherwise: `ports[worker]` is that queue's port, for every worker.
 /// Sources: what comes through a tunnel may have the addresses that are routed to it, no others. Without

@@ -1,9 +1,8 @@
 /// UplinkRules: which packets that come by a device of the node are the switch's. All others are the kernel's.
 ///
 /// Shape:   to a masquerade address: TCP, UDP and SCTP to a port in `ports`, and replies to ICMP echoes whose
-/// identifier
-///          is in `ports`. To a frontend: its address, protocol and port. ICMP errors about a packet that had such an
-///          end as its source. Of a fragmented packet the fragments behind a first one that was taken.
+///          identifier is in `ports`. To a frontend: its address, protocol and port. ICMP errors about a packet that
+///          had such an end as its source. Of a fragmented packet the fragments behind a first one that was taken.
 ///          VXLAN: UDP to `vtep_port` at a VTEP address. To a local prefix: everything, without a look at ports.
 ///          An unspecified address: none of that family. `frontends` in order, none twice.
 /// Thread:  plain values.

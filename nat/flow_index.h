@@ -1,12 +1,11 @@
 /// FlowIndex: from the hash of a key to the numbers of lines it may be in.
 ///
 /// Shape:   buckets of one cache line: eight 16-bit tags, eight line numbers. A key has two buckets: its first, and one
-/// that
-///          follows from the first and the tag, either way round (partial-key cuckoo hashing: Fan et al., CoNEXT 2014).
-///          It lies in its first while there is room; a bucket counts its keys that went to their second, so that a
-///          lookup goes there for nearly nobody else. Two full buckets: one of their sixteen keys moves over to its
-///          other bucket. One move is enough: at the load of at most one half a bucket is full for 3 % of the keys, so
-///          all sixteen are stuck once in 10^24.
+///          that follows from the first and the tag, either way round (partial-key cuckoo hashing: Fan et al., CoNEXT
+///          2014). It lies in its first while there is room; a bucket counts its keys that went to their second, so
+///          that a lookup goes there for nearly nobody else. Two full buckets: one of their sixteen keys moves over to
+///          its other bucket. One move is enough: at the load of at most one half a bucket is full for 3 % of the keys,
+///          so all sixteen are stuck once in 10^24.
 /// Size:    at least two slots a key, a power of two of buckets: 16 to 32 bytes a key.
 /// Thread:  the owning worker.
 #pragma once

@@ -3,8 +3,7 @@
 /// Shape:   each flow has one FlowTimer at a time; Timeouts gives its milliseconds, from configuration, fixed at
 ///          start; 1..kMaxTimeoutMs.
 /// Source:  RFC 5382 REQ-5 (TCP established 2 h 4 min, transitory 4 min), RFC 4787 REQ-5 (UDP 2 min, less for
-/// well-known
-///          destination ports: REQ-5 a), RFC 5508 REQ-1 (ICMP query 60 s), RFC 9260.
+///          well-known destination ports: REQ-5 a), RFC 5508 REQ-1 (ICMP query 60 s), RFC 9260.
 #pragma once
 
 #include <array>

@@ -1,10 +1,9 @@
 /// PageMemory: a large zeroed array straight from the operating system, in pages as large as it gives.
 ///
 /// Shape:   reserved hugepages when there are enough of them, populated at once: they are taken already, and a later
-/// fault
-///          could end the process (SIGBUS under a cgroup's hugetlb limit). Else ordinary memory on a 2 MB boundary that
-///          the kernel is asked to back with transparent hugepages; a page of it costs nothing before its first touch.
-///          Less than a hugepage: ordinary pages.
+///          fault could end the process (SIGBUS under a cgroup's hugetlb limit). Else ordinary memory on a 2 MB
+///          boundary that the kernel is asked to back with transparent hugepages; a page of it costs nothing before its
+///          first touch. Less than a hugepage: ordinary pages.
 /// Errors:  std::bad_alloc.
 /// Thread:  construction and destruction: control; the bytes are their owner's.
 /// Source:  mmap(2), madvise(2): MAP_HUGETLB, MADV_POPULATE_WRITE, MADV_HUGEPAGE.

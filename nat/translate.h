@@ -1,16 +1,14 @@
 /// Translation: rewriting the tuple of a packet, and of the packet quoted in an ICMP error.
 ///
 /// Shape:   deltas are computed once, when a flow is made; a packet then costs the stores and two incremental
-/// checksums.
-///          TCP, UDP: a checksum over the pseudo header and ports; 0 of UDP stays 0. ICMP: the identifier; ICMPv6: the
-///          identifier and the pseudo header. SCTP: CRC32c over the ports but not the addresses, updated without
-///          reading the payload. So damage on the way stays visible to the receiver in all of them. A checksum left to
-///          offload (Offload::checksum_partial: the field holds the pseudo header's sum, SCTP's holds 0) stays left:
-///          addresses change that sum, ports do not. A fragment that is not the first has no L4 header: addresses
+///          checksums. TCP, UDP: a checksum over the pseudo header and ports; 0 of UDP stays 0. ICMP: the identifier;
+///          ICMPv6: the identifier and the pseudo header. SCTP: CRC32c over the ports but not the addresses, updated
+///          without reading the payload. So damage on the way stays visible to the receiver in all of them. A checksum
+///          left to offload (Offload::checksum_partial: the field holds the pseudo header's sum, SCTP's holds 0) stays
+///          left: addresses change that sum, ports do not. A fragment that is not the first has no L4 header: addresses
 ///          alone.
 /// Errors:  false: the packet was not changed. A fragment of SCTP whose port changes: the length of the whole, which
-/// the
-///          CRC needs, is not in its first fragment.
+///          the CRC needs, is not in its first fragment.
 /// Thread:  pure functions on the packet's owner. Never allocate.
 /// Source:  RFC 1624 eq. 3, RFC 768, RFC 8200 8.1, RFC 9260, RFC 5508 section 4 (ICMP errors through a NAT).
 #pragma once

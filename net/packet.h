@@ -7,8 +7,7 @@
 ///          A port that received the packet sets data, head_bytes, length_bytes, next, offload and in_port.
 /// Thread:  one owner at a time; handing the pointer over hands the packet over, and its segments.
 /// Source:  Offload is what virtio_net_hdr says (virtio 1.2, section 5.1.6) beyond what the headers themselves do:
-/// where
-///          the checksum lies, and of which family the segments are, parse() finds. offload.h compares the two.
+///          where the checksum lies, and of which family the segments are, parse() finds. offload.h compares the two.
 #pragma once
 
 #include <cstdint>

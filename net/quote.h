@@ -1,9 +1,8 @@
 /// Quote: the packet that an ICMP or ICMPv6 error quotes, found and parsed as far as it goes.
 ///
 /// Shape:   Headers of the quoted packet, offsets from the Ethernet header of the error, so that view<T>() works on
-/// them.
-///          A quote ends where its router ended it: l3_length is what the quoted IP header says, often more than is
-///          there; quote_end() is the first byte that is not. payload_offset is l4_offset, vlan_count 0.
+///          them. A quote ends where its router ended it: l3_length is what the quoted IP header says, often more than
+///          is there; quote_end() is the first byte that is not. payload_offset is l4_offset, vlan_count 0.
 ///          Ports (of TCP, UDP, SCTP) or the identifier (ICMP echo, in both) are known when has_l4 is set; with a
 ///          protocol the parser does not look into it is not.
 /// Errors:  nullopt: no error message (a redirect is none that anyone forwards); a quoted header that is cut or wrong;

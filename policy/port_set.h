@@ -1,8 +1,7 @@
 /// PortSets: which rule opens a port, for every combination of rules that some peer is named by.
 ///
 /// Shape:   a set holds, for each of TCP, UDP and SCTP, disjoint intervals of ports with the first rule that opens
-/// them,
-///          sorted; and the first rule that opens every protocol. Peers with the same rules share a set.
+///          them, sorted; and the first rule that opens every protocol. Peers with the same rules share a set.
 /// Cost:    find() halves the intervals of one protocol: at most 16 steps for 65536 ports, one or two for what people
 ///          write.
 /// Thread:  add() while building; find() any thread afterwards, never allocates.

@@ -1,9 +1,8 @@
 /// Rules of a policy, as control gives them to the compiler (rule_set.h).
 ///
 /// Shape:   a rule allows what its peers may do at its ports. Peers are identities (numbers of label sets, which
-/// control
-///          hands out), blocks of addresses, or anybody; a peer is one that any of these names. A rule without ports
-///          allows every protocol; one with ports allows those and no others, so no ICMP.
+///          control hands out), blocks of addresses, or anybody; a peer is one that any of these names. A rule without
+///          ports allows every protocol; one with ports allows those and no others, so no ICMP.
 ///          Ports are host order and those of the destination: of the isolated endpoint for ingress, of the peer for
 ///          egress.
 /// Thread:  plain values, any thread.

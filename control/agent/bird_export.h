@@ -2,13 +2,12 @@
 /// encapsulation.
 ///
 /// Shape:   a file that bird.conf includes: the blocks as static routes in tables of their own, `millrace4` and
-/// `millrace6`.
-///          In BIRD's own tables they could get into the kernel's, where their blackholes would take the pods' packets;
-///          BGP announces them with the node itself as next hop.
+///          `millrace6`. In BIRD's own tables they could get into the kernel's, where their blackholes would take the
+///          pods' packets; BGP announces them with the node itself as next hop.
 /// Order:   the file is whole at any moment (written aside, then renamed), and is touched only when it would differ.
-/// Then
-///          BIRD is told; once at the start in any case, since the run before may have ended in between. What fails is
-///          tried again after kPause: BIRD may be away, which is no matter, as it reads the file when it starts.
+///          Then BIRD is told; once at the start in any case, since the run before may have ended in between. What
+///          fails is tried again after kPause: BIRD may be away, which is no matter, as it reads the file when it
+///          starts.
 /// Errors:  none for the caller: they are in the log, each once.
 /// Thread:  any; writing and telling are a thread's own, so that no ADD waits for BIRD.
 #pragma once

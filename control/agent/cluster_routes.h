@@ -1,8 +1,7 @@
 /// The node's own way to pods of all nodes: by the host port, so that the switch takes them there.
 ///
 /// Shape:   a route for each block of this node, and of each node that the switch has a way to. The pools as a whole
-/// are
-///          closed with the lowest preference: what is for an address that nobody has, or whose node is gone, is
+///          are closed with the lowest preference: what is for an address that nobody has, or whose node is gone, is
 ///          answered "unreachable" and does not wander out by the node's default route with a pod's address.
 /// Errors:  none for the caller: what the kernel refuses is in the log.
 /// Thread:  any. A block that goes from one node to another is never without its route in between.

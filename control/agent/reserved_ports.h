@@ -1,8 +1,8 @@
 /// Ports that the kernel must not take for connections of its own: masqueraded packets leave with them.
 ///
 /// Shape:   net.ipv4.ip_local_reserved_ports (IPv6 has the same one) gets the range in addition to what an
-/// administrator
-///          has there. What was added is noted in the store before it is set, and only that is taken back.
+///          administrator has there. What was added is noted in the store before it is set, and only that is taken
+///          back.
 /// Errors:  those of the store and of the setting.
 /// Thread:  any, one call at a time.
 /// Source:  Linux Documentation/networking/ip-sysctl.rst.

@@ -6,8 +6,7 @@
 ///          its old address unless somebody else took it. A node port belongs to one Service, whatever its protocols;
 ///          that is Kubernetes' rule.
 /// Errors:  kInvalidArgument "spec.clusterIP: ...; allowed: ..." for what is outside of the range, kAlreadyExists
-/// naming
-///          the Service that has it, kResourceExhausted naming the range.
+///          naming the Service that has it, kResourceExhausted naming the range.
 /// Thread:  one.
 #pragma once
 

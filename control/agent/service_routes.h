@@ -6,9 +6,8 @@
 ///          also another machine's, a neighbour's say, takes from the node nothing but that port of it. An address of
 ///          the node itself stays its own: the kernel's table of its addresses comes before any rule.
 /// Shape:   rules of netlink::kRouteProtocol to a table that has one default route a family and is this instance's own:
-/// its
-///          number follows from the host port's name. Rules are asked one after another, so there are kMaxServiceRules
-///          at most; frontends beyond are reached by pods and by the world, and the log says so.
+///          its number follows from the host port's name. Rules are asked one after another, so there are
+///          kMaxServiceRules at most; frontends beyond are reached by pods and by the world, and the log says so.
 /// Errors:  none for the caller: what the kernel refuses is in the log.
 /// Thread:  one.
 /// Source:  ip-rule(8).

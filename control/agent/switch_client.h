@@ -1,11 +1,10 @@
 /// The agent's line to the switch: keeps it in the desired state, whoever of the two restarts.
 ///
 /// Shape:   the desired state is the gateway, the masquerade, ports and services by name, and policy. A thread holds a
-/// Watch stream
-///          open; when the stream begins with a new instance of the switch, all of the state goes there in one
-///          Apply(replace_all). When the stream ends, gRPC connects again as soon as it can (tries at most 5 a second).
-///          Between, each add_port, remove_port, update_services and update_policy is an Apply. A resync and these
-///          exclude one another, so a resync never takes away a port that was added meanwhile.
+///          Watch stream open; when the stream begins with a new instance of the switch, all of the state goes there in
+///          one Apply(replace_all). When the stream ends, gRPC connects again as soon as it can (tries at most 5 a
+///          second). Between, each add_port, remove_port, update_services and update_policy is an Apply. A resync and
+///          these exclude one another, so a resync never takes away a port that was added meanwhile.
 /// Errors:  kUnavailable, at once, while the switch is away; else what the switch answered.
 /// Thread:  any, after start(). The thread sleeps in the stream: no polling.
 #pragma once

@@ -1,9 +1,8 @@
 /// Client of an etcd cluster: keys of one flat space, read at a revision, written by compare-and-swap.
 ///
 /// Shape:   keys and values are bytes. A revision is the cluster's one counter: every transaction that changes
-/// something
-///          takes the next. A key's mod_revision is the revision of its last change; version counts its puts since it
-///          was created, so "version == 0" says that it does not exist.
+///          something takes the next. A key's mod_revision is the revision of its last change; version counts its puts
+///          since it was created, so "version == 0" says that it does not exist.
 /// Errors:  kUnavailable        no endpoint can answer; nothing was done
 ///          kDeadlineExceeded   a write was sent and its answer never came: it may have been done, or be done later.
 ///                              Read again before you act on it
@@ -13,9 +12,8 @@
 ///          kResourceExhausted  etcd's quota or queue is full; kInvalidArgument: a limit below, refused before it is
 ///          sent Each sentence names the endpoints.
 /// Failover: endpoints are tried in turn, beginning with the one that answered last. What only reads goes to the next
-/// one
-///          on any failure; a write goes to the next one as long as it is certain that it was not sent. Members without
-///          a leader refuse (metadata "hasleader"), and the call waits for one up to its timeout.
+///          one on any failure; a write goes to the next one as long as it is certain that it was not sent. Members
+///          without a leader refuse (metadata "hasleader"), and the call waits for one up to its timeout.
 /// Thread:  any; calls block, up to Options::timeout.
 /// Source:  etcd v3.4, "gRPC API reference" and "API guarantees".
 #pragma once

@@ -1,8 +1,7 @@
 /// Where a member of the cluster answers clients: "http://HOST:PORT" or "https://HOST:PORT".
 ///
 /// Shape:   HOST is a name, an IPv4 address or an IPv6 address in brackets; PORT is 1..65535 and always said. One "/"
-/// may
-///          follow, as etcd itself advertises some.
+///          may follow, as etcd itself advertises some.
 #pragma once
 
 #include <string>

@@ -1,8 +1,7 @@
 /// What a failed call says about what was done: whether another member may be asked, and what the caller is told.
 ///
 /// Theory:  etcd refuses some requests before it proposes them (no leader, queue full), and gRPC those it never gave to
-/// a
-///          connection: such a write was not done. Of every other failure of a connection, of time or of a leader
+///          a connection: such a write was not done. Of every other failure of a connection, of time or of a leader
 ///          nobody knows. The rest are answers: every member would give the same.
 /// Thread:  any.
 /// Source:  etcd v3.4, etcdserver/api/v3rpc/rpctypes/error.go (codes and sentences), etcdserver/v3_server.go (where).

@@ -1,9 +1,8 @@
 /// The thread behind a Mirror: reads the prefix as a whole, watches it from there, and begins again when that ends.
 ///
 /// Theory:  a watch says which revision it has come to in two ways. A response without events that carries the watch's
-/// own
-///          id is sent by the watch itself, after all its events: it is believed. The answer to a progress request (id
-///          -1) may overtake events in etcd before 3.4.25 and 3.5.8: it is a sign of life and nothing more. To know
+///          own id is sent by the watch itself, after all its events: it is believed. The answer to a progress request
+///          (id -1) may overtake events in etcd before 3.4.25 and 3.5.8: it is a sign of life and nothing more. To know
 ///          without an event that the mirror has come to a revision, the keys changed since are asked for and all keys
 ///          counted: none changed and as many as known means that the state is the same (see ask_whether_unchanged).
 /// Thread:  run() and what it calls on its own; what the mirror offers on any. mutex_ is not held while on_batch runs.

@@ -1,8 +1,7 @@
 /// A word from another thread that ends what this one waits for: calls, streams and pauses.
 ///
 /// Thread:  set() and is_set() any; the rest the one that waits. What runs under a Scope is cancelled by set(), at once
-/// or
-///          as soon as it begins.
+///          or as soon as it begins.
 #pragma once
 
 #include <grpcpp/client_context.h>

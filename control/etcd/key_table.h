@@ -1,8 +1,8 @@
 /// The keys of a prefix at one revision, and what a step to another revision changes.
 ///
 /// Theory:  a step is either the events of one revision, in etcd's order, or a whole reading. Both become the same
-/// thing: the
-///          changes between two states, each key once. Batches applied one after the other to nothing give the state.
+///          thing: the changes between two states, each key once. Batches applied one after the other to nothing give
+///          the state.
 /// Checked: an event is taken as it stands; one of a key outside the prefix is not taken.
 /// Thread:  none of its own.
 #pragma once

@@ -2,13 +2,11 @@
 ///
 /// Shape:   granted as soon as etcd answers; renewed every third of the TTL. Its id is 0 until the first grant.
 /// Loss:    etcd says that it is gone (expired, revoked, another cluster): a new one is granted and `on_granted` is
-/// called
-///          again, since the leased keys went with the old one. No answer for the TTL: is_alive() becomes false; when
-///          etcd is back and still has the lease (a new leader gives every lease its full TTL again) then the keys are
-///          there too and it goes on, else there is a new one.
+///          called again, since the leased keys went with the old one. No answer for the TTL: is_alive() becomes false;
+///          when etcd is back and still has the lease (a new leader gives every lease its full TTL again) then the keys
+///          are there too and it goes on, else there is a new one.
 /// Thread:  on_granted is called on the lease's thread, which renews nothing meanwhile: it returns within a third of
-/// the
-///          TTL, and does not destroy the lease. All else: any thread.
+///          the TTL, and does not destroy the lease. All else: any thread.
 /// Source:  etcd v3.4, lease/lessor.go: Promote extends what is left by an election timeout, a TTL has a least value.
 #pragma once
 

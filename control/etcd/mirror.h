@@ -5,16 +5,13 @@
 ///          restored from a backup counts anew), is read again as a whole and emitted as the difference, deletions
 ///          included.
 /// Batch:   what one revision changed, whole; of a whole reading: everything that differs, under the revision it was
-/// read
-///          at. Revisions ascend, but for a cluster that counts anew. `is_first` is the first state that etcd itself
-///          gave: without seed() every key as new; after seed() what differs from the seed, perhaps nothing.
+///          read at. Revisions ascend, but for a cluster that counts anew. `is_first` is the first state that etcd
+///          itself gave: without seed() every key as new; after seed() what differs from the seed, perhaps nothing.
 /// Silence: a stream that says nothing for Times::silence is asked for a sign of life (WatchProgressRequest); without
-/// one
-///          for Times::answer it is left for another endpoint. Reconnects wait first_backoff, doubling to last_backoff,
-///          each 50..100 % of it at random.
+///          one for Times::answer it is left for another endpoint. Reconnects wait first_backoff, doubling to
+///          last_backoff, each 50..100 % of it at random.
 /// Thread:  on_batch is called on the mirror's thread, one after the other; it does not call stop() or
-/// wait_for_revision().
-///          While it runs find() and list() give the state after the batch. All else: any thread.
+///          wait_for_revision(). While it runs find() and list() give the state after the batch. All else: any thread.
 /// Source:  etcd v3.4, "API guarantees: watch APIs" (ordered, unique, atomic, resumable).
 #pragma once
 

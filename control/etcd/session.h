@@ -1,11 +1,9 @@
 /// One user's way to the members of a cluster: their connections, whose turn it is, and the tokens.
 ///
 /// Theory:  each endpoint has a connection of its own and gRPC does not choose among them: only we know which failure
-/// of
-///          which call means that another member would do better. The member that answered last is asked first.
+///          of which call means that another member would do better. The member that answered last is asked first.
 /// Shape:   run() makes rounds over the members. A round in which nobody could be reached is the end; one in which a
-/// member
-///          refused (no leader) is followed by another after kRoundPause, until the time is over.
+///          member refused (no leader) is followed by another after kRoundPause, until the time is over.
 /// TLS:     the server's certificate must be signed by ca_file and name the endpoint's host (RFC 6125; an address as an
 ///          address). Files are read once, at open().
 /// Auth:    a token per member, since a member may forget one that another still knows; sent as metadata "token".

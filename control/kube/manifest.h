@@ -5,9 +5,8 @@
 ///          an API server sets, with the defaults that Kubernetes would fill in; keys are sorted. Reading it again
 ///          gives the same object and the same JSON.
 /// Errors:  kInvalidArgument, all errors of a file, one a line, each "FILE:LINE: PATH: what is wrong; allowed: ...".
-/// What
-///          is not understood is refused: kinds, versions and fields that Kubernetes does not have or Millrace does not
-///          know. Known fields without meaning for the network (images, volumes) are kept and not looked into.
+///          What is not understood is refused: kinds, versions and fields that Kubernetes does not have or Millrace
+///          does not know. Known fields without meaning for the network (images, volumes) are kept and not looked into.
 /// Thread:  pure functions.
 #pragma once
 

@@ -8,8 +8,8 @@
 ///          its guest may come and go, and inspect says whether it is there. One of a pod (SocketDirectory) takes any
 ///          user that comes to it, and is not opened where a link might lead elsewhere.
 /// Errors:  those of AfXdpOpener, datapath::io::VhostPort and DpdkDevice; kNotFound when the node's end is not there. A
-/// device whose
-///          dead port is not closed yet cannot be opened: the same request works when the one before it has returned.
+///          device whose dead port is not closed yet cannot be opened: the same request works when the one before it
+///          has returned.
 /// Thread:  as PortOpener.
 #pragma once
 

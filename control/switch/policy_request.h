@@ -1,8 +1,8 @@
 /// Policy of an ApplyRequest: checked field by field, and kept as it is in force where it says the same.
 ///
 /// Shape:   a group, and the rules of one direction of a policy, are objects that never change. The same words again
-/// give
-///          the same object, so what follows from them is built again only where a pointer differs (policy_state.h).
+///          give the same object, so what follows from them is built again only where a pointer differs
+///          (policy_state.h).
 /// Errors:  kInvalidArgument names the field ("upsert_policies[3].ingress[0].blocks[1].except[0]") and what is allowed;
 ///          kResourceExhausted the limit. Whether names lead somewhere is asked of the whole: policy_state.h.
 /// Thread:  pure functions, any thread.

@@ -1,13 +1,11 @@
 /// PolicyState: groups, policies and endpoints in force, and the rule sets made of them.
 ///
 /// Shape:   every part is immutable and shared by the states before and after a change that is not about it. The rules
-/// of
-///          a policy in one direction (LiveRules) are bound to their groups and counters, and are the same object as
+///          of a policy in one direction (LiveRules) are bound to their groups and counters, and are the same object as
 ///          before where nothing of that changed; a rule set is one for every list of policies that some port has in a
 ///          direction, and is the same object as before while its parts are.
 /// Closed:  what cannot be built stands for a rule set without rules, which allows nothing; `failure` says why. A
-/// request
-///          without replace_all is refused instead, unless it was so before.
+///          request without replace_all is refused instead, unless it was so before.
 /// Errors:  kInvalidArgument names the field and both names; kResourceExhausted the limit.
 /// Thread:  values that never change, any thread; next_policy() one at a time.
 #pragma once

@@ -1,10 +1,9 @@
 /// RuleSlots: which of the workers' counters counts which rule.
 ///
 /// Shape:   one counter (datapath::WorkerCounters::rule) for each rule as a user sees it: object, direction, index. A
-/// slot
-///          is held by whoever may have the rule counted, the states of policy that have it among them; when the last
-///          holder lets go, its counters are zero again and the number is free. A state is kept until every worker has
-///          passed the last snapshot that was made of it (SwitchState::retired_policy_), so no worker counts there
+///          slot is held by whoever may have the rule counted, the states of policy that have it among them; when the
+///          last holder lets go, its counters are zero again and the number is free. A state is kept until every worker
+///          has passed the last snapshot that was made of it (SwitchState::retired_policy_), so no worker counts there
 ///          then.
 /// Size:    twice policy.ruleLimit: while a change is on its way, the rules before and after it have slots.
 /// Thread:  any. Slots must not outlive their RuleSlots.

@@ -1,8 +1,7 @@
 /// WorkerAccess: what the state of the switch needs of the workers.
 ///
 /// Thread:  publisher: the control thread that applies. counters: reading from any thread. wake, post: any thread, must
-/// not
-///          block. taps: one control thread at a time, the hub of events.
+///          not block. taps: one control thread at a time, the hub of events.
 #pragma once
 
 #include <chrono>

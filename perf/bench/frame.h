@@ -1,9 +1,8 @@
 /// Frames of the benchmarks' worlds, as a pod's kernel would send them: every length and checksum is right.
 ///
 /// Shape:   an IPv6 address here is fd00::/96 and the IPv4 address of the same thing, so that four bytes name it in
-/// both
-///          families. Ports host order. What is not header is filled with kFill, but for `tag`, in the first four bytes
-///          of the payload (in host order: nobody but tag_of() reads it).
+///          both families. Ports host order. What is not header is filled with kFill, but for `tag`, in the first four
+///          bytes of the payload (in host order: nobody but tag_of() reads it).
 /// Thread:  pure functions.
 #pragma once
 

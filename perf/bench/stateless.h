@@ -2,8 +2,7 @@
 /// is what ports, packets and headers cost; what the switch's worker costs beyond it is the price of state.
 ///
 /// Shape:   the stages of datapath/pipeline.cc but for steering and tracking, with the functions the pipeline calls,
-/// the
-///          same prefetches and the same outbox. A packet that would be answered or dropped is an error here.
+///          the same prefetches and the same outbox. A packet that would be answered or dropped is an error here.
 /// Thread:  one.
 #pragma once
 

@@ -1,9 +1,8 @@
 /// World: pods on in-memory ports, and packets between them that can be played again and again.
 ///
 /// Shape:   `endpoints` pods; pod i has port i, 10.1.0.0 + i and fd00::10.1.0.0 + i. `packet_count` packets in order of
-/// the port
-///          they come from, each to a random other pod. rewind() brings them back to their first state, to be sent
-///          again. At least two endpoints, or std::invalid_argument.
+///          the port they come from, each to a random other pod. rewind() brings them back to their first state, to be
+///          sent again. At least two endpoints, or std::invalid_argument.
 /// Thread:  one.
 #pragma once
 

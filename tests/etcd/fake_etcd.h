@@ -1,8 +1,7 @@
 /// A server that speaks etcd's protocol and says what a real one cannot be made to say.
 ///
 /// Shape:   set_range() answers each Range, set_grant() each LeaseGrant; the n-th watch hears what say() has for it,
-/// line by
-///          line, and then stays open; each renewal is answered with the next of say_ttl(), then with 5 s.
+///          line by line, and then stays open; each renewal is answered with the next of say_ttl(), then with 5 s.
 #pragma once
 
 #include <fmt/format.h>

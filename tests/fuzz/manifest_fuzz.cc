@@ -2,8 +2,7 @@
 ///
 /// Shape:   the input is the text of a file.
 /// Must be: a refusal is UTF-8 of a bounded length that names the file; what is taken has a canonical form that reads
-/// as
-///          itself, from JSON and from the YAML that is printed of it.
+///          as itself, from JSON and from the YAML that is printed of it.
 
 #include <cstdint>
 #include <cstdio>

@@ -7,8 +7,7 @@
 ///          kPauseAfterError, or as soon as something happens.
 /// Away:    with etcd away the ways are those of the last state there was, and new pods start from the blocks there
 /// are. Refused: when another machine has this node's name, or the configuration is not the cluster's, the node is not
-/// in
-///          the cluster: its key is not put and it claims nothing. Its pods go on. status() says why.
+///          in the cluster: its key is not put and it claims nothing. Its pods go on. status() says why.
 /// Thread:  any; on_batch() as the link calls it.
 #pragma once
 

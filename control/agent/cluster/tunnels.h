@@ -5,8 +5,8 @@
 ///          what was masqueraded or sent by the node itself comes back by the same way. A prefix that two nodes say is
 ///          theirs leads to the one whose key is older; one of this node's own leads nowhere else.
 /// Limits:  kTunnelLimit tunnels, kTunnelPrefixLimit prefixes of one (tunnels.proto); the rest is left out and told. So
-/// is
-///          what is no block of the pools, and a key that is not understood has no way: the switch refuses none of it.
+///          is what is no block of the pools, and a key that is not understood has no way: the switch refuses none of
+///          it.
 /// Thread:  pure functions.
 #pragma once
 

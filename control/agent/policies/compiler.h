@@ -1,13 +1,11 @@
 /// Keeps the switch's policy in step with the cluster's objects, and compiles only what a change touches.
 ///
 /// Shape:   note() takes changes of Pods, Namespaces and NetworkPolicies in any order; set_local_ports() says which
-/// pods
-///          are attached here. take_changes() returns what differs from what it returned before, as the policy lists of
-///          an ApplyRequest: endpoints are all pods there are, policies those that isolate a pod of this node, groups
-///          those that these policies name.
+///          pods are attached here. take_changes() returns what differs from what it returned before, as the policy
+///          lists of an ApplyRequest: endpoints are all pods there are, policies those that isolate a pod of this node,
+///          groups those that these policies name.
 /// Names:   a policy is "NAMESPACE/NAME", and "NAMESPACE/NAME http=8080" when rules of ingress have ports by their
-/// name:
-///          one for each way in which the isolated pods resolve them. Its object is "NAMESPACE/NAME".
+///          name: one for each way in which the isolated pods resolve them. Its object is "NAMESPACE/NAME".
 /// Cost:    a pod: one question a selector if its labels are new, and one question a policy of its namespace if it is
 ///          attached here. A policy: one question a pod of its namespace that is attached here, and one an identity for
 ///          each selector that nobody had before. A namespace: as its pods.

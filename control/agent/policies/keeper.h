@@ -1,8 +1,7 @@
 /// Keeps the switch's policy in step with the store of objects and with what is attached here.
 ///
 /// Shape:   before objects are put, what they would change is compiled and the switch is asked whether it takes it;
-/// after
-///          a change it is compiled again and sent, on the thread that made it, so that whoever asked for it is
+///          after a change it is compiled again and sent, on the thread that made it, so that whoever asked for it is
 ///          answered when all workers judge by it. With the switch away nobody is asked, and its return brings the
 ///          change.
 /// Errors:  a refusal is told to who wanted the change: before the commit as what ran out, after it (somebody else took

@@ -1,8 +1,7 @@
 /// Keeps the switch's services in step with the cluster's objects, and compiles only what a change touches.
 ///
 /// Shape:   note() takes changes of Services, EndpointSlices, Endpoints, Pods and Nodes in any order: an endpoint may
-/// be
-///          known before its service. take_changes() compiles the services they touch and returns what differs from
+///          be known before its service. take_changes() compiles the services they touch and returns what differs from
 ///          what it returned before.
 /// Cost:    a change costs its services' endpoints and frontends, whatever else there is.
 /// Errors:  none: what cannot be is left out and told in `problems`, each once.

@@ -2,10 +2,10 @@
 /// family. They are shown to people and never stored.
 ///
 /// Shape:   slices of each family whose endpoints come from the pods, one for each set of ports that these have (a
-/// named
-///          port may be another number in each), kMaxDerivedEndpoints in each at most. A family without any endpoint
-///          has one empty slice. A slice is named SERVICE-SUFFIX; the suffix follows from family, ports and the slice's
-///          number, so it stays while these do. endpoints_of() finds in these slices what it finds in the pods.
+///          named port may be another number in each), kMaxDerivedEndpoints in each at most. A family without any
+///          endpoint has one empty slice. A slice is named SERVICE-SUFFIX; the suffix follows from family, ports and
+///          the slice's number, so it stays while these do. endpoints_of() finds in these slices what it finds in the
+///          pods.
 /// Thread:  pure functions.
 /// Source:  kubernetes/pkg/controller/endpointslice, pkg/controller/endpoint.
 #pragma once

@@ -62,9 +62,8 @@ bool selects(const kube::Labels& selector, const kube::Labels& labels);
 /// Those of a port's endpoints that get packets, and whether there is one anywhere in the cluster.
 ///
 /// Shape:   `cluster`: the ready ones; if none, those serving and terminating. Hints narrow the ready ones when each
-/// has
-///          them and one of them is for this node (node hints first) or its zone. `local`: the same choice among those
-///          of this node, without hints.
+///          has them and one of them is for this node (node hints first) or its zone. `local`: the same choice among
+///          those of this node, without hints.
 struct EligibleEndpoints {
   std::vector<const Endpoint*> cluster;
   std::vector<const Endpoint*> local;

@@ -2,8 +2,7 @@
 /// one bad manifest must not keep back the others.
 ///
 /// Shape:   the one whose ClusterIP it is comes first, so that nobody takes a ClusterIP by an external IP; then the
-/// first
-///          by name. The others are served by the rest of their addresses.
+///          first by name. The others are served by the rest of their addresses.
 /// Thread:  one.
 #pragma once
 

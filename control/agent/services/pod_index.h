@@ -1,8 +1,7 @@
 /// Which pods a selector chooses, and which selectors choose a pod, without asking all of them.
 ///
 /// Shape:   a pod is listed under each of its labels, a service under the first label of its selector. So a pod's
-/// change
-///          looks at the services under its labels, and a service looks through the shortest list of its labels.
+///          change looks at the services under its labels, and a service looks through the shortest list of its labels.
 /// Thread:  one.
 #pragma once
 

@@ -1,8 +1,7 @@
 /// A cluster's objects and the policy that a switch has of them, for tests of the policy compiler.
 ///
 /// Shape:   World tells a compiler what changes and puts what it returns into a PolicyTables, which checks each request
-/// as
-///          the switch must (what stays names nothing that is gone) and decides with the switch's own rule sets.
+///          as the switch must (what stays names nothing that is gone) and decides with the switch's own rule sets.
 ///          A pod is attached here if it is on the node "here"; its port is "port-NAMESPACE-NAME".
 #pragma once
 

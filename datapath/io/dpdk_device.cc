@@ -15,14 +15,6 @@
 namespace millrace::datapath::io {
 namespace {
 
-/// A descriptor of DPDK and the Packet in its private area.
-rte_mbuf* mbuf_of(const net::Packet* packet) noexcept {
-  return reinterpret_cast<rte_mbuf*>(reinterpret_cast<std::byte*>(const_cast<net::Packet*>(packet)) - kMbufBytes);
-}
-net::Packet* packet_of(rte_mbuf* mbuf) noexcept {
-  return reinterpret_cast<net::Packet*>(reinterpret_cast<std::byte*>(mbuf) + kMbufBytes);
-}
-
 net::Error failed(const std::string& name, const char* what, int code) {
   return net::failed_precondition(fmt::format("device {}: {}: {}", name, what, rte_strerror(code < 0 ? -code : code)));
 }

@@ -45,14 +45,6 @@ std::size_t region_bytes_of(const MbufPoolOptions& options) {
   return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
 }
 
-rte_mbuf* mbuf_of(net::Packet* packet) noexcept {
-  return reinterpret_cast<rte_mbuf*>(reinterpret_cast<std::byte*>(packet) - kMbufBytes);
-}
-
-net::Packet* packet_of(void* mbuf) noexcept {
-  return reinterpret_cast<net::Packet*>(static_cast<std::byte*>(mbuf) + kMbufBytes);
-}
-
 /// Makes the Packet of each mbuf once, when the pool is built; afterwards only reset() touches it.
 void construct_packet(rte_mempool* /*pool*/, void* data_room, void* mbuf, unsigned /*index*/) {
   auto* packet = new (packet_of(mbuf)) net::Packet;

@@ -25,6 +25,7 @@
 #include "datapath/packet_pool.h"
 #include "net/result.h"
 
+struct rte_mbuf;
 struct rte_mempool;
 struct rte_memzone;
 
@@ -39,6 +40,14 @@ inline constexpr std::uint32_t kPacketHeadroomBytes = 256;
 static_assert(kPacketHeadroomBytes >= kHeadroomBytes);
 /// Longest data room: what is left of the largest odd number of cache lines in 4096 bytes.
 inline constexpr std::uint32_t kMaxDataRoomBytes = 63 * 64 - kFrameHeadroomBytes - kPacketHeadroomBytes;
+
+/// DPDK's descriptor of a packet, which its memory pools know as void*, <-> the Packet in its private area.
+inline rte_mbuf* mbuf_of(const net::Packet* packet) noexcept {
+  return reinterpret_cast<rte_mbuf*>(reinterpret_cast<std::byte*>(const_cast<net::Packet*>(packet)) - kMbufBytes);
+}
+inline net::Packet* packet_of(void* mbuf) noexcept {
+  return reinterpret_cast<net::Packet*>(static_cast<std::byte*>(mbuf) + kMbufBytes);
+}
 
 struct MbufPoolOptions {
   std::uint32_t count = 32768;           // frames in all

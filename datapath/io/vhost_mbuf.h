@@ -24,13 +24,6 @@
 
 namespace millrace::datapath::io::vhost_mbuf {
 
-inline rte_mbuf* mbuf_of(const net::Packet* packet) noexcept {
-  return reinterpret_cast<rte_mbuf*>(reinterpret_cast<std::byte*>(const_cast<net::Packet*>(packet)) - kMbufBytes);
-}
-inline net::Packet* packet_of(rte_mbuf* mbuf) noexcept {
-  return reinterpret_cast<net::Packet*>(reinterpret_cast<std::byte*>(mbuf) + kMbufBytes);
-}
-
 /// Sets segments and offload of a packet whose mbuf says that it has any. False, and the mbuf is still the library's
 /// kind of chain: several segments of what is not to be cut, or more bytes than IP can have.
 bool take_unusual(rte_mbuf& mbuf, net::Packet& packet) noexcept;

@@ -14,6 +14,7 @@ import forwarding
 import goals
 import nodes
 import pods
+import rounds
 from fingerprint import fingerprint
 from peers import report as peers_report
 from peers import run as peers_run
@@ -68,15 +69,15 @@ def main():
     if arguments.only in (None, "switch"):
         print("== pod to pod over AF_XDP, Millrace and testpmd in turn", flush=True)
         report["switch"] = forwarding.measure(build / "bin", setup)
-        print(forwarding.table(report["switch"]))
+        print(rounds.table(report["switch"]))
     if arguments.only in (None, "nodes"):
         print("== node to node, Millrace's VXLAN and Linux's in turn", flush=True)
         report["nodes"] = nodes.measure(build / "bin", setup)
-        print(forwarding.table(report["nodes"], "Linux", "Linux vxlan"))
+        print(rounds.table(report["nodes"], "Linux", "Linux vxlan"))
     if arguments.only in (None, "pods"):
         print("== pods of one node, Millrace's and the kernel's in turn", flush=True)
         report["pods"] = pods.measure(build / "bin", setup)
-        print(forwarding.table(report["pods"], "Linux", "Linux bridge, nft"))
+        print(rounds.table(report["pods"], "Linux", "Linux bridge, nft"))
     if arguments.only == "peers":
         print("== between two vhost-user ports: Millrace, Open vSwitch, the kernel and testpmd in turn", flush=True)
         report["peers"] = peers_run.bench(build, setup, arguments)

@@ -8,11 +8,11 @@ pods' kernels on both sides, for testpmd cannot complete them, and for Millrace 
 
 import contextlib
 import dataclasses
-import statistics
 
 import generator
 import testpmd
 from hugepages import hugepages
+from rounds import Rounds
 
 from harness import traffic
 from harness.node import Node
@@ -39,15 +39,7 @@ class Pinned:
         return self.place.command("taskset", "-c", self.cpu, *argv)
 
 
-class Bench:
-    def __init__(self, programs, setup):
-        self.programs, self.setup = programs, setup
-        self.samples = {}
-
-    def note(self, side, case, value):
-        self.samples.setdefault(case, {}).setdefault(side, []).append(value)
-        print(f"  {side:<10} {case:<32} {value:.3f}", flush=True)
-
+class Bench(Rounds):
     def run(self):
         config = {"poll": "always", "workers": {"cpus": [self.setup.switch_cpu]}, "memory": {"hugepages": "2M"}}
         with hugepages(1024), Node(self.programs, "bench", config) as node:
@@ -108,30 +100,7 @@ class Bench:
                 pod.netns.ip("neigh", "del", GATEWAY, "dev", "eth0")
 
 
-def summary(values):
-    return {"median": statistics.median(values), "least": min(values), "most": max(values), "rounds": values}
-
-
 def measure(programs, setup):
     bench = Bench(programs, setup)
     bench.run()
-    return compared(bench.samples, "testpmd")
-
-
-def compared(samples, other):
-    """{case: {side: summary, "ratio": Millrace's median to the other's}}."""
-    report = {case: {side: summary(values) for side, values in sides.items()} for case, sides in samples.items()}
-    for case, sides in report.items():
-        if other in sides and "offered" not in case:
-            sides["ratio"] = sides["millrace"]["median"] / sides[other]["median"]
-    return report
-
-
-def table(report, other="testpmd", title="testpmd io"):
-    lines = [f"{'':<42} {'Millrace':>26} {title:>26}  ratio"]
-    for case, sides in report.items():
-        cells = [f"{row['median']:.3f} ({row['least']:.3f}..{row['most']:.3f})" if row else ""
-                 for row in (sides.get("millrace"), sides.get(other))]
-        ratio = f"{sides['ratio']:.2f}" if "ratio" in sides else ""
-        lines.append(f"{case:<42} {cells[0]:>26} {cells[1]:>26}  {ratio}")
-    return "\n".join(lines)
+    return bench.compared("testpmd")

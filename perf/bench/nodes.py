@@ -9,11 +9,11 @@ Linux carries a TCP stream in pieces of up to 64 KiB from pod to pod, which no w
 takes packets of the MTU alone. The row without GSO has such packets on both sides.
 """
 
-import dataclasses
 import json
 
 import generator
-from forwarding import compared
+from pods import pieces_of_the_mtu
+from rounds import Rounds
 
 from harness import traffic
 from harness.cluster import Cluster
@@ -72,16 +72,7 @@ def connect_linux(node, others):
         ip("route", "add", f"10.245.{other.number}.0/24", "via", gateway, "dev", "vx0", "onlink")
 
 
-@dataclasses.dataclass
-class Bench:
-    programs: object
-    setup: object
-    samples: dict = dataclasses.field(default_factory=dict)
-
-    def note(self, side, case, value):
-        self.samples.setdefault(case, {}).setdefault(side, []).append(value)
-        print(f"  {side:<10} {case:<28} {value:.3f}", flush=True)
-
+class Bench(Rounds):
     def run(self):
         cluster = Cluster(self.programs, "bench", 2, far_nodes=0, encapsulation="vxlan", memory={"hugepages": "2M"})
         for node, cpu in zip(cluster.nodes, (self.setup.switch_cpu, self.setup.generator_cpu)):
@@ -110,11 +101,8 @@ class Bench:
         wait_until(lambda: traffic.ping(source, target.ipv4, count=1).ok, f"{side}: pods reach each other", 20)
         seconds = max(1, round(self.setup.seconds))
         self.note(side, "Gbit/s, TCP", traffic.tcp(source, target, target.ipv4, seconds).gbit_s)
-        for pod in (source, target):  # nothing larger than the MTU leaves the pod: what the way itself carries
-            pod.run("ethtool", "-K", "eth0", "tso", "off", "gso", "off")
-        self.note(side, "Gbit/s, TCP, GSO off", traffic.tcp(source, target, target.ipv4, seconds).gbit_s)
-        for pod in (source, target):
-            pod.run("ethtool", "-K", "eth0", "tso", "on", "gso", "on")
+        with pieces_of_the_mtu(source, target):  # what the way itself carries
+            self.note(side, "Gbit/s, TCP, GSO off", traffic.tcp(source, target, target.ipv4, seconds).gbit_s)
         self.note(side, "ms, round trip", traffic.ping(source, target.ipv4, count=200, interval_s=0.005).median_ms)
         for size in (64, MTU):
             rate = generator.measure(self.programs, source, target, gateway_mac, size, self.setup)
@@ -125,4 +113,4 @@ class Bench:
 def measure(programs, setup):
     bench = Bench(programs, setup)
     bench.run()
-    return compared(bench.samples, "Linux")
+    return bench.compared("Linux")

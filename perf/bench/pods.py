@@ -12,7 +12,7 @@ import contextlib
 import json
 
 import generator
-from forwarding import compared
+from rounds import Rounds
 
 from harness import traffic
 from harness.netns import Netns, veth
@@ -135,15 +135,7 @@ def pieces_of_the_mtu(*pods):
             pod.run("ethtool", "-K", "eth0", "tso", "on", "gso", "on")
 
 
-class Bench:
-    def __init__(self, programs, setup):
-        self.programs, self.setup = programs, setup
-        self.samples = {}
-
-    def note(self, side, case, value):
-        self.samples.setdefault(case, {}).setdefault(side, []).append(value)
-        print(f"  {side:<10} {case:<32} {value:.3f}", flush=True)
-
+class Bench(Rounds):
     def run(self):
         with Node(self.programs, "bench", {"memory": {"hugepages": "2M"}}) as node:
             client, server = node.add_pod("client", "--label", "app=client"), node.add_pod("server", "--label", "app=server")
@@ -176,4 +168,4 @@ class Bench:
 def measure(programs, setup):
     bench = Bench(programs, setup)
     bench.run()
-    return compared(bench.samples, "Linux")
+    return bench.compared("Linux")

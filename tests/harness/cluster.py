@@ -45,7 +45,7 @@ class Cluster:
     """`up` makes it, `destroy` removes every trace of it, whatever state it is in."""
 
     def __init__(self, programs, prefix, node_count=3, far_nodes=1, **config):
-        self.programs, self.prefix = programs, prefix
+        self.programs, self.prefix, self.encapsulation = programs, prefix, config["encapsulation"]
         self.directory = pathlib.Path(tempfile.gettempdir()) / f"millrace-{prefix}-{secrets.token_hex(8)}"
         self.directory.mkdir(mode=0o700)
         tag = secrets.token_hex(2)
@@ -90,6 +90,8 @@ class Cluster:
         for node in self.nodes:
             node.up()
         self.wait_for_nodes(self.nodes)
+        if self.encapsulation == "none":
+            self.tell_router()
         return self
 
     def wait_for_nodes(self, nodes):

@@ -5,6 +5,11 @@ import ipaddress
 from .netns import Netns
 
 
+def address_of(place, family):
+    """Of a pod or a node."""
+    return place.ipv4 if family == 4 else place.ipv6
+
+
 class Pod:
     def __init__(self, name, netns, addresses, mac, host_interface, socket_path="", listens=False):
         self.name, self.netns, self.mac, self.host_interface = name, netns, mac, host_interface

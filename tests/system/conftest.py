@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from harness.leaks import difference, machine_state
-from harness.node import Node
+from harness.node import WORLD_IPV4, WORLD_IPV6, Node
+from harness.witness import Witness
 
 PROGRAMS = pathlib.Path(os.environ.get("MILLRACE_PROGRAMS", pathlib.Path(__file__).parents[2] / "build" / "bin"))
 
@@ -73,6 +74,13 @@ def node(make_node):
 def pods(node):
     """Two pods, `a` and `b`."""
     return node.add_pod("a"), node.add_pod("b")
+
+
+@pytest.fixture(scope="module")
+def witness(node):
+    """The port of a server in the world beyond the node."""
+    with Witness(node.world, [WORLD_IPV4, WORLD_IPV6], 7100, "world"):
+        yield 7100
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -14,6 +14,7 @@ import pytest
 from harness import cluster as clusters
 from harness import traffic
 from harness.cluster import Cluster
+from harness.pod import address_of
 from harness.process import Background, wait_until
 from harness.reachability import Reachability
 from harness.witness import Witness, ask
@@ -26,15 +27,9 @@ _numbers = itertools.count()
 @pytest.fixture(scope="module", params=["vxlan", "crossSubnet", "none"])
 def cluster(programs, request):
     made = Cluster(programs, request.param[:5].lower(), encapsulation=request.param)
-    made.encapsulation = request.param
     request.module.nodes_made = made.nodes
-    try:
-        made.up()
-        if request.param == "none":
-            made.tell_router()
+    with made:
         yield made
-    finally:
-        made.destroy()
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +40,6 @@ def pods(cluster):
                      "--port", "http-udp:8080/udp")
     cluster.nodes[0].add_pod("client", "--label", "app=client")
     return {name: pod for node in cluster.nodes for name, pod in node.pods.items()}
-
-
-def address_of(pod, family):
-    return pod.ipv4 if family == 4 else pod.ipv6
 
 
 def apply(node, *objects):

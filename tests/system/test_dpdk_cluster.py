@@ -6,6 +6,7 @@ import pytest
 from harness import traffic
 from harness.cluster import SUBNETS, Cluster, ClusterNode, ROUTER
 from harness.netns import Netns, veth
+from harness.pod import address_of
 from harness.process import wait_until
 from harness.witness import Witness, ask
 
@@ -49,10 +50,6 @@ def cluster(programs, request):
 @pytest.fixture(scope="module")
 def pods(cluster):
     return [node.add_pod(f"pod-{node.number}") for node in cluster.nodes]
-
-
-def address_of(pod, family):
-    return pod.ipv4 if family == 4 else pod.ipv6
 
 
 @FAMILIES

@@ -96,12 +96,6 @@ def node(programs, request):
         yield made
 
 
-@pytest.fixture(scope="module")
-def witness(node):
-    with Witness(node.world, WORLD.values(), 7100, "world"):
-        yield 7100
-
-
 def ports_of(node):
     return {port["spec"]["name"]: port for port in node.instance.query("port", "list")["ports"]}
 

@@ -10,6 +10,7 @@ import pytest
 
 from harness.generator import Generator, packets
 from harness.netns import Netns, veth
+from harness.pod import address_of
 from harness.process import Background
 from harness.services import service
 
@@ -35,10 +36,6 @@ def web(node):
 @pytest.fixture(scope="module")
 def generator(programs, client, web):
     return Generator.of_pods(programs, client, web)
-
-
-def address_of(pod, family):
-    return pod.ipv4 if family == 4 else pod.ipv6
 
 
 def clean(generator, *words, tries=3):

@@ -9,6 +9,7 @@ import pytest
 from harness import frames, traffic
 from harness import node as nodes
 from harness.connections import client_command, server_command
+from harness.pod import address_of
 from harness.process import Background
 from harness.witness import Witness, answer_of, ask, connected
 
@@ -27,16 +28,6 @@ def node(make_node):
     for pool in POOLS:
         made.world.ip("route", "del", pool)
     return made
-
-
-@pytest.fixture(scope="module")
-def witness(node):
-    with Witness(node.world, WORLD.values(), 7100, "world"):
-        yield 7100
-
-
-def address_of(pod, family):
-    return pod.ipv4 if family == 4 else pod.ipv6
 
 
 def flows_of(node, pod):

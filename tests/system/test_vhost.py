@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from harness.pod import address_of
 from harness.process import wait_until
 from harness.services import service
 from harness.testpmd import Testpmd
@@ -84,10 +85,6 @@ def echoed(place, address, port, text=b"x" * 64, timeout_s=0.2):
 
 def wait_for_echo(place, address, port):
     wait_until(lambda: echoed(place, address, port), f"{address} port {port} answers", 10)
-
-
-def address_of(pod, family):
-    return pod.ipv4 if family == 4 else pod.ipv6
 
 
 def denied(node):

@@ -8,6 +8,7 @@ import pytest
 
 from harness import traffic
 from harness.cluster import Cluster
+from harness.pod import address_of
 from harness.process import wait_until
 from harness.services import add_backend
 from harness.vhost_pod import add_vhost_pod
@@ -27,15 +28,9 @@ MTU = {"vxlan": 1450, "none": 1500}
 def cluster(programs, request):
     """The second node is behind a router; with `none` it is told, as BGP would tell it."""
     made = Cluster(programs, f"vh{request.param}", node_count=2, encapsulation=request.param)
-    made.encapsulation = request.param
     request.module.nodes_made = made.nodes
-    try:
-        made.up()
-        if request.param == "none":
-            made.tell_router()
+    with made:
         yield made
-    finally:
-        made.destroy()
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +56,6 @@ def client(pods, source):
 @pytest.fixture
 def server(pods, target):
     return pods[1][target]
-
-
-def address_of(pod, family):
-    return pod.ipv4 if family == 4 else pod.ipv6
 
 
 @contextlib.contextmanager

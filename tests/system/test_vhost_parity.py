@@ -12,6 +12,7 @@ import pytest
 
 from harness import frames, traffic
 from harness.cni import Cni, container
+from harness.pod import address_of
 from harness.process import wait_until
 from harness.services import NODE, WORLD, add_backend, node_addresses, service
 from harness.vhost_pod import VhostPod, add_vhost_pod
@@ -60,16 +61,6 @@ def servers(node):
         for kind, pod in made.items():
             stack.enter_context(Witness(pod, pod.addresses, 8080, kind))
         yield made
-
-
-@pytest.fixture(scope="module")
-def witness(node):
-    with Witness(node.world, WORLD.values(), 7100, "world"):
-        yield 7100
-
-
-def address_of(pod, family):
-    return pod.ipv4 if family == 4 else pod.ipv6
 
 
 def test_who_leaves_what_to_the_switch(clients, servers):

@@ -7,6 +7,7 @@ import pytest
 
 from harness import frames, traffic
 from harness.capture import Capture
+from harness.pod import address_of
 from harness.underlay import LAN0, NODE_IPV4, UDP_PORT, VNI, VTEP_MAC, UnderlayNode
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["IPv4 inside", "IPv6 inside"])
@@ -29,10 +30,6 @@ def node(programs, request):
 @pytest.fixture(scope="module")
 def pod(node):
     return node.pods["a"]
-
-
-def address_of(pod, family):
-    return pod.ipv4 if family == 4 else pod.ipv6
 
 
 def from_address(address):

@@ -15,10 +15,12 @@ bool has_end(const PacketEnds& ends, const net::IpAddress& address) noexcept {
   return ends.source == address || ends.destination == address;
 }
 
-bool is_wanted(const FlowScan& scan, const FlowRecord& record) noexcept {
+template <typename Line>
+bool is_wanted(const FlowScan& scan, const Line& line) noexcept {
   if (scan.addresses.empty()) return true;
+  const PacketEnds original = ends_of_key(line.key), translated = ends_of_key(line.to);
   return std::any_of(scan.addresses.begin(), scan.addresses.end(), [&](const net::IpAddress& address) {
-    return has_end(record.original, address) || has_end(record.translated, address);
+    return has_end(original, address) || has_end(translated, address);
   });
 }
 
@@ -46,30 +48,52 @@ FlowRecord record_of(const Table& table, const Line& line, const nat::Timeouts& 
   return record;
 }
 
-/// Goes on over one table, whose first slot is number `first` of the scan. Returns slots looked at.
+bool is_full(const FlowScan& scan) noexcept {
+  return scan.slots == 0 || (!scan.ends && scan.count == scan.records.size());
+}
+
+/// Goes on over one table, whose first slot is number `first` of the scan, for at most `budget` slots.
 template <typename Table>
-void scan_table(FlowScan& scan, const Table& table, std::size_t first, const nat::Timeouts& timeouts, nat::TickMs now,
+void scan_table(FlowScan& scan, Table& table, std::size_t first, const nat::Timeouts& timeouts, nat::TickMs now,
                 unsigned& budget) noexcept {
-  while (budget > 0 && scan.next - first < table.capacity() && scan.count < scan.records.size()) {
-    --budget;
-    const auto* line = table.at(static_cast<nat::FlowId>(scan.next++ - first));
-    if (line == nullptr) continue;
-    const FlowRecord record = record_of(table, *line, timeouts, now);
-    if (is_wanted(scan, record)) scan.records[scan.count++] = record;
+  nat::FlowId to_end[nat::kEndBatch];
+  unsigned found = 0;
+  const auto end_found = [&] {
+    table.end_flows({to_end, found});
+    scan.count += found;
+    found = 0;
+  };
+  for (; budget > 0 && !is_full(scan); --budget) {
+    if (scan.next - first >= table.opened()) {
+      scan.next = first + table.capacity();
+      break;
+    }
+    --scan.slots;
+    const auto id = static_cast<nat::FlowId>(scan.next++ - first);
+    const auto* const line = table.at(id);
+    if (line == nullptr || !is_wanted(scan, *line)) continue;
+    if (scan.ends) {
+      to_end[found++] = id;
+      if (found == nat::kEndBatch) end_found();
+    } else {
+      scan.records[scan.count++] = record_of(table, *line, timeouts, now);
+    }
   }
+  end_found();
 }
 
 }  // namespace
 
 bool scan_slice(FlowScan& scan, FlowState& flows, nat::TickMs now) noexcept {
-  unsigned budget = kScanSlice;
-  const auto& v4 = flows.table(static_cast<const nat::FlowLineV4*>(nullptr));
-  const auto& v6 = flows.table(static_cast<const nat::FlowLineV6*>(nullptr));
+  unsigned budget = scan.ends ? kEndSlice : kScanSlice;
+  auto& v4 = flows.table(static_cast<const nat::FlowLineV4*>(nullptr));
+  auto& v6 = flows.table(static_cast<const nat::FlowLineV6*>(nullptr));
   const nat::Timeouts& timeouts = flows.settings().timeouts;
   if (scan.next < v4.capacity()) scan_table(scan, v4, 0, timeouts, now, budget);
   if (scan.next >= v4.capacity()) scan_table(scan, v6, v4.capacity(), timeouts, now, budget);
   const bool is_through = scan.next >= v4.capacity() + v6.capacity();
-  if (!is_through && scan.count < scan.records.size()) return false;
+  if (!is_through && !is_full(scan)) return false;
+  if (scan.ends) flows.measure();
   scan.state.store(is_through ? FlowScan::State::kThrough : FlowScan::State::kFull, std::memory_order_release);
   return true;
 }

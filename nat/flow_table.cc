@@ -6,7 +6,6 @@
 namespace millrace::nat {
 namespace {
 
-constexpr unsigned kSweepBatch = 32;
 /// A steady flow unseen for this long gets a stale FlowLine::seen: 2^16 grains later the same number would come again.
 constexpr TickMs kSeenWrapsMs = kSeenGrainMs << 15;
 constexpr unsigned kJitterBits = 8;  // the stretch is a number of these bits, of 2^11: up to 1/8
@@ -213,10 +212,13 @@ void FlowTable<Line>::erase(const Line& line) noexcept {
   end_flow(id_of(line));
 }
 
-/// Their lines are on the way to the cache.
 template <typename Line>
 void FlowTable<Line>::end_flows(std::span<const FlowId> ids) noexcept {
-  Probe probes[kSweepBatch][2];
+  Probe probes[kEndBatch][2];
+  for (const FlowId id : ids) {
+    prefetch_line(lines_ + std::size_t{id} * 2);
+    prefetch_line(lines_ + std::size_t{id} * 2 + 1);
+  }
   for (std::size_t i = 0; i < ids.size(); ++i) {
     for (unsigned direction = 0; direction < 2; ++direction) {
       probes[i][direction] = index_.probe(hash_(lines_[std::size_t{ids[i]} * 2 + direction].key));
@@ -242,8 +244,8 @@ unsigned FlowTable<Line>::sweep(TickMs now, unsigned budget) noexcept {
   std::size_t left = std::min<std::size_t>(budget, opened_);
   while (left > 0) {
     if (sweep_next_ >= opened_) sweep_next_ = 0;
-    const auto count = static_cast<unsigned>(std::min<std::size_t>({left, kSweepBatch, opened_ - sweep_next_}));
-    FlowId over[kSweepBatch];
+    const auto count = static_cast<unsigned>(std::min<std::size_t>({left, kEndBatch, opened_ - sweep_next_}));
+    FlowId over[kEndBatch];
     unsigned found = 0;
     for (FlowId id = sweep_next_; id < sweep_next_ + count; ++id) {
       const TickMs idle_ms = now - ages_[id].last_seen;
@@ -252,8 +254,6 @@ unsigned FlowTable<Line>::sweep(TickMs now, unsigned budget) noexcept {
       Line* const pair = lines_ + std::size_t{id} * 2;
       if (is_over(id, idle_ms)) {
         over[found++] = id;
-        prefetch_line(pair);
-        prefetch_line(pair + 1);
       } else if (idle_ms >= kSeenWrapsMs) {
         pair[0].seen = pair[1].seen = static_cast<std::uint16_t>((now >> kSeenGrainShift) - 1);
       }

@@ -41,6 +41,8 @@ inline constexpr std::size_t kMinFlowLimit = 1024;
 inline constexpr std::size_t kMaxFlowLimit = 16u << 20;
 /// Most keys of one find().
 inline constexpr unsigned kFindBurst = 64;
+/// Most flows of one end_flows().
+inline constexpr unsigned kEndBatch = 32;
 inline constexpr unsigned kPressurePercent = 95;
 inline constexpr unsigned kEvictionProbes = 64;
 inline constexpr unsigned kEvictionBatch = 16;
@@ -53,7 +55,7 @@ enum class Inserted : std::uint8_t {
   kTaken,  // one of the two tuples belongs to another flow: the table is as it was
 };
 
-/// Told of each flow before it goes, by erase(), sweep() or eviction: frees the port it holds, counts it.
+/// Told of each flow before it goes, by erase(), end_flows(), sweep() or eviction: frees the port it holds, counts it.
 template <typename Line>
 class FlowObserver {
  public:
@@ -87,6 +89,8 @@ class FlowTable {
   Inserted insert(const Key& original, const Key& reply, FlowTimer timer, TickMs now, Line*& original_line) noexcept;
   /// Ends a flow, the observer told. Either line of it.
   void erase(const Line& line) noexcept;
+  /// The same for the flows in these slots, each of which has one: at most kEndBatch, their memory fetched at once.
+  void end_flows(std::span<const FlowId> ids) noexcept;
 
   /// A packet of the flow was seen.
   void touch(Line& line, TickMs now) noexcept {
@@ -147,7 +151,6 @@ class FlowTable {
   bool link(const Line* pair, const Probe& original, const Probe& reply) noexcept;
   void end_flow(FlowId id, const Probe& original, const Probe& reply) noexcept;
   void end_flow(FlowId id) noexcept;
-  void end_flows(std::span<const FlowId> ids) noexcept;
   bool is_over(FlowId id, TickMs idle_ms) const noexcept;
   FlowId oldest_half_open(FlowId first, FlowId last, TickMs now) const noexcept;
   void relieve(TickMs now) noexcept;

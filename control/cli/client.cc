@@ -14,6 +14,13 @@
 
 namespace millrace::control::cli {
 
+namespace {
+
+/// What gRPC says when a deadline of this side has passed.
+constexpr const char* kOwnDeadline = "Deadline Exceeded";
+
+}  // namespace
+
 net::Result<void> probe_socket(const std::string& program, const std::string& path, const std::string& up_command) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -46,9 +53,10 @@ Client<Service>::Client(std::string program, std::string path, std::string up_co
       stub_(Service::NewStub(api::open_channel(path_))) {}
 
 template <typename Service>
-net::Error Client<Service>::explain(const grpc::Status& status) const {
-  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-    return net::unavailable(fmt::format("{} at {} did not answer within {} s", program_, path_, kCallTimeout.count()));
+net::Error Client<Service>::explain(const grpc::Status& status, std::chrono::seconds timeout) const {
+  // Other words are the daemon's own: of a worker that is late.
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED && status.error_message() == kOwnDeadline) {
+    return net::unavailable(fmt::format("{} at {} did not answer within {} s", program_, path_, timeout.count()));
   }
   net::Error error = api::to_error(status);
   error.message = fmt::format("{}: {}", program_, error.message);

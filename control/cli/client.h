@@ -19,7 +19,7 @@
 namespace millrace::control::cli {
 
 inline constexpr std::chrono::seconds kCallTimeout{10};
-/// For all of a listing that may have a million entries.
+/// For all of a listing that may have a million entries, or for their end.
 inline constexpr std::chrono::seconds kStreamTimeout{120};
 
 /// Can somebody be reached at the socket? `program` and `up_command` are for the sentence.
@@ -37,16 +37,16 @@ class Client {
   /// client.call(&Stub::GetStatus, request)
   template <typename Request, typename Reply>
   net::Result<Reply> call(grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
-                          const Request& request) {
+                          const Request& request, std::chrono::seconds timeout = kCallTimeout) {
     if (auto there = probe_socket(program_, path_, up_command_); !there) return there.error();
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+    context.set_deadline(std::chrono::system_clock::now() + timeout);
     Reply reply;
     const grpc::Status status = (stub_.get()->*method)(&context, request, &reply);
     if (!status.ok()) {
       // A daemon that is just ending still takes connections and answers nothing.
       if (auto there = probe_socket(program_, path_, up_command_); !there) return there.error();
-      return explain(status);
+      return explain(status, timeout);
     }
     return reply;
   }
@@ -68,15 +68,11 @@ class Client {
     const grpc::Status status = reader->Finish();
     if (status.ok() || is_enough) return {};
     if (auto there = probe_socket(program_, path_, up_command_); !there) return there.error();
-    // Ours, or the daemon's word of a worker that is late.
-    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-      return net::deadline_exceeded(program_ + ": " + status.error_message());
-    }
-    return explain(status);
+    return explain(status, timeout.value_or(std::chrono::seconds(0)));
   }
 
  private:
-  net::Error explain(const grpc::Status& status) const;
+  net::Error explain(const grpc::Status& status, std::chrono::seconds timeout) const;
 
   std::string program_, path_, up_command_;
   std::unique_ptr<typename Service::Stub> stub_;

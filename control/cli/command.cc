@@ -27,8 +27,10 @@ std::string unknown_command(const CLI::App& app) {
 CLI::App* add_command(CLI::App& parent, Context& context, const std::string& name, const std::string& text,
                       std::function<net::Result<int>(Context&)> action) {
   CLI::App* command = parent.add_subcommand(name, text);
-  command->callback(
-      [&context, action = std::move(action)] { context.action = [&context, action] { return action(context); }; });
+  command->callback([&context, command, action = std::move(action)] {
+    if (!command->get_subcommands().empty()) return;  // one below it was named, whose callback came first
+    context.action = [&context, action] { return action(context); };
+  });
   return command;
 }
 

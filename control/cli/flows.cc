@@ -1,4 +1,4 @@
-// millrace flows
+// millrace flows, millrace flows flush
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -20,18 +20,35 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::chrono::seconds kWatchInterval{1};
 
-struct FlowOptions {
+/// Which flows: those of a pod, of an address, or all.
+struct FlowFilter {
   std::string pod;
+  std::string address;
+};
+
+struct FlowOptions {
+  FlowFilter filter;
   std::uint64_t limit = 0;
   bool watch = false;
 };
 
-/// Narrows the request down to a pod's addresses.
-net::Result<void> narrow_to_pod(const config::Config& config, const std::string& word, api::ListFlowsRequest& request) {
-  const auto pods = find_pod(config, NamespacedName::parse(word));
-  if (!pods) return pods.error();
-  for (const api::Pod& pod : *pods) {
-    for (const std::string& address : pod.addresses()) request.add_addresses(address);
+/// Narrows a request down to the addresses of the filter.
+template <typename Request>
+net::Result<void> narrow(const config::Config& config, const FlowFilter& filter, Request& request) {
+  if (!filter.pod.empty() && !filter.address.empty()) {
+    return net::invalid_argument("--address: --pod is given as well; allowed: one of the two");
+  }
+  if (!filter.pod.empty()) {
+    const auto pods = find_pod(config, NamespacedName::parse(filter.pod), "--pod");
+    if (!pods) return pods.error();
+    for (const api::Pod& pod : *pods) {
+      for (const std::string& address : pod.addresses()) request.add_addresses(address);
+    }
+  }
+  if (!filter.address.empty()) {
+    const auto address = net::IpAddress::parse(filter.address);
+    if (!address) return net::invalid_argument(fmt::format("--address: {}", address.error().message));
+    request.add_addresses(address->raw().data(), address->raw().size());
   }
   return {};
 }
@@ -75,9 +92,7 @@ net::Result<int> show_flows(Context& context, const FlowOptions& options) {
   if (!config) return config.error();
   api::ListFlowsRequest request;
   request.set_limit(options.limit);
-  if (!options.pod.empty()) {
-    if (auto narrowed = narrow_to_pod(*config, options.pod, request); !narrowed) return narrowed.error();
-  }
+  if (auto narrowed = narrow(*config, options.filter, request); !narrowed) return narrowed.error();
   SwitchClient client = switch_client(*config);
   if (options.watch) return watch(context, client, request);
   const auto flows = list(client, request);
@@ -92,6 +107,42 @@ net::Result<int> show_flows(Context& context, const FlowOptions& options) {
   return 0;
 }
 
+/// What stands before "flush" is of the listing; its filter is good for both.
+net::Result<int> flush_flows(Context& context, const FlowOptions& options) {
+  if (options.watch || options.limit != 0) {
+    return net::invalid_argument(fmt::format("{}: flush has no such option", options.watch ? "--watch" : "--limit"));
+  }
+  const auto config = context.config();
+  if (!config) return config.error();
+  api::FlushFlowsRequest request;
+  if (auto narrowed = narrow(*config, options.filter, request); !narrowed) return narrowed.error();
+  SwitchClient client = switch_client(*config);
+  const auto reply = client.call(&api::Switch::Stub::FlushFlows, request, kStreamTimeout);
+  if (!reply) return reply.error();
+  if (context.json()) {
+    fmt::print("{}", json_text({{"ended", reply->ended()}}));
+  } else {
+    fmt::print("{} {} ended\n", reply->ended(), reply->ended() == 1 ? "flow" : "flows");
+  }
+  return 0;
+}
+
+void add_filter_options(CLI::App& command, FlowFilter& filter) {
+  CLI::Option* pod =
+      command.add_option("--pod", filter.pod, "Only those of this pod: NAMESPACE/NAME")->type_name("POD");
+  command.add_option("--address", filter.address, "Only those with this address as an end, translated or not")
+      ->type_name("ADDRESS")
+      ->excludes(pod);
+}
+
+void add_flush(CLI::App& flows, Context& context, const std::shared_ptr<FlowOptions>& options) {
+  CLI::App* command =
+      add_command(flows, context, "flush", "End the connections that the switch follows, and say how many there were",
+                  [options](Context& c) { return flush_flows(c, *options); });
+  add_filter_options(*command, options->filter);
+  add_output_option(*command, context);
+}
+
 }  // namespace
 
 void add_flows(CLI::App& app, Context& context) {
@@ -99,11 +150,12 @@ void add_flows(CLI::App& app, Context& context) {
   CLI::App* command =
       add_command(app, context, "flows", "List the connections that the switch follows, with what it translates",
                   [options](Context& c) { return show_flows(c, *options); });
-  command->add_option("--pod", options->pod, "Only those of this pod: NAMESPACE/NAME")->type_name("POD");
+  add_filter_options(*command, options->filter);
   command->add_option("--limit", options->limit, "At most so many; 0: all")->capture_default_str();
   command->add_flag("--watch", options->watch,
                     "Look each second and print those that are new, changed or ended, until interrupted");
   add_output_option(*command, context, {"wide"});
+  add_flush(*command, context, options);
 }
 
 }  // namespace millrace::control::cli

@@ -26,14 +26,13 @@ void describe(const CLI::App& app, const std::string& path, std::string& out) {
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
     const std::string name = path + " " + command->get_name();
     const auto below = command->get_subcommands([](const CLI::App*) { return true; });
-    if (!below.empty()) {
-      describe(*command, name, out);
-      continue;
+    if (below.empty() || command->get_require_subcommand_min() == 0) {
+      out += fmt::format(".SS {}\n{}.\n", roff_text(name), roff_text(command->get_description()));
+      for (const CLI::Option* option : command->get_options()) {
+        if (option != command->get_help_ptr()) out += option_line(*option);
+      }
     }
-    out += fmt::format(".SS {}\n{}.\n", roff_text(name), roff_text(command->get_description()));
-    for (const CLI::Option* option : command->get_options()) {
-      if (option != command->get_help_ptr()) out += option_line(*option);
-    }
+    describe(*command, name, out);
   }
 }
 

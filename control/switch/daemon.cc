@@ -149,9 +149,9 @@ net::Result<void> run_with_memory(const config::Config& config, api::SocketClaim
   info.poll = config.poll == config::Poll::kAlways ? "always" : "adaptive";
   info.packets_limit = packets.count();
   info.topology = placement.topology;
-  FlowLister flow_lister(**state, workers.access());
+  FlowScans flow_scans(workers.access());
   EventHub events(**state, workers.access());
-  SwitchService service(**state, flow_lister, events, std::move(info),
+  SwitchService service(**state, flow_scans, events, std::move(info),
                         [&packets] { return std::uint64_t{packets.free_count()}; });
   const FollowUnderlay following(**underlay, **state);
   return serve(config, std::move(claim), **state, workers, service, signals);

@@ -1,15 +1,8 @@
 #include "control/switch/flow_list.h"
 
-#include <fmt/core.h>
-
-#include <algorithm>
 #include <cctype>
-#include <span>
 #include <string>
-#include <utility>
 
-#include "control/switch/ack_wait.h"
-#include "control/switch/field_checks.h"
 #include "control/switch/wire_fields.h"
 #include "nat/tcp_state.h"
 
@@ -17,7 +10,6 @@ namespace millrace::control::switchd {
 namespace {
 
 using datapath::FlowRecord;
-using datapath::FlowScan;
 
 std::string upper(std::string text) {
   for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
@@ -32,20 +24,6 @@ std::string state_text(const FlowRecord& record) {
     case nat::FlowTimer::kSctpClosing: return "CLOSING";
     default: return record.replied ? "REPLIED" : "UNREPLIED";
   }
-}
-
-net::Result<std::vector<net::IpAddress>> parse_filter(const api::ListFlowsRequest& request) {
-  if (request.addresses_size() > kFlowAddressLimit) {
-    return net::invalid_argument(
-        fmt::format("addresses: {} entries; allowed: at most {}", request.addresses_size(), kFlowAddressLimit));
-  }
-  std::vector<net::IpAddress> addresses;
-  for (int i = 0; i < request.addresses_size(); ++i) {
-    const auto address = check_unicast(fmt::format("addresses[{}]", i), request.addresses(i));
-    if (!address) return address.error();
-    addresses.push_back(*address);
-  }
-  return addresses;
 }
 
 }  // namespace
@@ -71,18 +49,13 @@ api::Flow to_proto(const FlowRecord& record, std::uint32_t worker, const std::st
   return flow;
 }
 
-FlowLister::FlowLister(const SwitchState& state, WorkerAccess workers) : state_(state), workers_(std::move(workers)) {
-  for (std::size_t i = 0; i < workers_.cpus.size(); ++i) slots_.push_back(std::make_unique<Slot>());
-}
-
 net::Result<void> FlowLister::list(const api::ListFlowsRequest& request, const Sink& sink) {
-  const auto addresses = parse_filter(request);
+  const auto addresses = parse_flow_addresses(request.addresses());
   if (!addresses) return addresses.error();
   std::uint64_t left = request.limit() == 0 ? ~std::uint64_t{0} : request.limit();
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    const auto worker = static_cast<datapath::WorkerId>(i);
-    for (Place place; !place.through && left > 0;) {
-      auto records = read_batch(worker, *addresses, place);
+  for (datapath::WorkerId worker = 0; worker < scans_.worker_count(); ++worker) {
+    for (FlowPlace place; !place.through && left > 0;) {
+      auto records = scans_.copy(worker, *addresses, place);
       if (!records) return records.error();
       if (records->size() > left) records->resize(left);
       left -= records->size();
@@ -91,29 +64,6 @@ net::Result<void> FlowLister::list(const api::ListFlowsRequest& request, const S
     }
   }
   return {};
-}
-
-net::Result<std::vector<FlowRecord>> FlowLister::read_batch(datapath::WorkerId worker,
-                                                            const std::vector<net::IpAddress>& addresses,
-                                                            Place& place) {
-  Slot& slot = *slots_[worker];
-  const std::lock_guard lock(slot.mutex);
-  const auto is_done = [&slot] { return slot.scan.state.load(std::memory_order_acquire) != FlowScan::State::kPosted; };
-  const net::Error late =
-      net::deadline_exceeded(fmt::format("worker {} (CPU {}) has not told its flows within {} ms", worker,
-                                         workers_.cpus[worker], workers_.ack_timeout.count()));
-  if (!is_done()) return late;  // it has an earlier one still
-  slot.scan.addresses = addresses;
-  slot.scan.records = slot.records;
-  slot.scan.count = 0;
-  slot.scan.next = place.next;
-  workers_.post(worker, slot.scan);
-  workers_.wake();
-  if (!wait_until(is_done, workers_.ack_timeout)) return late;
-  place.next = slot.scan.next;
-  place.through = slot.scan.state.load(std::memory_order_acquire) == FlowScan::State::kThrough;
-  return std::vector<FlowRecord>(slot.records.begin(),
-                                 slot.records.begin() + static_cast<std::ptrdiff_t>(slot.scan.count));
 }
 
 api::FlowBatch FlowLister::to_batch(datapath::WorkerId worker, const std::vector<FlowRecord>& records) const {

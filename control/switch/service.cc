@@ -8,14 +8,19 @@
 #include <utility>
 
 #include "control/api/grpc_status.h"
+#include "control/switch/flow_flush.h"
 #include "control/switch/packet_stream.h"
 #include "control/switch/trace.h"
 
 namespace millrace::control::switchd {
 
-SwitchService::SwitchService(SwitchState& state, FlowLister& flows, EventHub& events, InstanceInfo info,
+SwitchService::SwitchService(SwitchState& state, FlowScans& flow_scans, EventHub& events, InstanceInfo info,
                              std::function<std::uint64_t()> packets_free)
-    : state_(state), flows_(flows), events_(events), info_(std::move(info)), packets_free_(std::move(packets_free)) {}
+    : state_(state),
+      flow_scans_(flow_scans),
+      events_(events),
+      info_(std::move(info)),
+      packets_free_(std::move(packets_free)) {}
 
 grpc::Status SwitchService::Apply(grpc::ServerContext*, const api::ApplyRequest* request, api::ApplyReply* reply) {
   auto applied = state_.apply(*request);
@@ -104,6 +109,18 @@ grpc::Status SwitchService::ListFlows(grpc::ServerContext* context, const api::L
     return batch.flows_size() == 0 || writer->Write(batch);
   };
   if (auto listed = flows_.list(*request, send); !listed) return api::to_status(listed.error());
+  return grpc::Status::OK;
+}
+
+grpc::Status SwitchService::FlushFlows(grpc::ServerContext* context, const api::FlushFlowsRequest* request,
+                                       api::FlushFlowsReply* reply) {
+  auto flushed = flush_flows(flow_scans_, *request, [context] { return !context->IsCancelled(); });
+  if (!flushed) return api::to_status(flushed.error());
+  *reply = std::move(flushed).value();
+  spdlog::info(
+      "flush of {}: {} flows ended",
+      request->addresses_size() == 0 ? "all flows" : fmt::format("flows of {} addresses", request->addresses_size()),
+      reply->ended());
   return grpc::Status::OK;
 }
 

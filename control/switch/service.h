@@ -12,6 +12,7 @@
 #include "control/api/switch.grpc.pb.h"
 #include "control/switch/event_hub.h"
 #include "control/switch/flow_list.h"
+#include "control/switch/flow_scans.h"
 #include "control/switch/switch_state.h"
 #include "control/switch/watchers.h"
 
@@ -33,7 +34,7 @@ using SwitchServiceBase =
 class SwitchService final : public SwitchServiceBase {
  public:
   /// What it refers to must outlive the service; `packets_free` is asked from any thread.
-  SwitchService(SwitchState& state, FlowLister& flows, EventHub& events, InstanceInfo info,
+  SwitchService(SwitchState& state, FlowScans& flow_scans, EventHub& events, InstanceInfo info,
                 std::function<std::uint64_t()> packets_free);
 
   grpc::Status Apply(grpc::ServerContext*, const api::ApplyRequest* request, api::ApplyReply* reply) override;
@@ -48,6 +49,8 @@ class SwitchService final : public SwitchServiceBase {
                                 api::ListRuleCountersReply* reply) override;
   grpc::Status ListFlows(grpc::ServerContext* context, const api::ListFlowsRequest* request,
                          grpc::ServerWriter<api::FlowBatch>* writer) override;
+  grpc::Status FlushFlows(grpc::ServerContext* context, const api::FlushFlowsRequest* request,
+                          api::FlushFlowsReply* reply) override;
   grpc::Status Trace(grpc::ServerContext*, const api::TraceRequest* request, api::TraceReply* reply) override;
   using SwitchServiceBase::WatchPackets;
   grpc::ServerWriteReactor<api::PacketEvents>* WatchPackets(grpc::CallbackServerContext*,
@@ -63,7 +66,8 @@ class SwitchService final : public SwitchServiceBase {
 
  private:
   SwitchState& state_;
-  FlowLister& flows_;
+  FlowScans& flow_scans_;
+  FlowLister flows_{state_, flow_scans_};
   EventHub& events_;
   const InstanceInfo info_;
   const std::function<std::uint64_t()> packets_free_;

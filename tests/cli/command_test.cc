@@ -51,6 +51,9 @@ TEST_F(Command, MistakesInTheWordsAreStatusTwo) {
       {{"statsu"},
        "no command \"statsu\"; there are: up down status pod port node route tunnel ipam apply get delete trace drops "
        "policy counters flows topology config version"},
+      {{"flows", "flsh"}, "no command \"flsh\"; there are: flush"},
+      {{"flows", "flush", "--pod", "web", "--address", "10.0.0.1"}, "--pod excludes --address"},
+      {{"flows", "flush", "--limit", "5"}, "were not expected: 5 --limit"},
       {{"pod", "lsit"}, "no command \"lsit\"; there are: add del list exec"},
       {{"status", "-o", "xml"}, "xml not in {table,json}"},
       {{"status", "--label"}, "not expected: --label"},
@@ -82,6 +85,12 @@ TEST_F(Command, ThatNeedsADaemonSaysHowToStartIt) {
       {{"pod", "exec", "web", "--", "true"}, agent},
       {{"port", "list"}, the_switch},
       {{"counters"}, the_switch},
+      {{"flows"}, the_switch},
+      {{"flows", "--pod", "web"}, agent},
+      {{"flows", "flush"}, the_switch},
+      {{"flows", "flush", "--address", "10.0.0.1"}, the_switch},
+      {{"flows", "flush", "--pod", "web"}, agent},
+      {{"flows", "--pod", "web", "flush"}, agent},
       {{"topology"}, the_switch},
       {{"get", "svc"}, agent},
       {{"delete", "svc", "web"}, agent},
@@ -98,6 +107,23 @@ TEST_F(Command, ThatNeedsADaemonSaysHowToStartIt) {
     EXPECT_EQ(said, text);
   }
   EXPECT_EQ(status_of({"--config", config_, "status"}).first, 1);
+}
+
+TEST_F(Command, AFlushThatCannotBeMeantIsRefusedByTheNameOfTheWord) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> rows = {
+      {{"flows", "flush", "--address", "10.0.0"},
+       "--address: IP address \"10.0.0\": want IPv4 as 192.0.2.1 or IPv6 as 2001:db8::1"},
+      {{"flows", "--limit", "5", "flush"}, "--limit: flush has no such option"},
+      {{"flows", "--watch", "flush"}, "--watch: flush has no such option"},
+      {{"flows", "--pod", "web", "flush", "--address", "10.0.0.1"},
+       "--address: --pod is given as well; allowed: one of the two"},
+  };
+  for (auto [words, text] : rows) {
+    words.insert(words.begin(), {"--config", config_});
+    const auto [status, said] = status_of(words);
+    EXPECT_EQ(status, 1);
+    EXPECT_EQ(said, "millrace: " + text + "\n");
+  }
 }
 
 TEST_F(Command, DownOfWhatNeverRanSucceeds) {

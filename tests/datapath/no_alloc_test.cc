@@ -58,7 +58,7 @@ TEST(NoAllocation, NoTurnOfAWorkerAllocatesWhateverArrives) {
   }
 }
 
-TEST(NoAllocation, NoTurnAllocatesForFlowsServicesMasqueradeSweepsOrListings) {
+TEST(NoAllocation, NoTurnAllocatesForFlowsServicesMasqueradeSweepsListingsOrFlushes) {
   TestSwitch world({.workers = 2, .packets = 4096, .masquerade_ports = {40'000, 300}});
   describe_nat(world);
   world.add_host(0, 0);
@@ -70,7 +70,7 @@ TEST(NoAllocation, NoTurnAllocatesForFlowsServicesMasqueradeSweepsOrListings) {
   world.services[0].affinity_seconds = 30;
   world.publish();
   std::vector<FlowRecord> records(4096);
-  std::uint64_t in_turns = 0, listed = 0;
+  std::uint64_t in_turns = 0, listed = 0, flushed = 0;
   std::uint16_t port = 1024;
   for (unsigned round = 0; round < 200; ++round) {
     for (unsigned pod = 1; pod <= 4; ++pod) {
@@ -85,22 +85,25 @@ TEST(NoAllocation, NoTurnAllocatesForFlowsServicesMasqueradeSweepsOrListings) {
     }
     world.now_ns += 500'000'000;
     FlowScan scans[2];
+    const bool ends = round >= 190;  // when ports were exhausted and flows swept
     for (WorkerId id = 0; id < 2; ++id) {
+      scans[id].ends = ends;
       scans[id].records = std::span(records).subspan(id * 2048u, 2048);
       world.worker(id).post(scans[id]);
     }
     const std::uint64_t before = allocations;
-    for (int turn = 0; turn < 8; ++turn) world.step(static_cast<WorkerId>(turn % 2));
+    for (int turn = 0; turn < (ends ? 40 : 8); ++turn) world.step(static_cast<WorkerId>(turn % 2));
     in_turns += allocations - before;
     for (const FlowScan& scan : scans) {
       ASSERT_EQ(scan.state.load(), FlowScan::State::kThrough);
-      listed += scan.count;
+      (ends ? flushed : listed) += scan.count;
     }
     for (net::PortId id = 0; id <= 4; ++id) world.receive(id);
   }
   EXPECT_EQ(in_turns, 0u);
   world.check_law();
   EXPECT_GT(listed, 1000u);
+  EXPECT_GT(flushed, 100u);
   EXPECT_GT(world.counters(0).flows.ended.get(), 100u) << "swept";
   EXPECT_GT(world.drops(net::Drop::kSnatPortsExhausted), 0u);
   EXPECT_GT(world.drops(net::Drop::kServiceNoBackend), 100u);

@@ -93,8 +93,9 @@ bool wait_for(const FlowScan& scan) {
   return true;
 }
 
-// Flows of one worker's pod with another's, through a service and the masquerade, are listed by control all the while.
-TEST(Threads, FlowsAreListedWhileTheyCrossFromWorkerToWorker) {
+// Flows of one worker's pod with another's, through a service and the masquerade, are listed and now and then ended by
+// control all the while.
+TEST(Threads, FlowsAreListedAndEndedWhileTheyCrossFromWorkerToWorker) {
   TestSwitch world({.workers = kWorkers, .port_limit = 8, .packets = 4096, .ring_size = 256});
   describe_nat(world);
   world.add_host(kHost, 0);
@@ -107,7 +108,7 @@ TEST(Threads, FlowsAreListedWhileTheyCrossFromWorkerToWorker) {
   for (WorkerId id = 0; id < kWorkers; ++id) threads.emplace_back([&, id] { run_worker(world.worker(id), stop); });
 
   std::vector<FlowRecord> records(64);
-  std::uint64_t delivered = 0, listed = 0;
+  std::uint64_t delivered = 0, listed = 0, flushed = 0;
   for (unsigned i = 0; i < kGenerations; ++i) {
     const auto port = static_cast<std::uint16_t>(20'000 + i);
     for (const unsigned pod : {1u, 2u}) {
@@ -118,12 +119,13 @@ TEST(Threads, FlowsAreListedWhileTheyCrossFromWorkerToWorker) {
     }
     FlowScan scan;
     scan.records = records;
+    scan.ends = i % 5 == 4;
     if (i % 2 == 0) scan.addresses = {net::IpAddress::from(v4(pod_v4(1)))};
     do {
       scan.count = 0;
       world.worker(static_cast<WorkerId>(i / 2 % kWorkers)).post(scan);
       EXPECT_TRUE(wait_for(scan)) << "a worker does not turn";
-      listed += scan.count;
+      (scan.ends ? flushed : listed) += scan.count;
     } while (scan.state.load() == FlowScan::State::kFull);
     if (i % 8 == 7) world.publish();
     for (const net::PortId id : {kHost, kStays, kStaysToo}) delivered += world.receive(id).size();
@@ -137,6 +139,7 @@ TEST(Threads, FlowsAreListedWhileTheyCrossFromWorkerToWorker) {
   EXPECT_EQ(world.pool().free_count(), world.pool().size()) << world.drop_text();
   EXPECT_EQ(delivered, 6u * kGenerations) << world.drop_text();
   EXPECT_GT(listed, kGenerations);
+  EXPECT_GT(flushed, kGenerations);
 }
 
 }  // namespace

@@ -111,6 +111,30 @@ TYPED_TEST(FlowTableOf, EitherLineEndsTheFlowAndTheObserverSeesTheOriginal) {
   EXPECT_EQ(table.size(), 0u);
 }
 
+TYPED_TEST(FlowTableOf, ABatchOfFlowsEndsAndAllOthersStay) {
+  typename TestFixture::Table table;
+  std::vector<FlowId> ids;
+  for (std::uint32_t number = 0; number < 3 * kEndBatch; ++number) {
+    const TypeParam* const line = table.add(number);
+    ASSERT_NE(line, nullptr);
+    if (number % 3 == 1) ids.push_back(table.id_of(*line));
+  }
+  ASSERT_EQ(ids.size(), kEndBatch);
+  table.end_flows(ids);
+  EXPECT_EQ(table.size(), 2 * kEndBatch);
+  ASSERT_EQ(table.ended().size(), kEndBatch);
+  for (std::uint32_t number = 0; number < 3 * kEndBatch; ++number) {
+    const auto key = key_number<typename TestFixture::Key>(number);
+    EXPECT_EQ(table.find(key) == nullptr, number % 3 == 1) << number;
+    EXPECT_EQ(table.find(key.reversed()) == nullptr, number % 3 == 1) << number;
+    if (number % 3 == 1) { EXPECT_EQ(table.ended()[number / 3], key); }
+  }
+  for (std::uint32_t number = 1; number < 3 * kEndBatch; number += 3) ASSERT_NE(table.add(number), nullptr);
+  EXPECT_EQ(table.opened(), 3 * kEndBatch) << "in the slots that came free";
+  table.end_flows({});
+  EXPECT_EQ(table.size(), 3 * kEndBatch);
+}
+
 TYPED_TEST(FlowTableOf, TheSlotFreedLastIsUsedFirstAndItsLinesAreNew) {
   typename TestFixture::Table table;
   for (std::uint32_t number = 0; number < 4; ++number) ASSERT_NE(table.add(number), nullptr);

@@ -1,6 +1,8 @@
-// ListFlows over real workers' flows: what is told of one, by filter, in batches, over the socket.
+// ListFlows and FlushFlows over real workers' flows: what is told of one, by filter, in batches, over the socket; and
+// how they end.
 #include "control/switch/flow_list.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -36,12 +38,12 @@ class FlowListTest : public ServiceTest {
     ASSERT_TRUE(reply.ok()) << reply.error().message;
   }
 
-  void send(const Bytes& frame) {
+  void send(const Bytes& frame, const char* device = "veth-client") {
     net::Packet* packet = sw_.pool.allocate();
     ASSERT_NE(packet, nullptr);
     std::memcpy(packet->data, frame.data(), frame.size());
     packet->head_bytes = packet->length_bytes = static_cast<std::uint32_t>(frame.size());
-    ASSERT_EQ(sw_.opener.device("veth-client")->offer({&packet, 1}), 1u);
+    ASSERT_EQ(sw_.opener.device(device)->offer({&packet, 1}), 1u);
     sw_.step();
     sw_.step();  // a worker that was asked by another answers in its next turn
     drain();
@@ -66,6 +68,25 @@ class FlowListTest : public ServiceTest {
     }
     status_ = reader->Finish();
     return flows;
+  }
+
+  /// How many ended.
+  std::uint64_t flush(const api::FlushFlowsRequest& request) {
+    grpc::ClientContext context;
+    api::FlushFlowsReply reply;
+    status_ = stub_->FlushFlows(&context, request, &reply);
+    return reply.ended();
+  }
+  /// Entries of a table as the status has them.
+  std::uint64_t used(const std::string& table) {
+    grpc::ClientContext context;
+    api::SwitchStatus status;
+    EXPECT_TRUE(stub_->GetStatus(&context, {}, &status).ok());
+    for (const api::TableStatus& each : status.tables()) {
+      if (each.name() == table) return each.used();
+    }
+    ADD_FAILURE() << "no table " << table;
+    return 0;
   }
 
   api::PortSpec client_;
@@ -147,6 +168,74 @@ TEST_F(FlowListTest, AWorkerThatDoesNotComeIsNamedAndAnswersTheNextListing) {
   sw_.step();
   EXPECT_EQ(list({}).size(), 1u);
   EXPECT_TRUE(status_.ok()) << status_.error_message();
+}
+
+TEST_F(FlowListTest, AFlushEndsAllFlowsOfAllWorkersAndTheTablesAreEmpty) {
+  const api::PortSpec other = pod("other", {"10.0.0.3"});  // on the worker that has fewer ports
+  ASSERT_TRUE(sw_.apply(upsert({other})).ok());
+  constexpr unsigned kFlows = 300;
+  for (unsigned i = 0; i < kFlows / 2; ++i) {
+    const auto port = static_cast<std::uint16_t>(1024 + i);
+    send(from_client().ipv4("10.0.0.1", "198.51.100.7").udp(port, 53).bytes());
+    auto from_other = eth(mac_text(other), kGatewayMac.to_string());
+    send(from_other.ipv4("10.0.0.3", "198.51.100.7").udp(port, 53).bytes(), "veth-other");
+  }
+  std::set<std::uint32_t> workers;
+  for (const api::Flow& flow : list({})) workers.insert(flow.worker());
+  ASSERT_EQ(workers.size(), 2u) << "both workers have some";
+  EXPECT_EQ(flush({}), kFlows);
+  EXPECT_TRUE(status_.ok()) << status_.error_message();
+  EXPECT_TRUE(list({}).empty());
+  EXPECT_EQ(used("flows_ipv4"), 0u);
+  EXPECT_EQ(used("snat_ports_ipv4_udp"), 0u);
+  EXPECT_EQ(flush({}), 0u);
+  send(from_client().ipv4("10.0.0.1", "198.51.100.7").udp(1024, 53).bytes());
+  EXPECT_EQ(list({}).size(), 1u) << "what comes next begins a flow";
+}
+
+TEST_F(FlowListTest, AFlushOfAnAddressLeavesTheOthers) {
+  for (std::uint16_t i = 0; i < 20; ++i) {
+    const auto port = static_cast<std::uint16_t>(1024 + i);
+    send(from_client().ipv4("10.0.0.1", "198.51.100.7").udp(port, 53).bytes());
+    send(from_client().ipv4("10.0.0.1", "10.96.0.1").tcp(port, 80, net::TcpHeader::kSyn).bytes());
+  }
+  api::FlushFlowsRequest request;
+  request.add_addresses(bytes_of("10.0.0.2"));  // the backend
+  EXPECT_EQ(flush(request), 20u);
+  const auto left = list({});
+  EXPECT_EQ(left.size(), 20u);
+  for (const api::Flow& flow : left) EXPECT_EQ(flow.original().destination(), bytes_of("198.51.100.7"));
+}
+
+TEST_F(FlowListTest, AFlushWithAWrongFilterIsNamedAndEndsNothing) {
+  send(from_client().ipv4("10.0.0.1", "10.0.0.2").udp(7, 7).bytes());
+  api::FlushFlowsRequest request;
+  request.add_addresses(bytes_of("10.0.0.2"));
+  request.add_addresses("abc");
+  flush(request);
+  EXPECT_EQ(status_.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(status_.error_message(), "addresses[1]: 3 bytes; allowed: 4 (IPv4) or 16 (IPv6)");
+  request.clear_addresses();
+  for (int i = 0; i <= kFlowAddressLimit; ++i) request.add_addresses(bytes_of("10.0.0.2"));
+  flush(request);
+  EXPECT_EQ(status_.error_message(), "addresses: 65 entries; allowed: at most 64");
+  EXPECT_EQ(list({}).size(), 1u);
+}
+
+TEST_F(FlowListTest, AFlushSaysWhichWorkerDoesNotComeAndWhatHasEnded) {
+  for (unsigned i = 0; i < 50; ++i) {
+    send(from_client().ipv4("10.0.0.1", "10.0.0.2").udp(static_cast<std::uint16_t>(100 + i), 7).bytes());
+  }
+  std::size_t of_first = 0;
+  for (const api::Flow& flow : list({})) of_first += flow.worker() == 0 ? 1 : 0;
+  sw_.away = {1};
+  flush({});
+  EXPECT_EQ(status_.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(status_.error_message(),
+            fmt::format("worker 1 (CPU 1) has not ended its flows within 20 ms; {} flows had ended before", of_first));
+  sw_.away.clear();
+  sw_.step();
+  EXPECT_TRUE(list({}).empty()) << "it has done so when it came";
 }
 
 TEST_F(FlowListTest, CountersSayWhatBecameOfFlows) {

@@ -27,10 +27,10 @@ class ServiceTest : public testing::Test {
     info.version = "test";
     info.packets_limit = sw_.pool.size();
     info.topology.add_reasons("because");
-    flows_ = std::make_unique<FlowLister>(*sw_.state, sw_.access);
+    flow_scans_ = std::make_unique<FlowScans>(sw_.access);
     events_ = std::make_unique<EventHub>(*sw_.state, sw_.access);
     service_ =
-        std::make_unique<SwitchService>(*sw_.state, *flows_, *events_, info, [this] { return sw_.pool.free_count(); });
+        std::make_unique<SwitchService>(*sw_.state, *flow_scans_, *events_, info, [this] { return sw_.pool.free_count(); });
     auto server = api::UnixServer::listen(socket(), *service_);
     ASSERT_TRUE(server.ok()) << server.error().message;
     server_ = std::move(server).value();
@@ -54,7 +54,7 @@ class ServiceTest : public testing::Test {
 
   std::string directory_;
   TestSwitch sw_;
-  std::unique_ptr<FlowLister> flows_;
+  std::unique_ptr<FlowScans> flow_scans_;
   std::unique_ptr<EventHub> events_;
   std::unique_ptr<SwitchService> service_;
   std::unique_ptr<api::UnixServer> server_;

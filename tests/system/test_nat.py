@@ -90,6 +90,50 @@ def test_flows_show_the_connection_and_its_translation(node, pods, witness, fami
     assert flow["masqueraded"] and flow["packets"] >= 1 and flow["reply_packets"] >= 1
 
 
+def tables(node):
+    return {table["name"]: table["used"] for table in node.instance.query("status")["switch"]["tables"]}
+
+
+@FAMILIES
+@PROTOCOLS
+def test_a_flush_ends_the_flows_of_a_pod_and_traffic_goes_on(node, pods, witness, family, protocol):
+    a, b = pods
+    node.instance.cli("flows", "flush")  # of those before some may end by themselves meanwhile
+    with connected(a, WORLD[family], witness, protocol) as of_a, connected(b, WORLD[family], witness, protocol) as of_b:
+        before = [answer_of(made, protocol) for made in (of_a, of_b)]
+        had, others = flows_of(node, a), flows_of(node, b)
+        assert len(had) >= 1 and len(others) >= 1
+        assert node.instance.query("flows", "flush", "--pod", f"default/{a.name}") == {"ended": len(had)}
+        assert flows_of(node, a) == []
+        assert [flow["original"] for flow in flows_of(node, b)] == [flow["original"] for flow in others]
+        if protocol == "udp":
+            assert answer_of(of_a, protocol).peer == NODE[family], "of a new flow"
+            assert answer_of(of_b, protocol).peer_port == before[1].peer_port, "of the flow that was there"
+        assert ask(a, WORLD[family], witness, protocol).peer == NODE[family]
+
+
+def test_a_flush_of_everything_frees_every_port_at_once(node, pods, witness):
+    for family in (4, 6):
+        for protocol in ("tcp", "udp"):
+            ask(pods[0], WORLD[family], witness, protocol)
+    used = tables(node)
+    names = [f"snat_ports_ipv{family}_{protocol}" for family in (4, 6) for protocol in ("tcp", "udp")]
+    assert all(used[name] >= 1 for name in names), used
+    said = node.instance.cli("flows", "flush").stdout
+    freed = tables(node)
+    assert said.endswith(" flows ended\n") and int(said.split()[0]) >= used["flows_ipv4"] + used["flows_ipv6"] - 1, said
+    assert [freed[name] for name in names] == [0, 0, 0, 0], freed
+    assert flows_of(node, pods[0]) == []
+
+
+def test_a_flush_of_whom_nobody_knows_is_refused_by_name(node):
+    for words, said in ((("--pod", "nobody"), "--pod: no pod default/nobody with an address on this node"),
+                        (("--address", "10.0.0"), '--address: IP address "10.0.0"'),
+                        (("--address", "224.0.0.1"), "addresses[0]: 224.0.0.1")):
+        done = node.instance.cli("flows", "flush", *words, check=False)
+        assert done.returncode == 1 and said in done.stderr, done.stderr
+
+
 @FAMILIES
 @PROTOCOLS
 def test_the_node_sees_the_pod_itself(node, pods, family, protocol):

@@ -21,13 +21,13 @@ PROTOCOLS = pytest.mark.parametrize("protocol", ["tcp", "udp"])
 PAIRS = pytest.mark.parametrize("source, target", [("socket", "socket"), ("socket", "kernel"), ("kernel", "socket")],
                                 ids=lambda kind: kind)
 HEADERS = {4: 28, 6: 48}  # of IP and ICMP
-MTU = {"vxlan": 1450, "none": 1500}
+MTU = {"vxlan": 1450, "crossSubnet": 1450, "none": 1500}
 
 
-@pytest.fixture(scope="module", params=["vxlan", "none"])
+@pytest.fixture(scope="module", params=["vxlan", "crossSubnet", "none"])
 def cluster(programs, request):
     """The second node is behind a router; with `none` it is told, as BGP would tell it."""
-    made = Cluster(programs, f"vh{request.param}", node_count=2, encapsulation=request.param)
+    made = Cluster(programs, f"vh{request.param[:5].lower()}", node_count=2, encapsulation=request.param)
     request.module.nodes_made = made.nodes
     with made:
         yield made

@@ -33,12 +33,33 @@ net::Result<void> set_pod_sysctls(const PodLink& link) {
   return {};
 }
 
+/// pod_routes() without those that another of the pod's interfaces has: of two that lead to the same, the first that
+/// was made stays, as CNI's own plugins have it. A gateway's own route may be among them, so it is taken to be on the
+/// link.
+net::Result<std::vector<netlink::LinkRoute>> free_routes(netlink::Netlink& netlink, int index, const PodLink& link) {
+  std::vector<netlink::LinkRoute> free;
+  bool gateway_is_elsewhere = false;
+  for (netlink::LinkRoute route : pod_routes(link)) {
+    auto taken = netlink.has_route_elsewhere(index, route.destination, route.priority);
+    if (!taken) return taken.error();
+    if (*taken) {
+      gateway_is_elsewhere = gateway_is_elsewhere || !route.gateway;
+      continue;
+    }
+    route.gateway_on_link = route.gateway && gateway_is_elsewhere;
+    free.push_back(route);
+  }
+  return free;
+}
+
 /// Addresses, then the routes that need them.
 net::Result<void> add_addresses(netlink::Netlink& netlink, int index, const PodLink& link) {
   for (const net::IpAddress& address : link.addresses) {
     if (auto added = netlink.add_address(index, address); !added) return added;
   }
-  for (const netlink::LinkRoute& route : pod_routes(link)) {
+  auto routes = free_routes(netlink, index, link);
+  if (!routes) return routes.error();
+  for (const netlink::LinkRoute& route : *routes) {
     if (auto set = netlink.set_route(index, route); !set) return set;
   }
   return {};
@@ -90,7 +111,9 @@ net::Result<void> check_pod_end(const PodLink& link) {
     if (!routes) return routes.error();
     present.insert(present.end(), routes->begin(), routes->end());
   }
-  for (const netlink::LinkRoute& route : pod_routes(link)) {
+  auto wanted = free_routes(*netlink, info->index, link);
+  if (!wanted) return wanted.error();
+  for (const netlink::LinkRoute& route : *wanted) {
     if (std::find(present.begin(), present.end(), route) == present.end()) {
       return differs("route " + route.destination.to_string() + " is missing");
     }

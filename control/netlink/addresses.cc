@@ -59,9 +59,18 @@ net::Result<NlPtr<rtnl_route>> make_route(int index, const LinkRoute& route) {
   return made;
 }
 
+std::uint32_t priority_of(rtnl_route* route, std::uint8_t family) {
+  const std::uint32_t priority = rtnl_route_get_priority(route);
+  return family == 6 && priority == kKernelPriorityIpv6 ? 0 : priority;
+}
+
+bool is_unicast_of_main(rtnl_route* route) {
+  return rtnl_route_get_table(route) == RT_TABLE_MAIN && rtnl_route_get_type(route) == RTN_UNICAST;
+}
+
 /// The route as a LinkRoute when it is a unicast one of the main table whose only link is `index`.
 std::optional<LinkRoute> describe(rtnl_route* route, int index, std::uint8_t family) {
-  if (rtnl_route_get_table(route) != RT_TABLE_MAIN || rtnl_route_get_type(route) != RTN_UNICAST) return std::nullopt;
+  if (!is_unicast_of_main(route)) return std::nullopt;
   if (rtnl_route_get_nnexthops(route) != 1) return std::nullopt;
   rtnl_nexthop* hop = rtnl_route_nexthop_n(route, 0);
   if (rtnl_route_nh_get_ifindex(hop) != index) return std::nullopt;
@@ -76,8 +85,7 @@ std::optional<LinkRoute> describe(rtnl_route* route, int index, std::uint8_t fam
   // A metric that is not there leaves the value as it is.
   static_cast<void>(rtnl_route_get_metric(route, RTAX_MTU, &found.mtu_bytes));
   static_cast<void>(rtnl_route_get_metric(route, RTAX_ADVMSS, &found.advmss_bytes));
-  found.priority = rtnl_route_get_priority(route);
-  if (family == 6 && found.priority == kKernelPriorityIpv6) found.priority = 0;
+  found.priority = priority_of(route, family);
   return found;
 }
 
@@ -141,6 +149,24 @@ net::Result<std::vector<LinkRoute>> Netlink::routes(int index, std::uint8_t fami
     if (auto route = describe(reinterpret_cast<rtnl_route*>(object), index, family)) found.push_back(*route);
   }
   return found;
+}
+
+net::Result<bool> Netlink::has_route_elsewhere(int index, const net::Prefix& destination, std::uint32_t priority) {
+  const std::uint8_t family = destination.address.family;
+  nl_cache* all = nullptr;
+  if (const int code = rtnl_route_alloc_cache(socket_.get(), nl_family(family), 0, &all); code < 0) {
+    return nl_error("listing routes", code);
+  }
+  const NlPtr<nl_cache> cache(all);
+  for (nl_object* object = nl_cache_get_first(all); object != nullptr; object = nl_cache_get_next(object)) {
+    auto* route = reinterpret_cast<rtnl_route*>(object);
+    if (!is_unicast_of_main(route) || priority_of(route, family) != priority) continue;
+    if (from_nl(rtnl_route_get_dst(route), family) != destination) continue;
+    for (int hop = 0; hop < rtnl_route_get_nnexthops(route); ++hop) {
+      if (rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, hop)) != index) return true;
+    }
+  }
+  return false;
 }
 
 net::Result<std::string> Netlink::default_route_link(std::uint8_t family) {

@@ -92,6 +92,8 @@ class Netlink {
   net::Result<void> remove_route(int index, const LinkRoute& route);
   /// Unicast routes of the main table with `index` as their only link. `source` is left out.
   net::Result<std::vector<LinkRoute>> routes(int index, std::uint8_t family);
+  /// Whether the main table has a unicast route of the same destination and priority by another link than `index`.
+  net::Result<bool> has_route_elsewhere(int index, const net::Prefix& destination, std::uint32_t priority);
   /// Packets for the prefix are answered "unreachable", unless another route of it has a lower priority, or is longer.
   net::Result<void> close_prefix(const net::Prefix& prefix, std::uint32_t priority);
   /// Success when it is not closed.

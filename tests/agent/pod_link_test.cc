@@ -83,6 +83,35 @@ TEST_F(PodLinkTest, routes_everything_to_the_gateway) {
   EXPECT_TRUE(has(*v6, "::/0", "fe80::1"));
 }
 
+TEST_F(PodLinkTest, a_second_interface_leaves_the_routes_of_the_first) {
+  ASSERT_TRUE(create_pod_link(*netns_, link()).ok());
+  const auto routes_of = [&](const char* name, std::uint8_t family) {
+    return in_pod([&] {
+             auto netlink = netlink::Netlink::open();
+             return netlink->routes(netlink->link(name)->index, family);
+           })
+        .value();
+  };
+  const auto before4 = routes_of("eth0", 4), before6 = routes_of("eth0", 6);
+  PodLink second = link();
+  second.node.name = "mr0123456789abd";
+  second.pod.name = "net1";
+  second.addresses = {ip("10.244.0.3"), ip("fd00:10:244::3")};
+  second.routes = {{.destination = *net::Prefix::parse("10.99.0.0/16")}};
+  auto made = create_pod_link(*netns_, second);
+  ASSERT_TRUE(made.ok()) << made.error().message;
+  EXPECT_EQ(routes_of("eth0", 4), before4);
+  EXPECT_EQ(routes_of("eth0", 6), before6);
+  const auto own = routes_of("net1", 4);
+  ASSERT_EQ(own.size(), 1u) << "what nobody else leads to";
+  EXPECT_EQ(own[0].destination.to_string(), "10.99.0.0/16");
+  EXPECT_EQ(own[0].gateway, ip("169.254.1.1"));
+  for (const PodLink& each : {link(), second}) {
+    auto checked = check_pod_link(*netns_, each);
+    EXPECT_TRUE(checked.ok()) << checked.error().message;
+  }
+}
+
 TEST_F(PodLinkTest, keeps_the_kernel_quiet_on_the_nodes_end) {
   ASSERT_TRUE(create_pod_link(*netns_, link()).ok());
   auto info = node_end();

@@ -1,6 +1,6 @@
 // Writes one frame of each kind the parser knows, good and bad, into a directory: where the fuzzer starts from.
-// Usage: make_parser_corpus DIRECTORY [wrap]; with `wrap` each has a byte in front that says how uplink_fuzz.cc wraps
-// it.
+// Usage: make_parser_corpus DIRECTORY [wrap | offload]; with a word each has in front what uplink_fuzz.cc or
+// offload_fuzz.cc reads there.
 
 #include <cstdio>
 #include <filesystem>
@@ -74,13 +74,25 @@ std::vector<std::pair<const char*, Bytes>> ipv6_frames() {
   };
 }
 
+/// What stands before a frame: of corpus/uplink how it is wrapped, of corpus/offload how it comes and what was left to
+/// the device (offload_fuzz.cc).
+enum class Before { kNothing, kWrapping, kOffload };
+
+Bytes before(Before kind, std::uint8_t number) {
+  if (kind == Before::kNothing) return {};
+  if (kind == Before::kWrapping) return {static_cast<std::uint8_t>(number % 16)};
+  const bool is_cut = number % 4 != 0;
+  const std::uint8_t gso_high = is_cut ? 5 : 0, gso_low = is_cut ? 0xa8 : 0;  // 1448
+  const std::uint8_t head_bytes = number % 3 == 0 ? 200 : 150, longer = is_cut ? number : 0;
+  return {static_cast<std::uint8_t>(7 - number % 2 * 4), gso_high, gso_low, 0, head_bytes, 4, 0, longer};
+}
+
 bool write_all(const std::filesystem::path& directory, const std::vector<std::pair<const char*, Bytes>>& frames,
-               bool wraps) {
-  constexpr std::uint8_t kModes = 16;
-  std::uint8_t mode = 0;
+               Before kind) {
+  std::uint8_t number = 0;
   for (const auto& [name, frame] : frames) {
     std::ofstream file(directory / name, std::ios::binary);
-    if (wraps) file.put(static_cast<char>(mode++ % kModes));
+    for (const std::uint8_t byte : before(kind, number++)) file.put(static_cast<char>(byte));
     for (const std::uint8_t byte : frame) file.put(static_cast<char>(byte));
     if (!file.flush()) {
       std::fprintf(stderr, "%s: cannot be written\n", (directory / name).c_str());
@@ -93,11 +105,12 @@ bool write_all(const std::filesystem::path& directory, const std::vector<std::pa
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool wraps = argc == 3 && std::string_view(argv[2]) == "wrap";
-  if (argc != 2 && !wraps) {
-    std::fprintf(stderr, "usage: %s DIRECTORY [wrap]\n", argv[0]);
+  const std::string_view word = argc == 3 ? argv[2] : "";
+  const Before kind = word == "wrap" ? Before::kWrapping : word == "offload" ? Before::kOffload : Before::kNothing;
+  if (argc < 2 || argc > 3 || (argc == 3 && kind == Before::kNothing)) {
+    std::fprintf(stderr, "usage: %s DIRECTORY [wrap | offload]\n", argv[0]);
     return 1;
   }
   std::filesystem::create_directories(argv[1]);
-  return write_all(argv[1], ipv4_frames(), wraps) && write_all(argv[1], ipv6_frames(), wraps) ? 0 : 1;
+  return write_all(argv[1], ipv4_frames(), kind) && write_all(argv[1], ipv6_frames(), kind) ? 0 : 1;
 }

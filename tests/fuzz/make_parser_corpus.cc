@@ -81,10 +81,11 @@ enum class Before { kNothing, kWrapping, kOffload };
 Bytes before(Before kind, std::uint8_t number) {
   if (kind == Before::kNothing) return {};
   if (kind == Before::kWrapping) return {static_cast<std::uint8_t>(number % 16)};
-  const bool is_cut = number % 4 != 0;
-  const std::uint8_t gso_high = is_cut ? 5 : 0, gso_low = is_cut ? 0xa8 : 0;  // 1448
-  const std::uint8_t head_bytes = number % 3 == 0 ? 200 : 150, longer = is_cut ? number : 0;
-  return {static_cast<std::uint8_t>(7 - number % 2 * 4), gso_high, gso_low, 0, head_bytes, 4, 0, longer};
+  const bool is_cut = number % 4 != 0, is_chained = number % 2 == 0;
+  const std::uint8_t gso_high = is_cut ? 1 : 0;  // pieces of 256
+  const std::uint8_t head_bytes = number % 3 == 0 ? 200 : 150;
+  const auto longer = static_cast<std::uint8_t>(is_cut ? 20 + number : 0);
+  return {static_cast<std::uint8_t>(is_chained ? 7 : 3), gso_high, 0, 0, head_bytes, 1, 0, longer};
 }
 
 bool write_all(const std::filesystem::path& directory, const std::vector<std::pair<const char*, Bytes>>& frames,

@@ -198,6 +198,18 @@ TEST(Method, SoakAddsUpWhatItsTrialsLost) {
   EXPECT_EQ(result->rows[5].latency->count(), 5'000'000u);
 }
 
+TEST(Method, TrialsOfASoakAreNamedByWhenTheyBeganHoweverShort) {
+  Switch dut;
+  MethodOptions options = short_trials();
+  options.trial.seconds = 0.25;
+  options.soak_seconds = 1;
+  Method method(dut, streams(), options, {});
+  const auto result = method.soak();
+  std::vector<std::string> names;
+  for (const Row& row : result->rows) names.push_back(row.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"0 s", "0.25 s", "0.5 s", "0.75 s", "all"}));
+}
+
 TEST(Method, EveryTrialIsShown) {
   Switch dut;
   std::size_t seen = 0;

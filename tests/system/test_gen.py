@@ -3,6 +3,7 @@ switch; DPDK's testpmd by vhost-user and by AF_XDP; and what it shows on a termi
 
 import contextlib
 import os
+import pathlib
 import re
 import tempfile
 
@@ -208,6 +209,22 @@ def test_a_socket_that_is_not_there_is_named(programs):
     done = Generator(programs, ["net_virtio_user0,path=/nowhere/vh0.sock"])("run", check=False)
     assert done.returncode == 1
     assert "--port net_virtio_user0: there is no /nowhere/vh0.sock" in done.stderr, done.stderr
+
+
+def test_a_socket_that_a_killed_generator_left_is_made_anew(node, programs, web):
+    pod = node.add_pod("listens", "--type", "vhost-user", "--vhost-listener", "pod")
+    generator = Generator.of_pods(programs, pod)
+    run = ("run", *packets(pod, web.ipv4, 8080), "--rate", "1kpps")
+    killed = Background(generator.command(*run, "--seconds", "60", "--live", "--interval", "0.1"))
+    try:
+        killed.wait_for_output("sent", 20)
+        killed.process.kill()
+        killed.process.wait()
+    finally:
+        killed.stop()
+    assert pathlib.Path(pod.socket_path).is_socket()
+    assert generator(*run, "--seconds", "0.5")["result"]["total"]["sent"] > 0
+    node.delete_pod("listens")
 
 
 def test_a_terminal_shows_the_run_in_place(programs):

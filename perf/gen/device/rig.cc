@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <filesystem>
 #include <mutex>
 #include <thread>
 
 #include "perf/gen/device/live_watch.h"
 #include "perf/gen/device/sampler.h"
 #include "perf/gen/device/thread.h"
+#include "perf/gen/device/virtio_socket.h"
 
 namespace millrace::perf::gen {
 namespace {
@@ -34,20 +34,6 @@ net::Result<void> check(const RigOptions& options) {
     if (cpu < 0 || cpu >= cpus) return net::invalid_argument(fmt::format("--cpu {}: 0 to {}", cpu, cpus - 1));
   }
   return {};
-}
-
-/// What virtio-user says of a socket that is not there is no help.
-net::Result<void> check_socket(const std::string& device) {
-  constexpr std::string_view kPath = "path=";
-  const auto begin = device.find(kPath);
-  if (!device.starts_with("net_virtio_user") || begin == std::string::npos) return {};
-  const auto from = begin + kPath.size();
-  const std::string path = device.substr(from, device.find(',', from) - from);
-  std::error_code ignored;
-  if (device.find(",server=1") != std::string::npos || std::filesystem::exists(path, ignored)) return {};
-  return net::not_found(
-      fmt::format("--port {}: there is no {}: start the switch first, or say server=1 and it comes to this end",
-                  device.substr(0, device.find(',')), path));
 }
 
 }  // namespace
@@ -92,7 +78,7 @@ net::Result<std::unique_ptr<Rig>> Rig::open(const RigOptions& options) {
 
 net::Result<void> Rig::open_devices() {
   for (const std::string& name : options_.ports) {
-    if (auto checked = check_socket(name); !checked) return checked.error();
+    if (auto checked = prepare_virtio_socket(name); !checked) return checked.error();
     auto device = datapath::io::DpdkDevice::open(
         *pool_,
         {.device = name, .queues = 1, .rx_descriptors = options_.descriptors, .tx_descriptors = options_.descriptors});

@@ -50,13 +50,21 @@ std::pair<std::vector<StreamDescription>, TrialOptions> first_packets(std::vecto
   return {std::move(streams), phase};
 }
 
+net::Result<TrialResult> FirstPhase::run(const std::vector<StreamDescription>& streams, const TrialOptions& options) {
+  if (auto emptied = empty_table(table_); !emptied) return emptied.error();
+  return again(streams, options);
+}
+
+net::Result<TrialResult> FirstPhase::again(const std::vector<StreamDescription>& streams, const TrialOptions& options) {
+  const auto [first, phase] = first_packets(streams, options);
+  return runner_.run(first, phase);
+}
+
 net::Result<TrialResult> EstablishingRunner::run(const std::vector<StreamDescription>& streams,
                                                  const TrialOptions& options) {
-  if (auto emptied = empty_table(table_); !emptied) return emptied.error();
-  const auto [first, phase] = first_packets(streams, options);
-  auto result = runner_.run(first, phase);
+  auto result = first_.run(streams, options);
   if (!result || !validate_) return result;
-  const auto again = runner_.run(first, phase);
+  const auto again = first_.again(streams, options);
   if (!again) return again.error();
   result->not_established = again->total().lost();
   return result;
@@ -64,11 +72,9 @@ net::Result<TrialResult> EstablishingRunner::run(const std::vector<StreamDescrip
 
 net::Result<TrialResult> EstablishedRunner::run(const std::vector<StreamDescription>& streams,
                                                 const TrialOptions& options) {
-  if (auto emptied = empty_table(table_); !emptied) return emptied.error();
-  const auto [first, phase] = first_packets(with_rate(streams, establish_pps_, options.link_bps), options);
-  const auto established = runner_.run(first, phase);
+  const auto established = first_.run(with_rate(streams, establish_pps_, options.link_bps), options);
   if (!established) return established.error();
-  auto result = runner_.run(streams, options);
+  auto result = first_.runner().run(streams, options);
   if (result) result->not_established = established->total().lost();
   return result;
 }

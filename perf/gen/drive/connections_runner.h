@@ -34,17 +34,30 @@ net::Result<double> empty_table(const TableOptions& options);
 std::pair<std::vector<StreamDescription>, TrialOptions> first_packets(std::vector<StreamDescription> streams,
                                                                       const TrialOptions& options);
 
+/// A phase 1 through an empty table, on the runner that drives devices.
+class FirstPhase {
+ public:
+  FirstPhase(TrialRunner& runner, TableOptions table) : runner_(runner), table_(std::move(table)) {}
+  net::Result<TrialResult> run(const std::vector<StreamDescription>& streams, const TrialOptions& options);
+  /// The first packets once more, to connections that are there.
+  net::Result<TrialResult> again(const std::vector<StreamDescription>& streams, const TrialOptions& options);
+  TrialRunner& runner() { return runner_; }
+
+ private:
+  TrialRunner& runner_;
+  TableOptions table_;
+};
+
 /// Each trial is a phase 1 at the rate of its streams, through an empty table.
 class EstablishingRunner final : public TrialRunner {
  public:
   /// `validate`: every connection is asked once more, so that one which pushed another out is found.
   EstablishingRunner(TrialRunner& runner, TableOptions table, bool validate)
-      : runner_(runner), table_(std::move(table)), validate_(validate) {}
+      : first_(runner, std::move(table)), validate_(validate) {}
   net::Result<TrialResult> run(const std::vector<StreamDescription>& streams, const TrialOptions& options) override;
 
  private:
-  TrialRunner& runner_;
-  TableOptions table_;
+  FirstPhase first_;
   bool validate_;
 };
 
@@ -52,12 +65,11 @@ class EstablishingRunner final : public TrialRunner {
 class EstablishedRunner final : public TrialRunner {
  public:
   EstablishedRunner(TrialRunner& runner, TableOptions table, double establish_pps)
-      : runner_(runner), table_(std::move(table)), establish_pps_(establish_pps) {}
+      : first_(runner, std::move(table)), establish_pps_(establish_pps) {}
   net::Result<TrialResult> run(const std::vector<StreamDescription>& streams, const TrialOptions& options) override;
 
  private:
-  TrialRunner& runner_;
-  TableOptions table_;
+  FirstPhase first_;
   double establish_pps_;
 };
 

@@ -188,7 +188,7 @@ net::Result<MethodResult> Method::soak() {
   Row all{.name = "all", .figures = {}, .latency = Histogram()};
   std::uint64_t due = 0, lost = 0, most_lost = 0;
   while (done < options_.soak_seconds) {
-    const std::string row = fmt::format("{:.0f} s", done);
+    const std::string row = fmt::format("{:.10g} s", done);
     const auto point = measure(row, streams_, 0, 0);
     if (!point) return point.error();
     result_.rows.push_back(row_of(row, *point, {{"begins_seconds", done}}));

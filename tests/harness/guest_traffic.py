@@ -14,6 +14,7 @@ SIZE_BYTES = 4 << 20
 PING_S = 15  # a guest without KVM stands still for seconds where others want the processors
 # One in a guest's line: no size of a page, a buffer or a segment is a multiple of its length.
 LINE = b"0123456789abcdef\n"
+RECEIVED_BYTES = 1 << 18
 # Busybox's nc ends when the other end has nothing more to say, whatever is still to be sent: this one never says so.
 LISTEN = "mkfifo -m 600 silence 2>/dev/null; nc <>silence -l -p"
 
@@ -129,9 +130,9 @@ class Stream:
         self._ends = False
 
     def _receive(self):
-        expected = LINE * (1 + (1 << 18) // len(LINE))
+        expected = LINE * (2 + RECEIVED_BYTES // len(LINE))  # as much as is received at once, from anywhere in a line
         while not self._ends:
-            data = self._connection.recv(1 << 18)
+            data = self._connection.recv(RECEIVED_BYTES)
             at = self.received_bytes % len(LINE)
             if data != expected[at:at + len(data)] or not data:
                 self.wrong_at = self.received_bytes

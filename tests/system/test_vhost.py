@@ -10,21 +10,15 @@ import time
 
 import pytest
 
+from harness.guest_traffic import port_of
 from harness.pod import address_of
+from harness.policies import denied
 from harness.process import wait_until
 from harness.services import service
 from harness.testpmd import Testpmd
 from harness.traffic import ping
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6], ids=["IPv4", "IPv6"])
-DENY = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: %(name)s, namespace: default}
-spec:
-  podSelector: {matchLabels: {app: web}}
-  policyTypes: [%(direction)s]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +42,6 @@ def web(node):
 def server(node):
     """It listens itself, so that it outlives the switch."""
     return node.add_pod("server", "--type", "vhost-user", "--vhost-listener", "pod", "--vhost-queues", "2")
-
-
-def port_of(node, pod):
-    ports = {port["spec"]["name"]: port for port in node.instance.query("port", "list")["ports"]}
-    return ports[pod.host_interface]
 
 
 def has_guest(node, pod, queue_pairs=1):
@@ -87,7 +76,7 @@ def wait_for_echo(place, address, port):
     wait_until(lambda: echoed(place, address, port), f"{address} port {port} answers", 10)
 
 
-def denied(node):
+def denials(node):
     return node.instance.drops().get("policy_ingress", 0)
 
 
@@ -139,16 +128,12 @@ def test_packed_rings(node, client, web):
 def test_a_policy_denies_what_is_for_a_guest(node, client, web):
     with guest(node, web, "5tswap"):
         wait_for_echo(client, web.ipv4, 8080)
-        before = denied(node)
-        deny = DENY % {"name": "deny", "direction": "Ingress"}
-        node.instance.cli("apply", "-f", "-", input=deny)
-        try:
+        before = denials(node)
+        with denied(node, "web", "Ingress"):
             assert not echoed(client, web.ipv4, 8081)
-            assert denied(node) > before
+            assert denials(node) > before
             said = node.instance.cli("trace", "--from", "client", "--to", "default/web-0", "--port", "8081/udp", check=False)
             assert said.returncode == 1 and "default/deny" in said.stdout, said.stdout
-        finally:
-            node.instance.cli("delete", "-f", "-", input=deny)
         wait_for_echo(client, web.ipv4, 8081)
 
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "datapath/io/vhost_links.h"
+#include "datapath/io/vhost_ring.h"
 
 namespace millrace::datapath::io {
 namespace {
@@ -83,6 +84,7 @@ struct VhostEvents {
     const auto link = link_of(guest);
     const unsigned pair = queue / 2u;
     if (link == nullptr || link->connection != guest) return 0;
+    if (is_enabled != 0) resume_ring(guest, queue);
     link->rings.set_enabled(queue, is_enabled != 0);
     if (queue == from_guest(pair)) {
       if (is_enabled == 0) {

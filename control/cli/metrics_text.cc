@@ -82,6 +82,15 @@ void add_ports(const PortRows& rows, Metrics& out) {
   }
 }
 
+void add_guests(const api::GetCountersReply& counters, Metrics& out) {
+  out.family("millrace_port_guest_memory_losses_total", "counter",
+             "Guests of a vhost-user port that took back the memory they had lent.");
+  const auto& losses = counters.guest_memory_losses();
+  for (const auto& [port, count] : std::map<std::string, std::uint64_t>(losses.begin(), losses.end())) {
+    out.add({{"port", port}}, count);
+  }
+}
+
 void add_workers(const api::GetCountersReply& counters, Metrics& out) {
   out.family("millrace_worker_loops_total", "counter",
              "Turns of a worker, and those of them in which it had a packet.");
@@ -126,6 +135,7 @@ std::string metrics_text(const api::SwitchStatus& status, const api::GetCounters
   Metrics out;
   add_switch(status, out);
   add_ports(port_rows(counters), out);
+  add_guests(counters, out);
   add_workers(counters, out);
   add_tunnels(tunnels, out);
   return std::move(out).text();

@@ -37,6 +37,7 @@ std::string state_text(api::PortState state) {
     case api::PORT_STATE_UP: return "up";
     case api::PORT_STATE_INTERFACE_GONE: return "interface gone";
     case api::PORT_STATE_NO_GUEST: return "no guest";
+    case api::PORT_STATE_MEMORY_LOST: return "memory lost";
     default: return "unknown";
   }
 }

@@ -31,7 +31,8 @@ namespace {
 namespace io = datapath::io;
 using std::chrono::milliseconds;
 
-/// How often interfaces that went away are looked for: the log of it may be that late, nothing else waits for it.
+/// How often interfaces that went away are looked for, and guests' memory that did: the log of it may be that late,
+/// nothing else waits for it.
 constexpr milliseconds kHealthInterval{2000};
 /// What a running Apply may take to end when the switch stops.
 constexpr milliseconds kStopGrace{2000};
@@ -76,6 +77,10 @@ void watch_until_stopped(SwitchState& state, StopSignals& signals) {
     }
     for (const std::string& name : state.take_dead_ports()) {
       spdlog::warn("port {}: its interface is gone; the next Apply that does not name it removes it", name);
+    }
+    for (const std::string& name : state.take_memory_losses()) {
+      spdlog::warn(
+          "port {}: its guest took back the memory that it lent; it is served again when it has connected anew", name);
     }
   }
 }

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,6 +29,7 @@ struct Device {
   OpenPort open;
   std::vector<datapath::WorkerId> workers;  // by queue; none before it is planned
   bool death_told = false;
+  std::uint64_t losses_told = 0;  // of its guests' memory
 };
 
 /// A port in force: in the snapshot that was published last.

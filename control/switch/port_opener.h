@@ -30,6 +30,8 @@ struct VhostGuest {
   bool is_connected = false;
   unsigned queue_pairs = 0;  // by which it takes packets
   bool has_packed_rings = false;
+  bool has_lost_memory = false;     // took back what it lent: served again when it has connected anew
+  std::uint64_t memory_losses = 0;  // of all guests since the socket was opened
 };
 
 struct DeviceStatus {

@@ -1,11 +1,15 @@
 // What SwitchState tells: ports, counters, interfaces that went away.
 #include <fmt/core.h>
 
+#include <optional>
+#include <utility>
+
 #include "control/switch/field_checks.h"
 #include "control/switch/policy_reports.h"
 #include "control/switch/switch_state.h"
 #include "control/switch/table_reports.h"
 #include "control/switch/trace.h"
+#include "control/switch/uplink_socket.h"
 
 namespace millrace::control::switchd {
 
@@ -16,7 +20,15 @@ void fill(const VhostGuest& guest, api::PortStatus& status) {
   told.set_connected(guest.is_connected);
   told.set_queue_pairs(guest.queue_pairs);
   told.set_packed_rings(guest.has_packed_rings);
+  told.set_memory_lost(guest.has_lost_memory);
+  told.set_memory_losses(guest.memory_losses);
   if (!guest.is_connected) status.set_state(api::PORT_STATE_NO_GUEST);
+  if (guest.has_lost_memory) status.set_state(api::PORT_STATE_MEMORY_LOST);
+}
+
+/// None: the port has no vhost-user socket, and others are not asked for what costs more.
+std::optional<VhostGuest> guest_of(const PortOpener& opener, const OpenPort& open) {
+  return open.vhost || is_uplink_socket(open.device) ? opener.inspect(open).guest : std::nullopt;
 }
 
 }  // namespace
@@ -136,6 +148,10 @@ api::GetCountersReply SwitchState::counters() const {
     }
   }
   *reply.mutable_removed_ports() = to_proto(removed);
+  for (const auto& [name, port] : ports_) {
+    const auto guest = guest_of(opener_, port.device->open);
+    if (guest) (*reply.mutable_guest_memory_losses())[name] = guest->memory_losses;
+  }
   for (std::size_t i = 1; i < net::kDropCount; ++i) {
     const auto drop = static_cast<net::Drop>(i);
     (*reply.mutable_drop_texts())[std::string(net::drop_name(drop))] = std::string(net::drop_text(drop));
@@ -149,6 +165,17 @@ std::vector<std::string> SwitchState::take_dead_ports() {
   for (const auto& [name, port] : ports_) {
     if (port.device->death_told || !opener_.is_dead(port.device->open)) continue;
     port.device->death_told = true;
+    names.push_back(name);
+  }
+  return names;
+}
+
+std::vector<std::string> SwitchState::take_memory_losses() {
+  std::vector<std::string> names;
+  const std::lock_guard lock(state_mutex_);
+  for (const auto& [name, port] : ports_) {
+    const auto guest = guest_of(opener_, port.device->open);
+    if (!guest || std::exchange(port.device->losses_told, guest->memory_losses) == guest->memory_losses) continue;
     names.push_back(name);
   }
   return names;

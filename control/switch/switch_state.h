@@ -77,6 +77,8 @@ class SwitchState {
   api::GetCountersReply counters() const;
   /// Ports whose interface went away since the last call: each is told once.
   std::vector<std::string> take_dead_ports();
+  /// Ports whose guest took its memory back since the last call.
+  std::vector<std::string> take_memory_losses();
 
  private:
   using Devices = std::vector<std::shared_ptr<Device>>;

@@ -20,9 +20,9 @@ namespace {
 /// virtio_net_hdr without and with num_buffers.
 constexpr std::uint32_t kShortHeaderBytes = 10, kHeaderBytes = 12;
 constexpr std::uint32_t kLeastFrameBytes = 14;
-/// Feature bits (virtio 1.2, sections 5.1.3 and 6; VHOST_F_LOG_ALL of vhost-user).
-constexpr std::uint64_t kMergeableBuffers = 1ull << 15, kLogAll = 1ull << 26, kEventIndex = 1ull << 29,
-                        kVersion1 = 1ull << 32, kIommu = 1ull << 33, kPackedRing = 1ull << 34;
+/// Feature bits (virtio 1.2, sections 5.1.3 and 6).
+constexpr std::uint64_t kMergeableBuffers = 1ull << 15, kEventIndex = 1ull << 29, kVersion1 = 1ull << 32,
+                        kIommu = 1ull << 33, kPackedRing = 1ull << 34;
 
 template <typename T>
 T read_once(const T& shared) noexcept {
@@ -74,7 +74,7 @@ void GuestRings::forget() noexcept {
 void GuestRings::resume(int guest) noexcept {
   std::uint64_t features = 0;
   if (rte_vhost_get_negotiated_features(guest, &features) != 0) return;
-  if ((features & (kLogAll | kIommu | kPackedRing)) != 0) return;
+  if ((features & (kIommu | kPackedRing)) != 0) return;
   rte_vhost_memory* table = nullptr;
   if (rte_vhost_get_mem_table(guest, &table) != 0) return;
   const std::unique_ptr<rte_vhost_memory, decltype(&std::free)> owned(table, &std::free);

@@ -5,16 +5,16 @@
 ///          the pool here, a burst at a time: each step reads for all of them what the next one needs, so that their
 ///          misses overlap. At the first descriptor that is anything else (a chain, an indirect table, a checksum left,
 ///          no room) the caller goes on with the library, from the very same place of the ring: the library keeps the
-///          positions, they are read before a burst and written behind it. Guests with packed rings, an IOMMU or a log
-///          of what is written (migration) are the library's altogether.
+///          positions, they are read before a burst and written behind it. Guests with packed rings or an IOMMU are the
+///          library's altogether.
 /// Trust:   what lies in the guest's memory is read once and checked against its regions before it is used. What a
 /// guest
 ///          changes meanwhile changes what it sends, and nothing else.
 /// Messages: the guest's messages change rings and regions. pause() before each, and resume() behind it, keep the
 /// worker
 ///          out; it goes by the library meanwhile, which has locks of its own for that.
-/// Thread:  take and give: the port's worker. All else: DPDK's thread for the guest.
-/// Source:  virtio 1.2, section 2.7 (split virtqueues), 5.1.6 (virtio_net_hdr).
+/// Thread:  take and give: the port's worker. close: any, in a signal handler too. All else: DPDK's thread for the
+/// guest. Source:  virtio 1.2, section 2.7 (split virtqueues), 5.1.6 (virtio_net_hdr).
 #pragma once
 
 #include <array>
@@ -53,6 +53,8 @@ class GuestRings {
   void forget() noexcept;
   /// Returns when the worker is out; nobody is served here until resume().
   void pause() noexcept;
+  /// As pause(), without waiting: a visit may go on, the caller's own too.
+  void close() noexcept { is_open_.store(false, std::memory_order_seq_cst); }
   /// Reads what the guest has now. Between pause() and this the guest's memory may be any.
   void resume(int guest) noexcept;
 

@@ -2,10 +2,19 @@
 
 #include <sched.h>
 #include <spdlog/spdlog.h>
+#include <sys/un.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
 
 #include "datapath/io/vhost_links.h"
+#include "datapath/io/vhost_message.h"
 #include "datapath/io/vhost_ring.h"
 
 namespace millrace::datapath::io {
@@ -18,13 +27,31 @@ constexpr std::chrono::milliseconds kUntilListed{50};
 
 struct VhostEvents {
   /// The guest's next message may change its rings, or take its memory away.
-  static rte_vhost_msg_result before_message(int guest, void*) {
-    if (const auto link = link_of(guest); link != nullptr && link->connection == guest) link->rings.pause();
+  static rte_vhost_msg_result before_message(int guest, void* context) {
+    const auto link = link_of(guest);
+    if (link == nullptr || link->connection != guest) return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+    VhostMessage message(context);
+    if (const char* const reason = message.refusal(link->has_memory); reason != nullptr) {
+      // Once a connection: a guest may go on and on.
+      if (!std::exchange(link->is_refusal_told, true)) {
+        spdlog::warn("vhost-user socket {}: its guest wants {}: refused", path_of(guest), reason);
+      }
+      message.close_descriptors();
+      return RTE_VHOST_MSG_RESULT_ERR;
+    }
+    link->rings.pause();
+    if (message.changes_memory()) {
+      link->memory.begin_change();
+      link->has_memory = false;
+    }
     return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
   }
-  static rte_vhost_msg_result after_message(int guest, void*) {
+  static rte_vhost_msg_result after_message(int guest, void* context) {
     const auto link = link_of(guest);
-    if (link != nullptr && link->connection == guest && link->guest == guest) link->rings.resume(guest);
+    if (link == nullptr || link->connection != guest) return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+    if (VhostMessage(context).lends_memory()) link->has_memory = true;
+    if (!link->memory.is_settled()) settle_memory(*link, guest);
+    if (link->guest == guest && link->has_memory) resume_rings(*link, guest);
     return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
   }
   static constexpr rte_vhost_user_extern_ops kMessages{before_message, after_message};
@@ -33,6 +60,29 @@ struct VhostEvents {
     return std::static_pointer_cast<VhostLink>(VhostLinks::all().of(guest));
   }
 
+  static void settle_memory(VhostLink& link, int guest) {
+    std::array<LentMemory::Region, LentMemory::kRegions> regions;
+    std::size_t count = 0;
+    rte_vhost_memory* table = nullptr;
+    if (link.has_memory && rte_vhost_get_mem_table(guest, &table) == 0) {
+      const std::unique_ptr<rte_vhost_memory, decltype(&std::free)> owned(table, &std::free);
+      for (; count < table->nregions && count < regions.size(); ++count) {
+        const rte_vhost_mem_region& region = table->regions[count];
+        regions[count] = {reinterpret_cast<std::uintptr_t>(region.mmap_addr), region.mmap_size};
+      }
+    }
+    link.memory.settle(std::span(regions).first(count));
+  }
+  /// The guest may lose its memory meanwhile.
+  static void resume_rings(VhostLink& link, int guest) {
+    link.rings.resume(guest);
+    if (link.has_lost_memory.load(std::memory_order_seq_cst)) link.rings.close();
+  }
+
+  static std::string path_of(int guest) {
+    std::array<char, sizeof(sockaddr_un::sun_path) + 1> path{};
+    return rte_vhost_get_ifname(guest, path.data(), path.size()) == 0 ? path.data() : "";
+  }
   static void set_kick(VhostLink& link, int guest, unsigned pair) {
     rte_vhost_vring ring{};
     if (rte_vhost_get_vhost_vring(guest, from_guest(pair), &ring) == 0) link.kicks->set(pair, ring.kickfd);
@@ -55,19 +105,24 @@ struct VhostEvents {
     link->pairs = 0;
     link->rings.forget();
     link->kicks->clear_all();
+    link->memory.settle({});  // DPDK unmaps it next
+    link->has_memory = false;
+    link->is_refusal_told = false;
+    link->has_lost_memory = false;
     link->connection = kNoGuest;
   }
   static int new_device(int guest) {
     const auto link = link_of(guest);
-    if (link == nullptr || link->connection != guest) return -1;
+    if (link == nullptr || link->connection != guest || link->has_lost_memory) return -1;
     const auto pairs = std::min<unsigned>(rte_vhost_get_vring_num(guest) / 2u, link->pair_limit);
     // Those of a guest that stopped and goes on were ready before.
     for (unsigned pair = 0; pair < pairs; ++pair) set_kick(*link, guest, pair);
     std::uint64_t features = 0;
     rte_vhost_get_negotiated_features(guest, &features);
     link->features = features;
-    link->rings.resume(guest);
+    resume_rings(*link, guest);
     link->guest.store(guest, std::memory_order_seq_cst);
+    if (link->has_lost_memory.load(std::memory_order_seq_cst)) link->guest.store(kNoGuest, std::memory_order_seq_cst);
     link->kicks->wake();  // a worker that rests does not know yet whether this guest kicks
     return 0;
   }
@@ -77,7 +132,8 @@ struct VhostEvents {
     link->guest.store(kNoGuest, std::memory_order_seq_cst);
     while (link->in_burst.load(std::memory_order_seq_cst)) ::sched_yield();
     link->rings.pause();
-    link->kicks->clear_all();  // DPDK closes its own next
+    link->kicks->clear_all();     // DPDK closes its own next
+    link->memory.begin_change();  // and may unmap
   }
   /// DPDK holds the queue's lock here.
   static int vring_state_changed(int guest, std::uint16_t queue, int is_enabled) {
@@ -111,6 +167,12 @@ struct VhostEvents {
 };
 
 }  // namespace
+
+void VhostLink::lose_memory() noexcept {
+  if (!has_lost_memory.exchange(true, std::memory_order_seq_cst)) memory_losses.fetch_add(1);
+  guest.store(kNoGuest, std::memory_order_seq_cst);
+  rings.close();
+}
 
 const rte_vhost_device_ops kVhostEvents = [] {
   rte_vhost_device_ops calls{};

@@ -6,7 +6,10 @@
 /// Order:   as Dekker has it: the worker writes in_burst, then reads guest; DPDK's thread writes guest, then reads
 ///          in_burst, in one order for both. So either the worker sees that the guest goes, or DPDK's thread sees the
 ///          burst and waits.
-/// Thread:  see each member.
+/// Loss:    a guest that takes its memory back (lent_memory.h) is as one that is gone: whoever finds out writes that
+///          `guest` may not be used, in the midst of a burst, which ends on zeros. What DPDK says of the guest later
+///          changes nothing, until it has connected anew.
+/// Thread:  see each member; lose_memory: any, in a signal handler.
 #pragma once
 
 #include <rte_vhost.h>
@@ -20,6 +23,7 @@
 
 #include "datapath/io/guest_rings.h"
 #include "datapath/io/kick_set.h"
+#include "datapath/io/lent_memory.h"
 #include "datapath/io/vhost_port.h"
 
 namespace millrace::datapath::io {
@@ -29,8 +33,9 @@ inline constexpr int kNoGuest = -1;
 constexpr std::uint16_t to_guest(unsigned pair) { return static_cast<std::uint16_t>(2 * pair); }
 constexpr std::uint16_t from_guest(unsigned pair) { return static_cast<std::uint16_t>(2 * pair + 1); }
 
-struct VhostLink {
+struct VhostLink final : LentMemory::Owner {
   explicit VhostLink(std::unique_ptr<KickSet> set) : kicks(std::move(set)) {}
+  void lose_memory() noexcept override;
 
   const std::unique_ptr<KickSet> kicks;           // never null in an open port
   std::atomic<int> guest{kNoGuest};               // DPDK's number of it, while its rings may be used
@@ -38,7 +43,12 @@ struct VhostLink {
   std::atomic<std::uint64_t> pairs{0};            // of which the guest takes packets
   std::atomic<std::uint64_t> features{0};         // that the guest and DPDK agreed on
   std::atomic<std::uint64_t> refused{0};
+  std::atomic<bool> has_lost_memory{false};  // until its connection ends
+  std::atomic<std::uint64_t> memory_losses{0};
   GuestRings rings;
+  LentMemory memory{*this};                // DPDK's threads alone, as connection
+  bool is_refusal_told = false;            // so is this
+  bool has_memory = false;                 // so is this: DPDK says where it lies, and asked without any it crashes
   unsigned pair_limit = kVhostQueuePairs;  // set before DPDK knows the socket
   int connection = kNoGuest;               // DPDK's threads alone, one after the other
   std::thread::id connected_by;            // as connection

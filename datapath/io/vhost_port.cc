@@ -38,8 +38,11 @@ constexpr std::uint64_t bits(std::initializer_list<unsigned> numbers) {
 /// virtio 1.2, section 5.1.3: what a guest may have negotiated, by bit. GUEST_ is what it takes.
 constexpr unsigned kGuestChecksumBit = 1, kGuestTso4Bit = 7, kGuestTso6Bit = 8;
 /// GUEST_ECN, GUEST_UFO, HOST_ECN, HOST_UFO: DPDK has no flag for CWR in TCP that is to be cut, and UFO is of the past.
-constexpr std::uint64_t kNotOffered = bits({9, 10, 13, 14});
-constexpr unsigned kPackedRingBit = 34;  // section 6, VIRTIO_F_RING_PACKED
+/// VHOST_F_LOG_ALL (vhost-user): the log is memory of the guest's whose place nobody tells (vhost_message.h), and no
+/// pod is moved to another node while it runs.
+constexpr std::uint64_t kNotOffered = bits({9, 10, 13, 14, 26});
+constexpr std::uint64_t kLogProtocol = bits({1});  // VHOST_USER_PROTOCOL_F_LOG_SHMFD
+constexpr unsigned kPackedRingBit = 34;            // section 6, VIRTIO_F_RING_PACKED
 
 /// Bytes of one receive() after which the next asks for fewer packets, so that a guest with packets of 64 KB does not
 /// hold up the worker's other ports; and for how many it always asks.
@@ -97,6 +100,10 @@ net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const Vh
     return net::resource_exhausted(
         fmt::format("vhost-user socket {}: no descriptor to wait on: {}", path, std::strerror(errno)));
   }
+  if (!port->link_->memory.has_entry() || !LentMemory::watch()) {
+    port->link_ = nullptr;
+    return net::resource_exhausted(fmt::format("vhost-user socket {}: its guest's memory cannot be watched", path));
+  }
   port->link_->pair_limit = options.queue_pairs;
   if (auto added = VhostLinks::all().add(path, port->link_, options.is_client); !added) {
     port->link_ = nullptr;  // the path is another port's to unregister, or nobody's
@@ -115,6 +122,11 @@ net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const Vh
     return failed("register");
   }
   if (rte_vhost_driver_disable_features(path.c_str(), kNotOffered) != 0) return failed("features");
+  std::uint64_t protocol = 0;
+  if (rte_vhost_driver_get_protocol_features(path.c_str(), &protocol) != 0 ||
+      rte_vhost_driver_set_protocol_features(path.c_str(), protocol & ~kLogProtocol) != 0) {
+    return failed("protocol");
+  }
   if (rte_vhost_driver_callback_register(path.c_str(), &kVhostEvents) != 0) return failed("events");
   if (start_driver(path) != 0) return failed(options.is_client ? "connect" : "listen");
   if (!options.is_client && options.mode != 0 && ::chmod(path.c_str(), options.mode) != 0) return failed("mode");
@@ -124,6 +136,7 @@ net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const Vh
 VhostPort::~VhostPort() {
   if (link_ == nullptr) return;
   rte_vhost_driver_unregister(path_.c_str());  // ends the guest's connection, and takes a server's socket away
+  link_->memory.settle({});                    // which DPDK has unmapped
   VhostLinks::all().remove(path_);
 }
 
@@ -150,9 +163,11 @@ class Burst {
 
 unsigned VhostPort::receive(std::span<net::Packet*> out) noexcept {
   if (link_->guest.load(std::memory_order_relaxed) == kNoGuest) {
-    // That it went has been told by the descriptor, and is known now.
+    // That it went has been told by the descriptor, and is known now. One that lost its memory may go on kicking.
     const std::uint32_t changes = link_->kicks->changes();
-    if (std::exchange(drained_changes_, changes) != changes) link_->kicks->drain();
+    const bool is_told = std::exchange(drained_changes_, changes) != changes;
+    const bool may_kick = link_->kicks->pairs() != 0 && ++empty_turns_ % kIdleTurns == 0;
+    if (is_told || may_kick) link_->kicks->drain();
     return 0;
   }
   const std::uint64_t pairs = link_->pairs.load(std::memory_order_relaxed);
@@ -297,6 +312,8 @@ VhostStatus VhostPort::status() const noexcept {
   status.queue_pairs = status.is_connected ? static_cast<unsigned>(std::popcount(link_->pairs.load())) : 0;
   status.is_packed = status.is_connected && (link_->features.load() >> kPackedRingBit & 1) != 0;
   status.rx_refused = link_->refused.load();
+  status.has_lost_memory = link_->has_lost_memory.load();
+  status.memory_losses = link_->memory_losses.load();
   return status;
 }
 

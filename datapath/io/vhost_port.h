@@ -54,6 +54,8 @@ struct VhostStatus {
   unsigned queue_pairs = 0;      // of which the guest takes packets
   bool is_packed = false;        // rings
   std::uint64_t rx_refused = 0;  // larger than a frame of the pool, and not to be cut
+  bool has_lost_memory = false;  // the guest took its memory back: it is served again when it has connected anew
+  std::uint64_t memory_losses = 0;
 };
 
 struct VhostLink;
@@ -86,9 +88,9 @@ class VhostPort final : public Port {
   MbufPool& pool_;
   const std::string path_;
   std::shared_ptr<VhostLink> link_;
-  unsigned next_pair_ = 0;           // to be asked first
-  unsigned receive_limit_ = kBurst;  // packets
-  unsigned empty_turns_ = 0;
+  unsigned next_pair_ = 0;             // to be asked first
+  unsigned receive_limit_ = kBurst;    // packets
+  unsigned empty_turns_ = 0;           // or those without a guest
   bool is_armed_ = false;              // the guest was told to kick, and nothing came since
   std::uint32_t armed_at_ = 0;         // position() then
   std::uint32_t drained_changes_ = 0;  // of the guest's queues, when there was no guest

@@ -28,6 +28,7 @@ _NO_NOTIFY = 1          # in the flags of the used ring
 _RING_SIZE = 256
 _BASE = 1 << 30         # where the memory begins, for rings and buffers alike
 _RING_BYTES = 16384     # descriptors, available and used ring of one queue, each on a page of its own
+RINGS_BYTES = 2 * _RING_BYTES  # those of both queues lie before all buffers
 _USED, _AVAILABLE = 8192, 4096
 TO_GUEST, FROM_GUEST = 0, 1
 
@@ -42,7 +43,7 @@ class Queue:
     def __init__(self, memory, number, buffer_bytes):
         self.number, self.buffer_bytes = number, buffer_bytes
         self.rings_at = number * _RING_BYTES
-        self.buffers_at = 2 * _RING_BYTES + (0 if number == TO_GUEST else _RING_SIZE * 2048)
+        self.buffers_at = RINGS_BYTES + (0 if number == TO_GUEST else _RING_SIZE * 2048)
         view = memoryview(memory)
         self.buffers = view[self.buffers_at:self.buffers_at + _RING_SIZE * buffer_bytes]
         self.available = view[self.rings_at + _AVAILABLE:self.rings_at + _USED].cast("H")
@@ -105,7 +106,7 @@ class Driver:
     def __init__(self, wanted=0):
         self.wanted, self.features = wanted, 0
         self.frame_bytes = 65536 + HEADER_BYTES
-        self.memory_bytes = 2 * _RING_BYTES + _RING_SIZE * (2048 + self.frame_bytes)
+        self.memory_bytes = RINGS_BYTES + _RING_SIZE * (2048 + self.frame_bytes)
         self.memory_fd = os.memfd_create("guest")
         os.ftruncate(self.memory_fd, self.memory_bytes)
         memory = mmap.mmap(self.memory_fd, self.memory_bytes)

@@ -49,6 +49,7 @@ class HostileGuest {
   /// Feature bits: what it sends unfinished, and what it takes so.
   static constexpr std::uint64_t kSendsUnfinished = 1 << 0 | 1 << 11 | 1 << 12;  // CSUM, HOST_TSO4, HOST_TSO6
   static constexpr std::uint64_t kTakesUnfinished = 1 << 1 | 1 << 7 | 1 << 8;    // GUEST_CSUM, GUEST_TSO4, GUEST_TSO6
+  static constexpr std::uint64_t kPackedRings = 1ull << 34;
   static constexpr std::uint32_t kMemoryBytes = 1 << 20;
   static constexpr std::uint16_t kRingSize = 256;
   static constexpr std::uint16_t kNext = 1, kWrite = 2, kIndirect = 4;
@@ -91,21 +92,59 @@ class HostileGuest {
   void send(const VirtioNetHeader& header, const std::vector<std::uint8_t>& frame, std::uint32_t descriptor_bytes) {
     std::memcpy(at(kBuffers), &header, sizeof header);
     std::memcpy(at(kBuffers + sizeof header), frame.data(), frame.size());
-    const auto bytes = static_cast<std::uint32_t>(sizeof header + frame.size());
-    unsigned index = 0;
-    for (std::uint32_t begin = 0; begin < bytes; begin += descriptor_bytes, ++index) {
-      const bool is_last = bytes - begin <= descriptor_bytes;
-      set_descriptor(1, index,
-                     {kBuffers + begin, is_last ? bytes - begin : descriptor_bytes, is_last ? std::uint16_t{0} : kNext,
-                      static_cast<std::uint16_t>(index + 1)});
-    }
+    chain(1, static_cast<std::uint32_t>(sizeof header + frame.size()), descriptor_bytes, 0);
     offer(1, {0}, 1);
   }
-  /// Offers one buffer of `bytes`; received() is what is in it.
-  void make_room(std::uint32_t bytes) {
-    set_descriptor(0, 0, {kBuffers, bytes, kWrite, 0});
+  /// Offers one buffer of `bytes`, in descriptors of `descriptor_bytes`; received() is what is in it.
+  void make_room(std::uint32_t bytes, std::uint32_t descriptor_bytes = 1 << 16) {
+    chain(0, bytes, descriptor_bytes, kWrite);
     offer(0, {0}, 1);
   }
+  /// Takes back what is behind the first `left` bytes of the memory it lent; whoever touches that gets SIGBUS.
+  void take_back(std::uint64_t left) {
+    if (::ftruncate(memory_fd_, static_cast<off_t>(left)) != 0) throw std::runtime_error("ftruncate");
+  }
+  /// Messages that the switch answers: true when it did what they say.
+  bool lend_elsewhere(int memory_fd) {
+    Memory other = memory();
+    other.bytes += 0x1000;  // one that is as before is taken for the same
+    return ask(kSetMemTable, other, memory_fd);
+  }
+  bool name_ring_again(std::uint32_t ring) { return ask(kSetVringAddr, address_of(ring)); }
+  /// The device is to stop, and to go on, as when a machine is stopped and goes on.
+  void stop(std::uint32_t ring) { ask(kGetVringBase, VringState{ring, 0}); }
+  bool start(std::uint32_t ring) {
+    bool is_done = ask(kSetVringAddr, address_of(ring));
+    for (const Request request : {kSetVringCall, kSetVringKick}) {
+      events_.push_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+      is_done = ask(request, std::uint64_t{ring}, events_.back()) && is_done;
+    }
+    return is_done;
+  }
+  /// By the eventfd that it gave last, of its sending queue.
+  void kick() { ::eventfd_write(events_.back(), 1); }
+  bool lend_inflight(int memory_fd) {
+    struct Inflight {
+      std::uint64_t bytes, offset;
+      std::uint16_t queues, queue_size, padding[2];
+    };
+    return ask(kSetInflightFd, Inflight{4096, 0, 2, kRingSize, {}}, memory_fd, 20);
+  }
+  bool lend_log(int memory_fd) {
+    struct Log {
+      std::uint64_t bytes, offset;
+    };
+    return ask(kSetLogBase, Log{4096, 0}, memory_fd);
+  }
+  bool ask_for_inflight() {
+    struct Inflight {
+      std::uint64_t bytes, offset;
+      std::uint16_t queues, queue_size, padding[2];
+    };
+    return ask(kGetInflightFd, Inflight{0, 0, 2, kRingSize, {}}, -1, 20);
+  }
+  bool ask_for_postcopy() { return ask(kPostcopyListen, std::uint64_t{0}, -1, 0); }
+
   VirtioNetHeader received(std::vector<std::uint8_t>& frame, std::size_t frame_bytes) {
     VirtioNetHeader header;
     std::memcpy(&header, at(kBuffers), sizeof header);
@@ -119,11 +158,28 @@ class HostileGuest {
     kSetFeatures = 2,
     kSetOwner = 3,
     kSetMemTable = 5,
+    kSetLogBase = 6,
     kSetVringNum = 8,
     kSetVringAddr = 9,
     kSetVringBase = 10,
+    kGetVringBase = 11,
     kSetVringKick = 12,
-    kSetVringCall = 13
+    kSetVringCall = 13,
+    kPostcopyListen = 29,
+    kGetInflightFd = 31,
+    kSetInflightFd = 32
+  };
+  static constexpr std::uint32_t kVersion = 1, kNeedsReply = 8;
+  struct VringState {
+    std::uint32_t index, number;
+  };
+  struct VringAddress {
+    std::uint32_t index, flags;
+    std::uint64_t descriptors, used, available, log;
+  };
+  struct Memory {
+    std::uint32_t regions, padding;
+    std::uint64_t guest_address, bytes, user_address, offset;
   };
   static constexpr std::uint64_t kVersion1 = 1ull << 32;
   static constexpr std::uint64_t kAvailable = 0x1000, kUsed = 0x2000;
@@ -132,12 +188,43 @@ class HostileGuest {
   std::byte* at(std::uint64_t address) { return memory_ + address; }
   std::uint64_t here(std::uint64_t address) { return reinterpret_cast<std::uint64_t>(at(address)); }
 
+  /// The first `bytes` at kBuffers, from descriptor 0 on.
+  void chain(unsigned ring, std::uint32_t bytes, std::uint32_t descriptor_bytes, std::uint16_t flags) {
+    std::uint16_t index = 0;
+    for (std::uint32_t begin = 0; begin < bytes; begin += descriptor_bytes) {
+      const bool is_last = bytes - begin <= descriptor_bytes;
+      const auto here_flags = static_cast<std::uint16_t>(flags | (is_last ? 0 : kNext));
+      set_descriptor(ring, index,
+                     {kBuffers + begin, is_last ? bytes - begin : descriptor_bytes, here_flags,
+                      static_cast<std::uint16_t>(index + 1)});
+      ++index;
+    }
+  }
+  Memory memory() { return {1, 0, 0, kMemoryBytes, here(0), 0}; }
+  VringAddress address_of(std::uint32_t ring) {
+    const std::uint64_t base = ring_base(ring);
+    return {ring, 0, here(base), here(base + kUsed), here(base + kAvailable), 0};
+  }
+
   template <typename Payload>
-  void say(Request request, const Payload& payload, int descriptor = -1) {
+  bool ask(Request request, const Payload& payload, int descriptor = -1, std::uint32_t bytes = sizeof(Payload)) {
+    say(request, payload, descriptor, kVersion | kNeedsReply, bytes);
+    struct [[gnu::packed]] {
+      std::uint32_t request, flags, size;
+      std::uint64_t value;
+    } answer{};
+    const ssize_t got = ::recv(socket_, &answer, sizeof answer, MSG_WAITALL);
+    if (got != static_cast<ssize_t>(sizeof answer)) throw std::runtime_error("the switch hung up on this guest");
+    return answer.value == 0;
+  }
+
+  template <typename Payload>
+  void say(Request request, const Payload& payload, int descriptor = -1, std::uint32_t flags = kVersion,
+           std::uint32_t bytes = sizeof(Payload)) {
     struct Header {
       std::uint32_t request, flags, size;
-    } const header{request, 1, sizeof payload};
-    iovec parts[] = {{const_cast<Header*>(&header), sizeof header}, {const_cast<Payload*>(&payload), sizeof payload}};
+    } const header{request, flags, bytes};
+    iovec parts[] = {{const_cast<Header*>(&header), sizeof header}, {const_cast<Payload*>(&payload), bytes}};
     msghdr message{};
     message.msg_iov = parts;
     message.msg_iovlen = 2;
@@ -151,31 +238,19 @@ class HostileGuest {
       entry->cmsg_len = CMSG_LEN(sizeof(int));
       std::memcpy(CMSG_DATA(entry), &descriptor, sizeof descriptor);
     }
-    if (::sendmsg(socket_, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof header + sizeof payload)) {
+    if (::sendmsg(socket_, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof header + bytes)) {
       throw std::runtime_error("the switch does not listen to this guest");
     }
   }
 
   void introduce() {
-    struct VringState {
-      std::uint32_t index, number;
-    };
-    struct VringAddress {
-      std::uint32_t index, flags;
-      std::uint64_t descriptors, used, available, log;
-    };
-    struct Memory {
-      std::uint32_t regions, padding;
-      std::uint64_t guest_address, bytes, user_address, offset;
-    };
     say(kSetOwner, std::uint64_t{0});
     say(kSetFeatures, features_);
-    say(kSetMemTable, Memory{1, 0, 0, kMemoryBytes, here(0), 0}, memory_fd_);
+    say(kSetMemTable, memory(), memory_fd_);
     for (std::uint32_t ring = 0; ring < 2; ++ring) {
-      const std::uint64_t base = ring_base(ring);
       say(kSetVringNum, VringState{ring, kRingSize});
       say(kSetVringBase, VringState{ring, 0});
-      say(kSetVringAddr, VringAddress{ring, 0, here(base), here(base + kUsed), here(base + kAvailable), 0});
+      say(kSetVringAddr, address_of(ring));
       for (const Request request : {kSetVringCall, kSetVringKick}) {
         events_.push_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
         say(request, std::uint64_t{ring}, events_.back());

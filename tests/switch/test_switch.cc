@@ -89,7 +89,13 @@ void MemoryOpener::wait_until_held(std::size_t count) {
   changed_.wait(lock, [&] { return held_ >= count; });
 }
 
-DeviceStatus MemoryOpener::inspect(const OpenPort& open) const { return {"memory", is_dead(open)}; }
+DeviceStatus MemoryOpener::inspect(const OpenPort& open) const {
+  DeviceStatus status{.xdp_mode = "memory", .dead = is_dead(open)};
+  if (!open.vhost) return status;
+  const auto found = guests.find(open.interface);
+  status.guest = found == guests.end() ? VhostGuest{} : found->second;
+  return status;
+}
 
 bool MemoryOpener::is_dead(const OpenPort& open) const {
   const std::lock_guard lock(mutex_);

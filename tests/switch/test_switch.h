@@ -38,6 +38,8 @@ class MemoryOpener final : public PortOpener {
   std::set<std::string> missing;
   /// Interfaces that have more than one.
   std::map<std::string, unsigned> queues;
+  /// Of sockets, by path; one that is not here has none.
+  std::map<std::string, VhostGuest> guests;
   /// From now on `open` of any interface waits for let_go() of it.
   void hold();
   void let_go(const std::string& interface);

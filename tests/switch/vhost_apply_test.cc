@@ -1,6 +1,10 @@
 // Ports with a vhost-user socket in place of an interface, through the whole of Apply.
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+#include <vector>
+
 #include "control/switch/switch_state.h"
 #include "tests/switch/test_switch.h"
 
@@ -57,6 +61,32 @@ TEST(VhostApply, AnOpenSocketKeepsItsRoleAndQueues) {
   ASSERT_TRUE(sw.apply(remove({"a"})).ok());
   ASSERT_TRUE(sw.apply(upsert({guest("a", "/run/s.sock", api::VHOST_ROLE_CLIENT)})).ok());
   EXPECT_EQ(sw.opener.opened(), opened + 1);
+}
+
+TEST(VhostApply, AGuestThatTookItsMemoryBackIsToldOf) {
+  TestSwitch sw;
+  ASSERT_TRUE(sw.apply(upsert({guest("a", "/run/a.sock"), guest("b", "/run/b.sock"), pod("c", {})})).ok());
+  using Names = std::vector<std::string>;
+  sw.opener.guests["/run/b.sock"] = {.is_connected = true, .queue_pairs = 1};
+  EXPECT_EQ(sw.state->take_memory_losses(), Names{});
+  sw.opener.guests["/run/b.sock"] = {.has_lost_memory = true, .memory_losses = 1};
+  EXPECT_EQ(sw.state->take_memory_losses(), Names{"b"});
+  EXPECT_EQ(sw.state->take_memory_losses(), Names{}) << "once";
+  const api::ListPortsReply list = sw.state->list_ports();
+  EXPECT_EQ(list.ports(0).state(), api::PORT_STATE_NO_GUEST);
+  EXPECT_EQ(list.ports(1).state(), api::PORT_STATE_MEMORY_LOST);
+  EXPECT_TRUE(list.ports(1).vhost_user().memory_lost());
+  EXPECT_EQ(list.ports(1).vhost_user().memory_losses(), 1u);
+  EXPECT_EQ(list.ports(2).state(), api::PORT_STATE_UP);
+  const api::GetCountersReply counters = sw.state->counters();
+  const auto& losses = counters.guest_memory_losses();
+  EXPECT_EQ((std::map<std::string, std::uint64_t>(losses.begin(), losses.end())),
+            (std::map<std::string, std::uint64_t>{{"a", 0}, {"b", 1}}));
+
+  sw.opener.guests["/run/b.sock"] = {.is_connected = true, .queue_pairs = 1, .memory_losses = 1};
+  EXPECT_EQ(sw.state->list_ports().ports(1).state(), api::PORT_STATE_UP) << "the next one";
+  sw.opener.guests["/run/b.sock"].memory_losses = 2;
+  EXPECT_EQ(sw.state->take_memory_losses(), Names{"b"});
 }
 
 TEST(VhostApply, APodMayChangeFromAnInterfaceToASocket) {

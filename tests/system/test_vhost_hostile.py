@@ -1,5 +1,6 @@
 """A pod writes its socket's directory, and the switch and the agent that use it are root: who may come to a socket, and
-that nothing that a pod puts there leads them elsewhere or costs another pod anything."""
+that nothing that a pod puts there leads them elsewhere or costs another pod anything. Neither does a guest that takes its
+memory back."""
 
 import contextlib
 import os
@@ -7,10 +8,14 @@ import pathlib
 import shutil
 import socket
 import stat
+import sys
 
 import pytest
 
-from harness.process import run, wait_until
+from harness import frames
+from harness.memory_thief import ALL, BUFFERS
+from harness.process import Background, run, wait_until
+from harness.testpmd import GATEWAY_MAC
 from harness.traffic import ping
 from harness.vhost_pod import add_vhost_pod
 
@@ -221,6 +226,47 @@ def test_what_a_pod_leaves_goes_with_it_and_nothing_else(node, mallory, victim):
     node.delete_pod("mallory")
     assert list(directory.iterdir()) == [directory / "vhost.sock"]
     add_vhost_pod(node, "mallory", listens=True)
+
+
+def thief(pod, left, to):
+    """Sends UDP to `to`, as its pod may."""
+    tests = pathlib.Path(__file__).resolve().parents[1]
+    datagram = frames.ipv4(pod.ipv4, to.ipv4, 17, frames.udp(pod.ipv4, to.ipv4, 4000, 4000, bytes(900)))
+    return Background(
+        [sys.executable, "-m", "harness.memory_thief", pod.socket_path, left, frames.ethernet(GATEWAY_MAC, pod.mac, datagram).hex()],
+        env={**os.environ, "PYTHONPATH": str(tests), "PYTHONDONTWRITEBYTECODE": "1"})
+
+
+def losses_of(node, pod):
+    line = f'millrace_port_guest_memory_losses_total{{port="{pod.host_interface}"}} '
+    metrics = node.instance.cli("counters", "-o", "prometheus").stdout
+    return int(metrics.split(line)[1].split()[0])
+
+
+@SWITCH_LISTENS
+@pytest.mark.parametrize("left", [ALL, BUFFERS], ids=["all", "buffers"])
+def test_memory_that_is_taken_back_costs_its_pod_alone(node, client, bystander, mallory, left):
+    switch = node.instance.pids()["millraced"]
+    said = f"port {mallory.host_interface}: its guest took back the memory"
+    said_before = node.instance.log("millraced").count(said)
+    with Background(client.command("ping", "-n", "-i", "0.002", "-q", mallory.ipv4)):
+        for times in (1, 2):
+            with thief(mallory, left, bystander) as guest:
+                guest.wait_for_output("taken: SIGBUS", 20)
+                wait_until(lambda: port_of(node, mallory)["state"] == "memory_lost", "the switch tells of it", 5)
+                assert ping(client, bystander.ipv4, count=20).ok
+                told = port_of(node, mallory)["vhost_user"]
+                assert told["memory_lost"] and not told["connected"] and told["memory_losses"] == times
+                assert losses_of(node, mallory) == times and losses_of(node, bystander) == 0
+                shown = node.instance.cli("port", "list").stdout.splitlines()
+                assert "memory lost" in next(line for line in shown if mallory.host_interface in line)
+                wait_until(lambda: node.instance.log("millraced").count(said) == said_before + times, "the log says so", 5)
+            wait_until(lambda: port_of(node, mallory)["state"] == "no_guest", "the guest is gone", 10)
+    with mallory:
+        wait_until(lambda: ping(client, mallory.ipv4, count=1).ok, "the next guest answers", 10)
+        assert ping(client, mallory.ipv4).ok
+    assert port_of(node, mallory)["vhost_user"]["memory_losses"] == 2
+    assert node.instance.pids()["millraced"] == switch
 
 
 def test_a_pod_that_went_without_a_del(node):

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::uint64_t bit(unsigned pair) { return 1ull << pair; }
 
+}  // namespace
+
 /// Others that can be waited on, as those of a file system in user space, may keep a worker waiting that only looks.
 bool is_eventfd(int descriptor) noexcept {
   constexpr std::string_view kEventfd = "anon_inode:[eventfd]";
@@ -22,8 +24,6 @@ bool is_eventfd(int descriptor) noexcept {
   const ssize_t length = ::readlink(path.data(), target.data(), target.size());
   return length > 0 && std::string_view(target.data(), static_cast<std::size_t>(length)) == kEventfd;
 }
-
-}  // namespace
 
 std::unique_ptr<KickSet> KickSet::create() {
   const int epoll = ::epoll_create1(EPOLL_CLOEXEC);

@@ -18,6 +18,9 @@
 
 namespace millrace::datapath::io {
 
+/// A guest may give any descriptor where an eventfd is asked for.
+bool is_eventfd(int descriptor) noexcept;
+
 class KickSet {
  public:
   static constexpr unsigned kPairs = 64;

@@ -39,6 +39,7 @@ struct VhostEvents {
       message.close_descriptors();
       return RTE_VHOST_MSG_RESULT_ERR;
     }
+    message.unblock_calls();
     link->rings.pause();
     if (message.changes_memory()) {
       link->memory.begin_change();

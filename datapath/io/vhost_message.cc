@@ -9,6 +9,8 @@
 
 #include <cstddef>
 
+#include "datapath/io/kick_set.h"
+
 namespace millrace::datapath::io {
 namespace {
 
@@ -16,6 +18,8 @@ enum Request : std::uint32_t {
   kResetOwner = 4,
   kSetMemTable = 5,
   kSetLogBase = 6,
+  kSetVringCall = 13,
+  kSetVringErr = 14,
   kPostcopyAdvise = 28,
   kPostcopyListen = 29,
   kPostcopyEnd = 30,
@@ -53,12 +57,27 @@ const char* VhostMessage::refusal(bool has_memory) const noexcept {
     case kPostcopyEnd: return "page faults of its own, which are not offered";
     case kGetInflightFd:
     case kSetInflightFd: return "a record of descriptors in flight, which is not offered";
+    case kSetVringCall:
+    case kSetVringErr:
+      return is_called_by_descriptor() && !is_eventfd(context_->descriptors[0]) ? "to be called by what is no eventfd"
+                                                                                : nullptr;
     case kSetMemTable:
       if (!are_in_memory()) return "to lend a file that is none of tmpfs or hugetlbfs";
       return has_memory && !can_be_mapped() ? "other memory, which cannot be mapped; what it lent before stays"
                                             : nullptr;
     default: return nullptr;
   }
+}
+
+bool VhostMessage::is_called_by_descriptor() const noexcept {
+  const bool is_call = context_->request == kSetVringCall || context_->request == kSetVringErr;
+  return is_call && context_->descriptor_count > 0;
+}
+
+void VhostMessage::unblock_calls() noexcept {
+  if (!is_called_by_descriptor()) return;
+  const int flags = ::fcntl(context_->descriptors[0], F_GETFL);
+  if (flags >= 0) ::fcntl(context_->descriptors[0], F_SETFL, flags | O_NONBLOCK);
 }
 
 bool VhostMessage::are_in_memory() const noexcept {

@@ -121,6 +121,16 @@ class HostileGuest {
     }
     return is_done;
   }
+  /// Nothing can be added to the eventfds that it is called by: whoever tries waits until it reads them.
+  void take_no_calls() {
+    for (const std::size_t call : {0u, 2u}) {
+      eventfd_t told = 0;
+      ::eventfd_read(events_[call], &told);
+      if (::eventfd_write(events_[call], ~eventfd_t{0} - 1) != 0) throw std::runtime_error("eventfd");
+    }
+  }
+  /// It is to be called by `descriptor`.
+  bool be_called_by(std::uint32_t ring, int descriptor) { return ask(kSetVringCall, std::uint64_t{ring}, descriptor); }
   /// By the eventfd that it gave last, of its sending queue.
   void kick() { ::eventfd_write(events_.back(), 1); }
   bool lend_inflight(int memory_fd) {
@@ -252,7 +262,7 @@ class HostileGuest {
       say(kSetVringBase, VringState{ring, 0});
       say(kSetVringAddr, address_of(ring));
       for (const Request request : {kSetVringCall, kSetVringKick}) {
-        events_.push_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+        events_.push_back(::eventfd(0, EFD_CLOEXEC));
         say(request, std::uint64_t{ring}, events_.back());
       }
     }

@@ -1,4 +1,5 @@
 // Guests that VhostPort must not trust: made by hand (hostile_guest.h), next to honest ones.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -109,6 +110,48 @@ TEST(VhostGuest, OneThatLiesHarmsItselfAlone) {
   const Guest honest("path=" + path);
   ASSERT_TRUE(wait_for(*port, true));
   expect_echo(*pool, *port);
+}
+
+TEST(VhostGuest, OneThatTakesNoCallsKeepsNobody) {
+  const Directory directory;
+  const std::string path = directory.path + "/pod.sock";
+  const auto pool = make_pool(4096);
+  const auto port = open_vhost(*pool, path);
+  constexpr std::size_t kFrame = 100;
+  // Whole buffers are GuestRings' to serve, and call, and cut ones DPDK's.
+  for (const std::uint32_t descriptor_bytes : {1u << 16, 64u}) {
+    {
+      HostileGuest guest(path);
+      ASSERT_TRUE(wait_for(*port, true));
+      guest.take_no_calls();
+      for (int i = 0; i < 3; ++i) {
+        guest.send({}, numbered_frame(1, kFrame), descriptor_bytes);
+        EXPECT_EQ(next_frame(*pool, *port), numbered_frame(1, kFrame));
+        guest.make_room(2048, descriptor_bytes);
+        EXPECT_TRUE(send(*pool, *port, numbered_frame(1, kFrame)));
+      }
+    }
+    ASSERT_TRUE(wait_for(*port, false));
+  }
+}
+
+TEST(VhostGuest, OneIsCalledByAnEventfdAlone) {
+  const Directory directory;
+  const std::string path = directory.path + "/pod.sock";
+  const auto pool = make_pool(4096);
+  const auto port = open_vhost(*pool, path);
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  HostileGuest guest(path);
+  ASSERT_TRUE(wait_for(*port, true));
+  EXPECT_FALSE(guest.be_called_by(1, ends[1]));
+  const Frame frame = numbered_frame(1, 100);
+  guest.send({}, frame, 1 << 16);
+  EXPECT_EQ(next_frame(*pool, *port), frame) << "it is called as before";
+  ASSERT_EQ(::fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+  std::uint64_t call = 0;
+  EXPECT_LT(::read(ends[0], &call, sizeof call), 0) << "nothing was written to it";
+  for (const int end : ends) ::close(end);
 }
 
 TEST(VhostGuest, ASecondOneIsRefused) {

@@ -31,10 +31,6 @@ def wait_for_rings(node, pod, pairs=1, timeout_s=30):
     wait_until(are_up, f"the rings of {pod.name} are up", timeout_s)
 
 
-def address_of(pod, family):
-    return pod.ipv4 if family == 4 else pod.ipv6
-
-
 def pings(machine, address, count=5, size=56, wait_s=PING_S):
     """Of `count` echo requests of the guest, how many were answered."""
     said = machine.shell(f"ping -c {count} -i 0.1 -W {wait_s} -s {size} {address}", 10 + 2 * wait_s, check=False)

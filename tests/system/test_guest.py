@@ -12,8 +12,9 @@ import signal
 import pytest
 
 from harness.guest import Guest, make_image
-from harness.guest_traffic import (PING_S, Stream, address_of, answers, connect, listening, pings, port_of, receive_from_guest,
+from harness.guest_traffic import (PING_S, Stream, answers, connect, listening, pings, port_of, receive_from_guest,
                                    send_between_guests, send_to_guest, serve_to_pod, wait_for_rings)
+from harness.pod import address_of
 from harness.policies import denied
 from harness.process import wait_until
 from harness.services import add_backend, service

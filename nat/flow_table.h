@@ -5,12 +5,10 @@
 ///          each behind a prefetch. start() is the first of them, for a caller that has keys before it has other work.
 ///          What a sweep reads lies in an array of its own, 8 bytes a flow: last touch, timer, time of creation.
 /// Touch:   a packet of a steady flow (flow_timer.h) writes that array only once in kSeenGrainMs: the line, which it
-/// has
-///          at hand, says when it last did. So last_seen() of flows that are steady, or were and saw no packet since,
-///          is up to a grain old, and flows that are not half-open live a grain longer.
+///          has at hand, says when it last did. So last_seen() of flows that are steady, or were and saw no packet
+///          since, is up to a grain old, and flows that are not half-open live a grain longer.
 /// Size:    `limit` pairs, fixed at construction: two lines, 32 to 64 bytes of index (a power of two) and 8 bytes a
-/// flow:
-///          168 bytes at 2^20 IPv4 flows, 296 for IPv6. Beyond it insert() fails.
+///          flow: 168 bytes at 2^20 IPv4 flows, 296 for IPv6. Beyond it insert() fails.
 /// Pressure: above kPressurePercent of the limit each insert() looks at the next kEvictionProbes slots and gives up
 ///          half-open flows among them, those unseen longest first, until the size is below again: kEvictionBatch at
 ///          most.

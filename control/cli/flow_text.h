@@ -1,8 +1,7 @@
 /// Flows as a person reads them, and what has changed between two looks.
 ///
 /// Shape:   an end is ADDRESS:PORT, [ADDRESS]:PORT for IPv6; ICMP has its identifier in the place of the source port;
-/// other
-///          protocols have none. A translation names what it changes alone.
+///          other protocols have none. A translation names what it changes alone.
 ///          A flow is the same as long as its worker, protocol and original tuple are. It has changed when its state,
 ///          translation, service or port has: packets and times always do.
 /// Thread:  pure functions.

@@ -4,8 +4,7 @@
 ///          tuples and the masquerade port are free, the counters have them as ended. What is not forgotten: which
 ///          backend a client of a service with affinity has, and counters.
 /// Shape:   every flow that was there when it began, and matched, is gone when it has answered; one that began
-/// meanwhile
-///          may be or not.
+///          meanwhile may be or not.
 /// Errors:  kInvalidArgument names the field, and nothing has ended; kDeadlineExceeded names the worker that does not
 ///          come and says how many flows had ended before.
 /// Thread:  any, several at once.

@@ -2,15 +2,13 @@
 /// queues as Ports.
 ///
 /// Shape:   receive and as many send queues, each pair a Port. Packets are received into the pool's frames and sent
-/// from
-///          them, whole and in one segment. The device does no checksums: what it is given is complete. Promiscuous:
-///          the kernel's end of the node's link has a MAC of its own until it is given the device's. A queue that is
-///          left keeps the device open.
+///          from them, whole and in one segment. The device does no checksums: what it is given is complete.
+///          Promiscuous: the kernel's end of the node's link has a MAC of its own until it is given the device's. A
+///          queue that is left keeps the device open.
 /// Thread:  open, the destructor, all that is told of the device: control threads; the destructor while no worker polls
 ///          a queue. The Port calls: the queue's worker.
 /// Errors:  kNotFound when DPDK knows no such device; kFailedPrecondition with DPDK's reason when it cannot be set up,
-/// or
-///          is open already.
+///          or is open already.
 /// Source:  DPDK Programmer's Guide 22.11, "Poll Mode Driver".
 #pragma once
 

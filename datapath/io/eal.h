@@ -3,9 +3,8 @@
 ///
 /// Thread:  `start` once, from main, before any other thread. Workers call `register_thread`.
 /// Errors:  kInternal with what DPDK said; kResourceExhausted when it found no memory, though some was proven to be
-/// there:
-///          pages changed hands meanwhile, and another process may try again. No hugepages is no error: memory then
-///          comes from 4K pages and says so.
+///          there: pages changed hands meanwhile, and another process may try again. No hugepages is no error: memory
+///          then comes from 4K pages and says so.
 /// Memory:  taken whole at start, so that nothing later depends on what other processes left. Hugepages that had to be
 ///          made are surplus pages (hugepages.h): they end with the process, however it ends.
 /// Source:  DPDK Programmer's Guide 22.11, "Environment Abstraction Layer" (--in-memory, --no-huge).

@@ -1,18 +1,15 @@
 /// GuestRings: the split rings of a guest, served without DPDK's vhost library where nothing unusual lies in them.
 ///
 /// Shape:   a packet in one descriptor, with nothing left to offload, is copied between the guest's memory and a frame
-/// of
-///          the pool here, a burst at a time: each step reads for all of them what the next one needs, so that their
+///          of the pool here, a burst at a time: each step reads for all of them what the next one needs, so that their
 ///          misses overlap. At the first descriptor that is anything else (a chain, an indirect table, a checksum left,
 ///          no room) the caller goes on with the library, from the very same place of the ring: the library keeps the
 ///          positions, they are read before a burst and written behind it. Guests with packed rings or an IOMMU are the
 ///          library's altogether.
 /// Trust:   what lies in the guest's memory is read once and checked against its regions before it is used. What a
-/// guest
-///          changes meanwhile changes what it sends, and nothing else.
+///          guest changes meanwhile changes what it sends, and nothing else.
 /// Messages: the guest's messages change rings and regions. pause() before each, and resume() behind it, keep the
-/// worker
-///          out; it goes by the library meanwhile, which has locks of its own for that.
+///          worker out; it goes by the library meanwhile, which has locks of its own for that.
 /// Thread:  take and give: the port's worker. close: any, in a signal handler too. All else: DPDK's thread for the
 /// guest. Source:  virtio 1.2, section 2.7 (split virtqueues), 5.1.6 (virtio_net_hdr).
 #pragma once

@@ -7,8 +7,7 @@
 ///          by AVAIL = USED = w. So from the device's position on there are, for one lap, those that are available,
 ///          then those of the lap before, used; and the position is the one place from which the ring reads like this.
 /// Rest:    two leave descriptors that are used ahead of others that are not: a device that was killed amid a burst,
-/// for
-///          it writes the first of several last (the driver looks at that one); and QEMU, which empties the guest's
+///          for it writes the first of several last (the driver looks at that one); and QEMU, which empties the guest's
 ///          transmit queues while no switch is connected, but goes by a position of its own, in no way the switch's.
 ///          The driver waits for the first that is not used, so all of the rest are given back to it, with nothing
 ///          written.

@@ -1,8 +1,7 @@
 /// VhostLink: what the worker of a guest's port and DPDK's thread for the guest (vhost-events) share.
 ///
 /// Shape:   the guest's number while its rings may be used, which queues it uses, what it agreed to, and what the
-/// worker
-///          waits on.
+///          worker waits on.
 /// Order:   as Dekker has it: the worker writes in_burst, then reads guest; DPDK's thread writes guest, then reads
 ///          in_burst, in one order for both. So either the worker sees that the guest goes, or DPDK's thread sees the
 ///          burst and waits.

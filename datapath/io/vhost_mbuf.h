@@ -1,11 +1,9 @@
 /// Between Packets and the mbufs that DPDK's vhost library takes and gives: segments and offload, both ways.
 ///
 /// Shape:   the library links the segments of a packet by rte_mbuf::next, the switch by Packet::next. Outside of its
-/// calls
-///          every mbuf is one of its own (next null, nb_segs 1), as the pool wants them back.
+///          calls every mbuf is one of its own (next null, nb_segs 1), as the pool wants them back.
 /// From a guest: what it leaves to the device comes as RX_L4_CKSUM_NONE and RX_LRO with tso_segsz, and nothing else of
-/// its
-///          virtio-net header is handed on. The library has looked at checksum start and offset: where they are not
+///          its virtio-net header is handed on. The library has looked at checksum start and offset: where they are not
 ///          those of the TCP, UDP or SCTP header that it found, it has computed the checksum itself. It knows of a
 ///          guest whether it left a checksum, so the field need not be compared.
 /// To a guest: the library makes the virtio-net header of TX flags and header lengths, and writes the pseudo-header sum

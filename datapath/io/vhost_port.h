@@ -19,8 +19,7 @@
 ///          calls: the port's worker. DPDK tells of guests on a thread of its own (vhost-events), which waits for the
 ///          worker's burst in hand before a guest's memory goes.
 /// Errors:  kInvalidArgument for a path that no socket can have, and for a number of pairs; kAlreadyExists for a path
-/// of another
-///          port, or of what is no socket; kFailedPrecondition with DPDK's reason.
+///          of another port, or of what is no socket; kFailedPrecondition with DPDK's reason.
 /// Source:  virtio 1.2, section 5.1; QEMU, docs/interop/vhost-user.rst; DPDK Programmer's Guide 22.11, "Vhost Library".
 #pragma once
 

@@ -1,8 +1,7 @@
 /// What the uplink's XDP program and its loader say to each other: keys and values of its maps, as the kernel has them.
 ///
 /// Shape:   C, for both compilers. An IPv4 address lies in the first 4 bytes of 16, the rest is zero. Ports of
-/// frontends
-///          in network order, those of the settings in host order. No padding: maps compare every byte.
+///          frontends in network order, those of the settings in host order. No padding: maps compare every byte.
 ///          A socket's slot: its interface's number modulo kUplinkInterfaces, times kUplinkQueues, and its queue.
 #pragma once
 

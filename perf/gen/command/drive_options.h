@@ -1,8 +1,7 @@
 /// Flags of what drives the device under test: a number of a sweep, its connections, changes while packets run.
 ///
 /// Shape:   commands are run by /bin/sh, one at a time, each bounded by --command-timeout. {n}: the value of a sweep;
-/// {i}:
-///          the number of a change, from 1.
+///          {i}: the number of a change, from 1.
 /// Errors:  of checks: kInvalidArgument names the flag.
 /// Thread:  control code.
 #pragma once

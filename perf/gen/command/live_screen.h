@@ -1,8 +1,8 @@
 /// LiveScreen: a run as it goes on, on the terminal: one block of lines that is drawn again in place.
 ///
 /// Shape:   on stderr, so that stdout has the result alone. Where stderr is no terminal, or a dumb one, a line a
-/// sample.
-///          Lines that stay, such as a trial's result, go above the block. The block is gone when the screen is.
+///          sample. Lines that stay, such as a trial's result, go above the block. The block is gone when the screen
+///          is.
 /// Thread:  one.
 #pragma once
 

@@ -1,8 +1,7 @@
 /// What the commands that drive devices have in common: ports, threads, streams, outputs.
 ///
 /// Shape:   a stream comes from a profile or from flags; flags have the names of a profile's keys and the same checks,
-/// and
-///          with a profile they are refused, so that nobody wonders which of the two holds.
+///          and with a profile they are refused, so that nobody wonders which of the two holds.
 /// Thread:  control code.
 #pragma once
 

@@ -2,8 +2,7 @@
 /// fail.
 ///
 /// Shape:   a connection is a slot: source address source + slot / kPortsEach, port kFirstPort + slot % kPortsEach.
-/// Slots
-///          are used again in the order in which they became free, so a tuple rests as long as it can.
+///          Slots are used again in the order in which they became free, so a tuple rests as long as it can.
 ///          TCP: SYN, SYN ACK, request, response, [hold], FIN, FIN ACK, ACK. UDP: request, response.
 ///          Nothing is sent twice: what does not answer in time has failed, and where is counted. An opening that is
 ///          due while no slot is free is `refused`, and none of them is forgotten: times count from when it was due.

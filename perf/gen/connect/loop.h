@@ -1,8 +1,7 @@
 /// ConnectLoop: clients at one port, a server at another (or somewhere else), on one thread.
 ///
 /// Shape:   a turn takes a burst from each port, answers, opens what is due and looks for what waited too long. Answers
-/// a
-///          device does not take are dropped, as a switch would: the connection then fails by its timeout.
+///          a device does not take are dropped, as a switch would: the connection then fails by its timeout.
 ///          A pause that lasts over the end of the time is made up for, for kGraceNs at most.
 /// Thread:  run() is one thread's. Never allocates in run().
 #pragma once

@@ -1,8 +1,7 @@
 /// write_segment: one TCP segment or UDP datagram over IPv4 or IPv6, whole and with right checksums.
 ///
 /// Shape:   Ethernet, at most two VLAN tags, IP without options, TCP without options or UDP, payload of one repeated
-/// byte;
-///          no tag of the generator's. Both addresses of Ends are of one family.
+///          byte; no tag of the generator's. Both addresses of Ends are of one family.
 /// Thread:  pure functions. Never allocate.
 #pragma once
 

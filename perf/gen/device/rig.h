@@ -1,10 +1,10 @@
 /// Rig: the devices of a run, opened once, and the threads that drive them, one set a trial.
 ///
 /// Shape:   ports are DPDK devices by name ("net_virtio_user0,path=/run/vh0.sock", "net_af_xdp0,iface=eth1",
-/// "net_ring0",
-///          "0000:3b:00.0") with one queue each. Ports are dealt to the threads in turn; a stream belongs to the thread
-///          of the port that sends it, and what arrives is judged by the thread of the port it arrives at. A packet
-///          that comes back at two ports of different threads counts twice: `received` may then exceed what came.
+///          "net_ring0", "0000:3b:00.0") with one queue each. Ports are dealt to the threads in turn; a stream belongs
+///          to the thread of the port that sends it, and what arrives is judged by the thread of the port it arrives
+///          at. A packet that comes back at two ports of different threads counts twice: `received` may then exceed
+///          what came.
 /// Thread:  control. run() blocks for the trial; the callback is called on the calling thread.
 /// Errors:  those of DPDK and of streams; kInvalidArgument for a stream that names a port which is not there.
 #pragma once

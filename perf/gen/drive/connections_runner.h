@@ -1,8 +1,7 @@
 /// Trials of stateful devices: with their connections established, or that establish them, as RFC 9693 has it.
 ///
 /// Theory:  a connection is a flow of a stream. Phase 1 sends the first packet of every flow once, in an order without
-/// a
-///          pattern and at a rate of its own, through a table that is empty; each must come to where it is judged: at
+///          a pattern and at a rate of its own, through a table that is empty; each must come to where it is judged: at
 ///          an echo port it is answered, and the answer has come back through the translation (section 4.6,
 ///          validation). Phase 2 sends over the connections that are there.
 /// Shape:   both are TrialRunners around the one that drives devices, so every method can be had with them.

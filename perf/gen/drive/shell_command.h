@@ -4,8 +4,7 @@
 ///          kMostOutputBytes: the generator's own output stays what it says it is. Time is up: the whole group is
 ///          killed. It is over when the shell has ended; what it left running in the background goes on.
 /// Errors:  kDeadlineExceeded: not done in time; kFailedPrecondition: it ended with a code that is not 0, or by a
-/// signal;
-///          kUnavailable: `stopped` said so. Each names the command and the end of what it printed.
+///          signal; kUnavailable: `stopped` said so. Each names the command and the end of what it printed.
 /// Thread:  any; blocks until the command is over.
 #pragma once
 

@@ -1,13 +1,11 @@
 /// Histogram: every value counted, in buckets whose width grows with the value.
 ///
 /// Shape:   values are ns (or any whole number). Below 256 each has a bucket of its own; above, each doubling is cut
-/// into
-///          128, so a bucket is at most 1/128 of its least value wide. What is read back is a bucket's middle: at most
-///          kMostRelativeError from the truth. Values over kMostValue (18 minutes) count as that.
+///          into 128, so a bucket is at most 1/128 of its least value wide. What is read back is a bucket's middle: at
+///          most kMostRelativeError from the truth. Values over kMostValue (18 minutes) count as that.
 /// Thread:  one; copy it to read it elsewhere. Never allocates after it was made (35 KB).
 /// Source:  HdrHistogram's log-linear idea (Tene); nothing is averaged away, so percentiles of merged ones are exact
-/// but
-///          for the bucket's width.
+///          but for the bucket's width.
 #pragma once
 
 #include <algorithm>

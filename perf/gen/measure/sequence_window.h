@@ -1,12 +1,11 @@
 /// SequenceWindow: which packets of a stream came, which came twice, which came late.
 ///
 /// Shape:   32-bit sequence numbers of the wire are taken as the 64-bit ones next to the highest seen, so a stream may
-/// send
-///          2^32 packets and more. The last kPackets numbers are a bitmap; what is older than that is `late`: it came,
-///          but whether twice is not known.
+///          send 2^32 packets and more. The last kPackets numbers are a bitmap; what is older than that is `late`: it
+///          came, but whether twice is not known.
 /// Words:   reordered: it came after a packet with a higher number (RFC 4737 3.3, type-P-reordered). Its extent is how
-/// far
-///          it lies behind the highest. A switch with several workers keeps order within a flow, not within a stream.
+///          far it lies behind the highest. A switch with several workers keeps order within a flow, not within a
+///          stream.
 /// Thread:  one. Never allocates after it was made (8 KB).
 #pragma once
 

@@ -7,11 +7,9 @@
 ///          covered   how many bytes at the end of the frame, this tag included, `check` stands for; even
 ///          check     makes their one's-complement sum 0xffff
 /// Why there: at the end it is found whatever a switch puts in front of the packet or takes away, without parsing. And
-/// as
-///          the payload's sum is that of zero, no checksum in the headers depends on what the tag says.
+///          as the payload's sum is that of zero, no checksum in the headers depends on what the tag says.
 /// Smallest frame without FCS, without tunnel and VLAN tags: 60 for UDP and ICMP over IPv4 (64 with FCS), 72 for TCP,
-/// 80
-///          over IPv6 (UDP, ICMP), 92 (TCP); SCTP 80 and 100.
+///          80 over IPv6 (UDP, ICMP), 92 (TCP); SCTP 80 and 100.
 /// Thread:  pure functions. Never allocate.
 #pragma once
 

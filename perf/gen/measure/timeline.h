@@ -1,9 +1,8 @@
 /// Timeline: when packets of a stream were lost, and when none came: what a change of the device under test costs.
 ///
 /// Shape:   steps of equal width from the start of the trial. A packet that came counts in the step in which it was
-/// due,
-///          so what was lost in a time is known to the packet, however long the packets were on the way. A gap is the
-///          time between two arrivals after one another; it counts, whole, in the step in which it began, and the
+///          due, so what was lost in a time is known to the packet, however long the packets were on the way. A gap is
+///          the time between two arrivals after one another; it counts, whole, in the step in which it began, and the
 ///          longest of each step is kept. What arrives in one burst arrives at one time.
 /// Limits:  kMostSteps; what was due later counts in the last step.
 /// Thread:  one. Never allocates after it was made.

@@ -1,11 +1,10 @@
 /// Methods of measuring: what trials to run, one after another, and what follows from them.
 ///
 /// Shape:   a method asks a TrialRunner for trials and gives rows (its figures) and points (every trial it made, so
-/// that a
-///          reader may check). Rates are of all streams together, in packets a second; each stream keeps its share.
+///          that a reader may check). Rates are of all streams together, in packets a second; each stream keeps its
+///          share.
 /// Words:   throughput: highest rate without loss (RFC 2544 26.1; NDR). PDR: highest rate whose loss stays below a
-/// bound.
-///          Both are binary searches that end when the interval is `precision` of the rate.
+///          bound. Both are binary searches that end when the interval is `precision` of the rate.
 /// Errors:  those of the trials. A switch that loses at the lowest rate has throughput 0, which is no error.
 /// Thread:  control code; blocks for the time of the trials.
 /// Source:  RFC 2544 section 26, RFC 9004 (back-to-back).

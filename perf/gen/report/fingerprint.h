@@ -1,8 +1,7 @@
 /// fingerprint: what a figure depends on besides the code: written beside every figure.
 ///
 /// Shape:   JSON object: time (UTC), version, cpu, cpus, virtual_machine, governor, memory_bytes, packets_in, kernel,
-/// compiler.
-///          What cannot be read is "unknown".
+///          compiler. What cannot be read is "unknown".
 /// Thread:  any; reads /proc and /sys.
 #pragma once
 

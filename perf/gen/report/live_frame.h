@@ -1,8 +1,7 @@
 /// LiveFrame: what a terminal shows of a run that goes on, as lines of text.
 ///
 /// Shape:   a title, a table, sparklines of the last values, notes. draw() gives lines no wider than the terminal, and
-/// no
-///          more than it has: rows of the table go first, and how many went is said.
+///          no more than it has: rows of the table go first, and how many went is said.
 /// Width:   in characters; of UTF-8 each of the code points used here takes one column.
 /// Thread:  pure functions.
 #pragma once

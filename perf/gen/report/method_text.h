@@ -1,8 +1,8 @@
 /// The result of a method: for a person, as JSON, as CSV.
 ///
 /// Shape:   JSON: {method, rows [{name, FIGURE: value .., latency_ns}], points [{row, offered_pps, passed, result}]},
-/// results
-///          without samples as in trial_text.h. CSV: a line for each row; figures that a row does not have are empty.
+///          results without samples as in trial_text.h. CSV: a line for each row; figures that a row does not have are
+///          empty.
 /// Thread:  pure functions.
 #pragma once
 

@@ -1,9 +1,8 @@
 /// Plot: lines or dots of several series as one inline SVG.
 ///
 /// Shape:   axes are linear or logarithmic; on a logarithmic one values below its least positive value are drawn there.
-/// Ticks
-///          are round numbers. Series have a name in the legend and one of eight colours told apart by the colour-blind
-///          (Okabe and Ito), in order. No scripts, no outside resources; text is escaped.
+///          Ticks are round numbers. Series have a name in the legend and one of eight colours told apart by the
+///          colour-blind (Okabe and Ito), in order. No scripts, no outside resources; text is escaped.
 /// Thread:  pure functions; allocates.
 #pragma once
 

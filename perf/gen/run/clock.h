@@ -1,9 +1,9 @@
 /// Clock: ns of the run, read once a turn by the sending loop.
 ///
 /// Shape:   CycleClock counts from its making. On x86 it is the time stamp counter, scaled by what the kernel's
-/// monotonic
-///          clock said over kCalibrationMs; needs an invariant one (constant_tsc, nonstop_tsc), as every processor of
-///          the last ten years has. All threads of a run read the same clock. Elsewhere it is the kernel's.
+///          monotonic clock said over kCalibrationMs; needs an invariant one (constant_tsc, nonstop_tsc), as every
+///          processor of the last ten years has. All threads of a run read the same clock. Elsewhere it is the
+///          kernel's.
 /// Thread:  now_ns: any.
 #pragma once
 

@@ -1,10 +1,9 @@
 /// Engine: the loop of one thread that sends streams and receives what comes back.
 ///
 /// Shape:   a turn reads the clock once, takes at most a burst from each port and offers what is due: at most
-/// kBuildBurst
-///          packets a stream. What a device does not take stays first in line for the next turn. Packets due and not
-///          taken when the time is over are the trial's `unsent`. An echo port turns round what arrives (turn_round.h);
-///          all others judge it by its tag.
+///          kBuildBurst packets a stream. What a device does not take stays first in line for the next turn. Packets
+///          due and not taken when the time is over are the trial's `unsent`. An echo port turns round what arrives
+///          (turn_round.h); all others judge it by its tag.
 /// Order:   streams of a port take turns; within a stream packets leave in order.
 /// Thread:  run() is one thread's; progress() any; results after run() has returned.
 /// Errors:  none at run time: everything that can happen is counted. Never allocates, locks or logs in run().

@@ -1,8 +1,7 @@
 /// PacketStock: packets of one thread between being received and being sent again.
 ///
 /// Theory:  a generator that gets its packets back needs few from the pool: what arrived is what is sent next. The pool
-/// is
-///          asked only for the difference.
+///          is asked only for the difference.
 /// Thread:  one. Never allocates memory.
 #pragma once
 

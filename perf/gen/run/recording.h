@@ -1,11 +1,9 @@
 /// RecordedFrames: a pcap file in memory, to be sent again as it was recorded.
 ///
 /// Shape:   frames as they are, with the time of each from the first. A period is the recording's length plus the mean
-/// gap,
-///          so that it may follow itself. They carry no tag: what comes back of them counts as `foreign`.
+///          gap, so that it may follow itself. They carry no tag: what comes back of them counts as `foreign`.
 /// Errors:  kNotFound: no such file; kInvalidArgument: no pcap of Ethernet frames, or beyond the limits below, or a
-/// frame
-///          that was cut when it was recorded.
+///          frame that was cut when it was recorded.
 /// Thread:  load: control. A source: one thread; the frames must outlive it.
 #pragma once
 

@@ -1,8 +1,7 @@
 /// Schedule: when each packet of a stream is due.
 ///
 /// Shape:   packet k is due at start + (k / burst) * burst * interval, so a burst is due as one and the rate is kept.
-/// The
-///          interval is in 2^-32 ns: no rate drifts. Rate 0: a packet is due whenever there is room, that is, now.
+///          The interval is in 2^-32 ns: no rate drifts. Rate 0: a packet is due whenever there is room, that is, now.
 ///          A recording is due as it was recorded, again and again.
 /// Why:     what is due does not depend on what was sent before. Who falls behind sends late packets with the time at
 ///          which they were due, and that is what latency is counted from.

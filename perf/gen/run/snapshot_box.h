@@ -1,8 +1,7 @@
 /// SnapshotBox: a copy of what a busy thread holds, for one that watches it.
 ///
 /// Theory:  the busy thread looks once in a while whether a copy is wanted and makes it then; else it pays one load.
-/// Nothing
-///          is torn, as the copy is written only between a request and its answer, and read only after it.
+///          Nothing is torn, as the copy is written only between a request and its answer, and read only after it.
 /// Thread:  fill_if_wanted: the busy one; never allocates if the copy does not. ask: one other.
 #pragma once
 

@@ -2,9 +2,8 @@
 /// (perf/gen/method) asks for trials; a rig of devices is one, a model of a device in a test is another.
 ///
 /// Shape:   counts are of packets. due = sent + unsent; lost = due - received: a packet that the generator could not
-/// hand
-///          to its device in time is lost like any other, so that a generator that is too slow never flatters what it
-///          measures. Rate `max` has no times to keep: there due = sent.
+///          hand to its device in time is lost like any other, so that a generator that is too slow never flatters what
+///          it measures. Rate `max` has no times to keep: there due = sent.
 /// Thread:  control code.
 #pragma once
 

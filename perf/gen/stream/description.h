@@ -4,8 +4,7 @@
 ///          kWireOverheadBytes more. A stream varies by flows: packet k belongs to one flow number in [0, flows),
 ///          chosen by `order`, and each field is a function of that number. So 16 million flows need no memory.
 /// Fields:  increment  first + (n / d % count) * step, where d is the product of the counts of the fields before it:
-/// the
-///                     first field counts fastest, as the digits of an odometer
+///                     the first field counts fastest, as the digits of an odometer
 ///          random     first + hash(n) % count * step: a flow always has the same value, two flows may share one
 ///          list       list[n / d % size]
 ///          Numbers are 32 bits wide at most: of MAC and IPv6 addresses they are the last four bytes; a list takes

@@ -1,8 +1,8 @@
 /// FieldProgram: a stream's fields, compiled to stores at fixed offsets.
 ///
 /// Shape:   apply() writes every field's value for one flow number into a copy of the template and adds the words it
-/// wrote
-///          to the sums of the headers they count in. The template holds zero there, so what is added is all there is.
+///          wrote to the sums of the headers they count in. The template holds zero there, so what is added is all
+///          there is.
 /// Errors:  compile: kInvalidArgument names the field and the limit.
 /// Thread:  apply is const and pure: any thread. Never allocates.
 #pragma once

@@ -1,8 +1,7 @@
 /// FrameTemplate: a stream's frame of one size, and what of its checksums does not change from packet to packet.
 ///
 /// Shape:   [outer Ethernet | IP | UDP | VXLAN |] Ethernet | VLAN tags | IP | L4 | payload, whose last bytes are the
-/// tag
-///          (measure/tag.h). Bytes that fields write are zero here, as are the checksums.
+///          tag (measure/tag.h). Bytes that fields write are zero here, as are the checksums.
 /// Sums:    ip_sum and l4_sum are one's-complement sums over all that stays: with what the fields write added, they are
 ///          the sums of the packet. The payload needs none: the tag makes it add up to zero, whatever it says.
 /// Thread:  plain values.

@@ -1,8 +1,7 @@
 /// Random numbers of the generator: fast, seeded, the same on every machine.
 ///
 /// Shape:   mix64 is SplitMix64's finisher, a bijection of 64 bits; Random walks it over a Weyl sequence. below(x, n)
-/// maps
-///          32 random bits to [0, n) by multiplication; its bias is below n / 2^32.
+///          maps 32 random bits to [0, n) by multiplication; its bias is below n / 2^32.
 /// Thread:  plain values.
 /// Source:  Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014.
 #pragma once

@@ -113,8 +113,7 @@ AfXdpPort::AfXdpPort() = default;
 AfXdpPort::~AfXdpPort() = default;
 
 net::Result<std::unique_ptr<AfXdpPort>> AfXdpPort::prepare(MbufPool& pool, const AfXdpOptions& options, unsigned index,
-                                                           unsigned queue,
-                                                           std::shared_ptr<const XdpProgram>& program) {
+                                                           unsigned queue, std::shared_ptr<const XdpProgram>& program) {
   auto socket = AfXdpSocket::open(pool, {.interface = options.interface,
                                          .queue = queue,
                                          .rx_ring_size = options.rx_ring_size,
@@ -129,8 +128,7 @@ net::Result<std::unique_ptr<AfXdpPort>> AfXdpPort::prepare(MbufPool& pool, const
   return port;
 }
 
-net::Result<std::vector<std::unique_ptr<AfXdpPort>>> AfXdpPort::open_queues(MbufPool& pool,
-                                                                            const AfXdpOptions& options,
+net::Result<std::vector<std::unique_ptr<AfXdpPort>>> AfXdpPort::open_queues(MbufPool& pool, const AfXdpOptions& options,
                                                                             unsigned count) {
   const auto index = check(pool, options);
   if (!index) return index.error();

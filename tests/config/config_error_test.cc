@@ -18,7 +18,8 @@ struct BadFile {
 
 const std::string kRootKeys =
     "nodeName, runtimeDir, stateDir, logLevel, poll, uplink, uplinkDevice, nodeAddresses, workers, memory, portLimit, "
-    "policy, hostPort, hostForwarding, mtu, gateway, ipam, nat, services, dns, flows, store, etcd, encapsulation, vxlan, "
+    "policy, hostPort, hostForwarding, mtu, gateway, ipam, nat, services, dns, flows, store, etcd, encapsulation, "
+    "vxlan, "
     "bird";
 const std::string kPathRule = "an absolute path of at most 95 bytes: letters, digits and . _ / - + @, without \"..\"";
 const std::string kPool4Rule = "an IPv4 prefix with a length of 8..30, or none";
@@ -311,10 +312,10 @@ TEST(ConfigError, OfADeviceAsUplink) {
            "without its s"},
       {.name = "no device",
        .text = "uplink: up0\nuplinkDevice: eth0\n",
-       .error =
-           "c.yaml:2: uplinkDevice: \"eth0\" is neither a PCI address nor a device of DPDK's nor a socket; allowed: none, a "
-           "PCI address (0000:3b:00.0), a driver of DPDK's with its arguments (net_pcap0,iface=eth1), or a socket "
-           "(vhost-user,path=PATH,mac=MAC, and role=client): at most 255 characters"},
+       .error = "c.yaml:2: uplinkDevice: \"eth0\" is neither a PCI address nor a device of DPDK's nor a socket; "
+                "allowed: none, a "
+                "PCI address (0000:3b:00.0), a driver of DPDK's with its arguments (net_pcap0,iface=eth1), or a socket "
+                "(vhost-user,path=PATH,mac=MAC, and role=client): at most 255 characters"},
   };
   for (const BadFile& row : rows) expect_error(row);
 }

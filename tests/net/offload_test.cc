@@ -63,9 +63,7 @@ TEST(CheckOffload, TakesWhatTheHeadersAllow) {
     TestChain packet(row.packet.bytes(), row.head_bytes, 1700, row.offload);
     ASSERT_EQ(packet.parse(), Drop::kNone) << row.name;
     EXPECT_EQ(check_offload(*packet), row.drop) << row.name;
-    if (row.drop == Drop::kNone) {
-      EXPECT_EQ(packet->offload.gso_size_bytes, row.gso_size_bytes) << row.name;
-    }
+    if (row.drop == Drop::kNone) { EXPECT_EQ(packet->offload.gso_size_bytes, row.gso_size_bytes) << row.name; }
   }
 }
 

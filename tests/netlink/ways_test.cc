@@ -149,8 +149,9 @@ TEST_F(Ways, WhatChangesWaysIsTold) {
 
 TEST_F(Ways, LostMessagesAreTold) {
   // More than the buffer holds: routes are told one by one.
-  shell("for i in $(seq 0 199); do for j in $(seq 0 254); do echo route add 10.$i.$j.0/24 dev up0; done; done "
-        "| ip -batch -");
+  shell(
+      "for i in $(seq 0 199); do for j in $(seq 0 254); do echo route add 10.$i.$j.0/24 dev up0; done; done "
+      "| ip -batch -");
   bool lost = false;
   pollfd waits{follower_->descriptor(), POLLIN, 0};
   while (!lost && ::poll(&waits, 1, 1000) > 0) lost = follower_->read()->lost;

@@ -29,8 +29,8 @@ class ServiceTest : public testing::Test {
     info.topology.add_reasons("because");
     flow_scans_ = std::make_unique<FlowScans>(sw_.access);
     events_ = std::make_unique<EventHub>(*sw_.state, sw_.access);
-    service_ =
-        std::make_unique<SwitchService>(*sw_.state, *flow_scans_, *events_, info, [this] { return sw_.pool.free_count(); });
+    service_ = std::make_unique<SwitchService>(*sw_.state, *flow_scans_, *events_, info,
+                                               [this] { return sw_.pool.free_count(); });
     auto server = api::UnixServer::listen(socket(), *service_);
     ASSERT_TRUE(server.ok()) << server.error().message;
     server_ = std::move(server).value();

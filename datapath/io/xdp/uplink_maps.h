@@ -8,8 +8,8 @@
 #include <linux/types.h>
 
 enum {
-  kUplinkQueues = 64,         // of one interface
-  kUplinkInterfaces = 1024,   // slots of interfaces: a power of two
+  kUplinkQueues = 64,        // of one interface
+  kUplinkInterfaces = 1024,  // slots of interfaces: a power of two
   kUplinkSlots = kUplinkInterfaces * kUplinkQueues,
   kUplinkFrontends = 262144,  // nat::kMaxFrontends
   kUplinkFragments = 4096,    // nat::kFragmentTableSize

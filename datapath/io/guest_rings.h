@@ -10,8 +10,9 @@
 ///          guest changes meanwhile changes what it sends, and nothing else.
 /// Messages: the guest's messages change rings and regions. pause() before each, and resume() behind it, keep the
 ///          worker out; it goes by the library meanwhile, which has locks of its own for that.
-/// Thread:  take and give: the port's worker. close: any, in a signal handler too. All else: DPDK's thread for the
-/// guest. Source:  virtio 1.2, section 2.7 (split virtqueues), 5.1.6 (virtio_net_hdr).
+/// Thread:  take and give: the port's worker. close: any, in a signal handler too. All else: DPDK's
+///          thread for the guest.
+/// Source:  virtio 1.2, section 2.7 (split virtqueues), 5.1.6 (virtio_net_hdr).
 #pragma once
 
 #include <array>

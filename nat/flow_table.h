@@ -13,10 +13,11 @@
 ///          half-open flows among them, those unseen longest first, until the size is below again: kEvictionBatch at
 ///          most.
 /// Hash:    keyed with the seed: who sends packets cannot choose the buckets (Crosby and Wallach, USENIX Security
-/// 2003). Clock:   `now` never goes backwards; it wraps. No flow is left unswept for 9 hours. Errors:  construction:
-/// std::invalid_argument for a limit out of range, std::bad_alloc. Thread:  the owning worker; construction: control.
-/// Nothing but construction allocates. The observer does not call the
-///          table. Destruction ends no flow: nobody is told.
+/// 2003).
+/// Clock:   `now` never goes backwards; it wraps. No flow is left unswept for 9 hours.
+/// Errors:  construction: std::invalid_argument for a limit out of range, std::bad_alloc.
+/// Thread:  the owning worker; construction: control. Nothing but construction allocates. The observer does not call
+///          the table. Destruction ends no flow: nobody is told.
 #pragma once
 
 #include <cstddef>

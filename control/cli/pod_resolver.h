@@ -2,8 +2,10 @@
 /// put in the place of /etc/resolv.conf.
 ///
 /// Shape:   made from the "dns" of the CNI result; without name servers there is no file, and the node's own is in
-/// force. Errors:  kFailedPrecondition with the system's reason. Thread:  any; enter_resolver: before the process has
-/// other threads. Source:  ip-netns(8), resolv.conf(5), CNI specification 1.1.0 "dns".
+/// force.
+/// Errors:  kFailedPrecondition with the system's reason.
+/// Thread:  any; enter_resolver: before the process has other threads.
+/// Source:  ip-netns(8), resolv.conf(5), CNI specification 1.1.0 "dns".
 #pragma once
 
 #include <nlohmann/json.hpp>

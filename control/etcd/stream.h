@@ -1,8 +1,9 @@
 /// A two-way stream of gRPC that is waited on with a deadline, by one thread.
 ///
 /// Shape:   send() keeps what the stream cannot take yet; next() gives messages in their order. One completion queue
-/// each. Thread:  one; only Interrupt::set() comes from another, and ends it (Next::kEnded, CANCELLED). Source:
-/// grpcpp/support/async_stream.h: one read and one write at a time; a queue is emptied before it goes.
+/// each.
+/// Thread:  one; only Interrupt::set() comes from another, and ends it (Next::kEnded, CANCELLED).
+/// Source:  grpcpp/support/async_stream.h: one read and one write at a time; a queue is emptied before it goes.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

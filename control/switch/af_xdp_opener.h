@@ -3,9 +3,9 @@
 /// Pod interfaces and the host port are veths that the agent makes with one queue. An uplink has as many sockets as it
 /// has receive queues when it is opened; what comes by a queue that it is given later stays the kernel's. Pods' and
 /// host ports have one XDP program, uplinks another; each is loaded with the first port that needs it
-/// (datapath/io/xdp_program.h says why). Errors:  those of datapath::io::AfXdpPort::open and XdpProgram::load;
-/// kFailedPrecondition for an uplink of more
-///          than kUplinkQueueLimit queues.
+/// (datapath/io/xdp_program.h says why).
+/// Errors:  those of datapath::io::AfXdpPort::open and XdpProgram::load; kFailedPrecondition for an uplink of more than
+///          kUplinkQueueLimit queues.
 /// Thread:  as PortOpener.
 #pragma once
 

@@ -5,14 +5,13 @@
 //   and by how many times 64 bytes its payload is made longer.
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 #include "net/checksum.h"
 #include "net/ip_header.h"
 #include "net/offload.h"
 #include "net/segment.h"
+#include "tests/fuzz/require.h"
 #include "tests/net/test_chain.h"
 
 namespace {
@@ -20,18 +19,13 @@ namespace {
 using namespace millrace;
 using namespace millrace::net;
 using tests::Bytes;
+using tests::require;
 using tests::TestChain;
 using tests::TestPacket;
 using Input = std::span<const std::uint8_t>;
 
 constexpr std::size_t kChoiceBytes = 8;
 constexpr std::uint8_t kPartial = 1, kMended = 2, kChained = 4;
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "property does not hold: %s\n", what);
-  std::abort();
-}
 
 std::uint16_t two_bytes(const std::uint8_t* from) { return static_cast<std::uint16_t>(from[0] << 8 | from[1]); }
 

@@ -1,8 +1,6 @@
 // Fuzzes parse() and, on what it accepts, everything that rewrites a packet: checksums, TTL, ARP, neighbour discovery,
 // ICMP and fragmentation. The input is a frame; its last byte also chooses sizes, kinds and MTUs.
 
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -13,6 +11,7 @@
 #include "net/icmp.h"
 #include "net/ip_header.h"
 #include "net/ndp.h"
+#include "tests/fuzz/require.h"
 #include "tests/net/packet_builder.h"
 
 namespace {
@@ -20,14 +19,9 @@ namespace {
 using namespace millrace;
 using namespace millrace::net;
 using tests::Bytes;
+using tests::require;
 using tests::TestPacket;
 using Input = std::span<const std::uint8_t>;
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "property does not hold: %s\n", what);
-  std::abort();
-}
 
 IcmpSource source() {
   return {.mac = Mac{{2, 0, 0, 0, 0, 0xfe}},

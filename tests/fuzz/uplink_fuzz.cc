@@ -8,8 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <vector>
@@ -22,6 +20,7 @@
 #include "net/checksum.h"
 #include "net/ip_header.h"
 #include "net/vxlan.h"
+#include "tests/fuzz/require.h"
 #include "tests/net/packet_builder.h"
 
 namespace {
@@ -30,6 +29,7 @@ using namespace millrace;
 using namespace millrace::net;
 using tests::Bytes;
 using tests::eth;
+using tests::require;
 using tests::TestPacket;
 using Input = std::span<const std::uint8_t>;
 
@@ -40,12 +40,6 @@ const Mac kOwnVtep{{2, 0, 0, 0, 3, 1}}, kOtherVtep{{2, 0, 0, 0, 3, 2}};
 const Mac kOwnDevice{{2, 0, 0, 0, 2, 1}}, kOtherDevice{{2, 0, 0, 0, 2, 2}};
 const Mac kPodMac{{2, 0, 0, 0, 0, 7}}, kHostMac{{2, 0, 0, 0, 0, 0xff}}, kGatewayMac{{2, 0x4d, 0x52, 0, 0, 1}};
 const Vtep kVtep{Ipv4::from_host(0xc0000201), kPort, kVni, kOwnVtep};
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "property does not hold: %s\n", what);
-  std::abort();
-}
 
 IpAddress at(const char* text) { return IpAddress::parse(text).value(); }
 Prefix prefix(const char* text) { return Prefix::parse(text).value(); }

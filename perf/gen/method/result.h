@@ -1,7 +1,8 @@
 /// What a method gives: rows, its figures, and points, every trial it made, so that a reader may check.
 ///
 /// Shape:   a figure's unit is at the end of its name: _pps, _ns, _seconds, _per_second; `loss` and `headroom` are
-/// shares. Thread:  plain values.
+/// shares.
+/// Thread:  plain values.
 #pragma once
 
 #include <initializer_list>

@@ -1,7 +1,8 @@
 /// Figures as a person reads them, by the unit at the end of their names.
 ///
 /// Shape:   _pps as Mpps, _ns and _seconds as a time, _per_second as thousands, shares (loss, headroom, taken) as
-/// percent. Thread:  pure functions.
+/// percent.
+/// Thread:  pure functions.
 #pragma once
 
 #include <string>

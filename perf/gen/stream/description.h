@@ -10,7 +10,8 @@
 ///          Numbers are 32 bits wide at most: of MAC and IPv6 addresses they are the last four bytes; a list takes
 ///          whole ones.
 /// Order:   in-turn 0, 1, 2 ..; shuffled: every flow once, in an order without a pattern, and again; random uniform;
-/// zipf: flow n with weight 1 / (n + 1)^exponent. Thread:  plain values.
+/// zipf: flow n with weight 1 / (n + 1)^exponent.
+/// Thread:  plain values.
 #pragma once
 
 #include <array>

@@ -16,6 +16,7 @@
 #include "datapath/io/vhost_links.h"
 #include "datapath/io/vhost_message.h"
 #include "datapath/io/vhost_ring.h"
+#include "datapath/io/vhost_socket.h"
 
 namespace millrace::datapath::io {
 namespace {
@@ -28,10 +29,11 @@ constexpr std::chrono::milliseconds kUntilListed{50};
 struct VhostEvents {
   /// The guest's next message may change its rings, or take its memory away.
   static rte_vhost_msg_result before_message(int guest, void* context) {
+    vhost_socket::hand_over();
     const auto link = link_of(guest);
     if (link == nullptr || link->connection != guest) return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
     VhostMessage message(context);
-    if (const char* const reason = message.refusal(link->has_memory); reason != nullptr) {
+    if (const char* const reason = refusal(*link, guest, message); reason != nullptr) {
       // Once a connection: a guest may go on and on.
       if (!std::exchange(link->is_refusal_told, true)) {
         spdlog::warn("vhost-user socket {}: its guest wants {}: refused", path_of(guest), reason);
@@ -39,7 +41,10 @@ struct VhostEvents {
       message.close_descriptors();
       return RTE_VHOST_MSG_RESULT_ERR;
     }
-    message.unblock_calls();
+    if (link->rules.is_ignored(message)) {
+      message.close_descriptors();
+      return RTE_VHOST_MSG_RESULT_OK;
+    }
     link->rings.pause();
     if (message.changes_memory()) {
       link->memory.begin_change();
@@ -50,7 +55,9 @@ struct VhostEvents {
   static rte_vhost_msg_result after_message(int guest, void* context) {
     const auto link = link_of(guest);
     if (link == nullptr || link->connection != guest) return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
-    if (VhostMessage(context).lends_memory()) link->has_memory = true;
+    const VhostMessage message(context);
+    link->rules.done(message, rte_vhost_get_vring_num(guest));
+    if (message.lends_memory()) link->has_memory = true;
     if (!link->memory.is_settled()) settle_memory(*link, guest);
     if (link->guest == guest && link->has_memory) resume_rings(*link, guest);
     return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
@@ -61,17 +68,36 @@ struct VhostEvents {
     return std::static_pointer_cast<VhostLink>(VhostLinks::all().of(guest));
   }
 
-  static void settle_memory(VhostLink& link, int guest) {
-    std::array<LentMemory::Region, LentMemory::kRegions> regions;
+  static const char* refusal(VhostLink& link, int guest, const VhostMessage& message) {
+    if (const char* const reason = message.refusal(link.has_memory); reason != nullptr) return reason;
+    std::uint64_t features = 0;
+    rte_vhost_get_negotiated_features(guest, &features);
+    std::array<RingRules::Memory, LentMemory::kRegions> lent;
+    const std::size_t count = regions_of(
+        link, guest, lent, +[](const rte_vhost_mem_region& region) {
+          return RingRules::Memory{region.guest_user_addr, region.size};
+        });
+    return link.rules.refusal(message, features, std::span(lent).first(count));
+  }
+
+  /// What `as` makes of each region that the guest has lent; returns how many.
+  template <typename T>
+  static std::size_t regions_of(const VhostLink& link, int guest, std::array<T, LentMemory::kRegions>& regions,
+                                T (*as)(const rte_vhost_mem_region&)) {
     std::size_t count = 0;
     rte_vhost_memory* table = nullptr;
-    if (link.has_memory && rte_vhost_get_mem_table(guest, &table) == 0) {
-      const std::unique_ptr<rte_vhost_memory, decltype(&std::free)> owned(table, &std::free);
-      for (; count < table->nregions && count < regions.size(); ++count) {
-        const rte_vhost_mem_region& region = table->regions[count];
-        regions[count] = {reinterpret_cast<std::uintptr_t>(region.mmap_addr), region.mmap_size};
-      }
-    }
+    if (!link.has_memory || rte_vhost_get_mem_table(guest, &table) != 0) return 0;
+    const std::unique_ptr<rte_vhost_memory, decltype(&std::free)> owned(table, &std::free);
+    for (; count < table->nregions && count < regions.size(); ++count) regions[count] = as(table->regions[count]);
+    return count;
+  }
+
+  static void settle_memory(VhostLink& link, int guest) {
+    std::array<LentMemory::Region, LentMemory::kRegions> regions;
+    const std::size_t count = regions_of(
+        link, guest, regions, +[](const rte_vhost_mem_region& region) {
+          return LentMemory::Region{reinterpret_cast<std::uintptr_t>(region.mmap_addr), region.mmap_size};
+        });
     link.memory.settle(std::span(regions).first(count));
   }
   /// The guest may lose its memory meanwhile.
@@ -98,6 +124,7 @@ struct VhostEvents {
     return rte_vhost_extern_callback_register(guest, &kMessages, nullptr);
   }
   static void destroy_connection(int guest) {
+    vhost_socket::close_left();
     const auto link = link_of(guest);
     if (link == nullptr || link->connection != guest) return;
     if (link->connected_by != std::this_thread::get_id()) {
@@ -107,6 +134,7 @@ struct VhostEvents {
     link->rings.forget();
     link->kicks->clear_all();
     link->memory.settle({});  // DPDK unmaps it next
+    link->rules.forget();
     link->has_memory = false;
     link->is_refusal_told = false;
     link->has_lost_memory = false;

@@ -23,7 +23,9 @@
 #include "datapath/io/guest_rings.h"
 #include "datapath/io/kick_set.h"
 #include "datapath/io/lent_memory.h"
+#include "datapath/io/ring_rules.h"
 #include "datapath/io/vhost_port.h"
+#include "datapath/io/wait_budget.h"
 
 namespace millrace::datapath::io {
 
@@ -49,9 +51,12 @@ struct VhostLink final : LentMemory::Owner {
   bool is_refusal_told = false;            // so is this
   bool has_memory = false;                 // so is this: DPDK says where it lies, and asked without any it crashes
   unsigned pair_limit = kVhostQueuePairs;  // set before DPDK knows the socket
+  RingRules rules;                         // so are these
   int connection = kNoGuest;               // DPDK's threads alone, one after the other
   std::thread::id connected_by;            // as connection
   std::chrono::steady_clock::time_point connected_at;
+  WaitBudget patience;  // so is this, of all the port's connections, as is the next
+  WaitBudget::Clock::time_point slowness_told_until;
 };
 
 /// What DPDK calls when guests come, change and go.

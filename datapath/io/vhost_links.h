@@ -61,9 +61,11 @@ class VhostLinks {
   /// nullptr: the port is closed.
   std::shared_ptr<void> of(int guest) {
     std::array<char, sizeof(sockaddr_un::sun_path) + 1> path{};
-    if (rte_vhost_get_ifname(guest, path.data(), path.size()) != 0) return nullptr;
+    return rte_vhost_get_ifname(guest, path.data(), path.size()) == 0 ? at(path.data()) : nullptr;
+  }
+  std::shared_ptr<void> at(const std::string& path) {
     const std::lock_guard lock(mutex_);
-    const auto found = links_.find(path.data());
+    const auto found = links_.find(path);
     return found == links_.end() ? nullptr : found->second.link;
   }
 

@@ -7,6 +7,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstddef>
 
 #include "datapath/io/kick_set.h"
@@ -14,35 +15,34 @@
 namespace millrace::datapath::io {
 namespace {
 
-enum Request : std::uint32_t {
-  kResetOwner = 4,
-  kSetMemTable = 5,
-  kSetLogBase = 6,
-  kSetVringCall = 13,
-  kSetVringErr = 14,
-  kPostcopyAdvise = 28,
-  kPostcopyListen = 29,
-  kPostcopyEnd = 30,
-  kGetInflightFd = 31,
-  kSetInflightFd = 32
-};
+/// A mapping that DPDK is going to make, for as long as this lives.
+class Trial {
+ public:
+  Trial() = default;
+  ~Trial() {
+    if (mapped_ != MAP_FAILED) ::munmap(mapped_, length_);
+  }
+  Trial(const Trial&) = delete;
+  Trial& operator=(const Trial&) = delete;
 
-/// The mapping that DPDK is going to make.
-bool can_map(int descriptor, std::uint64_t bytes, std::uint64_t offset) noexcept {
-  struct stat file {};
-  std::uint64_t length = 0;
-  if (bytes == 0 || __builtin_add_overflow(bytes, offset, &length)) return false;
-  if (::fstat(descriptor, &file) != 0 || file.st_blksize <= 0) return false;
-  const auto block = static_cast<std::uint64_t>(file.st_blksize);
-  if (__builtin_add_overflow(length, block - 1, &length)) return false;
-  length -= length % block;
-  // From now on nobody forbids it by a seal. What has no seals says EINVAL, what is closed to them EPERM.
-  ::fcntl(descriptor, F_ADD_SEALS, F_SEAL_SEAL);
-  void* const mapped = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-  if (mapped == MAP_FAILED) return false;
-  ::munmap(mapped, length);
-  return true;
-}
+  /// False: it cannot be made.
+  bool map(int descriptor, std::uint64_t bytes, std::uint64_t offset) noexcept {
+    struct stat file {};
+    if (bytes == 0 || __builtin_add_overflow(bytes, offset, &length_)) return false;
+    if (::fstat(descriptor, &file) != 0 || file.st_blksize <= 0) return false;
+    const auto block = static_cast<std::uint64_t>(file.st_blksize);
+    if (__builtin_add_overflow(length_, block - 1, &length_)) return false;
+    length_ -= length_ % block;
+    // From now on nobody forbids it by a seal. What has no seals says EINVAL, what is closed to them EPERM.
+    ::fcntl(descriptor, F_ADD_SEALS, F_SEAL_SEAL);
+    mapped_ = ::mmap(nullptr, length_, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    return mapped_ != MAP_FAILED;
+  }
+
+ private:
+  void* mapped_ = MAP_FAILED;
+  std::uint64_t length_ = 0;
+};
 
 }  // namespace
 
@@ -63,8 +63,9 @@ const char* VhostMessage::refusal(bool has_memory) const noexcept {
                                                                                 : nullptr;
     case kSetMemTable:
       if (!are_in_memory()) return "to lend a file that is none of tmpfs or hugetlbfs";
-      return has_memory && !can_be_mapped() ? "other memory, which cannot be mapped; what it lent before stays"
-                                            : nullptr;
+      if (can_be_mapped()) return nullptr;
+      return has_memory ? "other memory, which cannot be mapped; what it lent before stays"
+                        : "to lend memory that cannot be mapped";
     default: return nullptr;
   }
 }
@@ -72,12 +73,6 @@ const char* VhostMessage::refusal(bool has_memory) const noexcept {
 bool VhostMessage::is_called_by_descriptor() const noexcept {
   const bool is_call = context_->request == kSetVringCall || context_->request == kSetVringErr;
   return is_call && context_->descriptor_count > 0;
-}
-
-void VhostMessage::unblock_calls() noexcept {
-  if (!is_called_by_descriptor()) return;
-  const int flags = ::fcntl(context_->descriptors[0], F_GETFL);
-  if (flags >= 0) ::fcntl(context_->descriptors[0], F_SETFL, flags | O_NONBLOCK);
 }
 
 bool VhostMessage::are_in_memory() const noexcept {
@@ -94,9 +89,11 @@ bool VhostMessage::are_in_memory() const noexcept {
 bool VhostMessage::can_be_mapped() const noexcept {
   const std::uint32_t count = context_->memory.count;
   if (count > kRegions || context_->descriptor_count != static_cast<int>(count)) return false;
+  // All at once: each may find room where all do not.
+  std::array<Trial, kRegions> trials;
   for (std::uint32_t i = 0; i < count; ++i) {
     const Region& region = context_->memory.regions[i];
-    if (!can_map(context_->descriptors[i], region.bytes, region.offset)) return false;
+    if (!trials[i].map(context_->descriptors[i], region.bytes, region.offset)) return false;
   }
   return true;
 }

@@ -20,6 +20,8 @@
 #include <mutex>
 #include <utility>
 
+#include "datapath/io/guest_calls.h"
+#include "datapath/io/pool_ring.h"
 #include "datapath/io/vhost_link.h"
 #include "datapath/io/vhost_links.h"
 #include "datapath/io/vhost_mbuf.h"
@@ -59,6 +61,11 @@ unsigned pair_of(const net::Packet& packet, std::uint64_t pairs) noexcept {
   if (std::has_single_bit(pairs)) return static_cast<unsigned>(std::countr_zero(pairs));
   const unsigned mixed = packet.headers.source_port ^ packet.headers.destination_port;
   return pick_bit(pairs, mixed ^ mixed >> 8);
+}
+
+/// Of the longest that IP can have; what a guest calls a packet may be longer (pool_ring.h, TakeLimit).
+unsigned frames_of_packet(const MbufPool& pool) noexcept {
+  return (net::kMaxPacketBytes + pool.data_room_bytes() - 1) / pool.data_room_bytes();
 }
 
 /// What a switch that was killed left would not let another listen.
@@ -103,6 +110,11 @@ net::Result<std::unique_ptr<VhostPort>> VhostPort::open(MbufPool& pool, const Vh
   if (!port->link_->memory.has_entry() || !LentMemory::watch()) {
     port->link_ = nullptr;
     return net::resource_exhausted(fmt::format("vhost-user socket {}: its guest's memory cannot be watched", path));
+  }
+  if (auto callable = GuestCalls::open(); !callable) {
+    port->link_ = nullptr;
+    return net::Error{callable.error().code, fmt::format("vhost-user socket {}: its guest cannot be called: {}", path,
+                                                         callable.error().message)};
   }
   port->link_->pair_limit = options.queue_pairs;
   if (auto added = VhostLinks::all().add(path, port->link_, options.is_client); !added) {
@@ -227,6 +239,10 @@ bool VhostPort::pending() const noexcept {
   return burst.guest() != kNoGuest && (is_stale(burst.guest()) || !link_->kicks->is_complete());
 }
 
+void VhostPort::count_refused() noexcept {
+  link_->refused.store(link_->refused.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
 unsigned VhostPort::dequeue(std::uint64_t pairs, std::span<net::Packet*> out) noexcept {
   std::array<rte_mbuf*, kBurst> mbufs;
   const std::size_t room = std::min<std::size_t>(out.size(), receive_limit_);
@@ -241,18 +257,24 @@ unsigned VhostPort::dequeue(std::uint64_t pairs, std::span<net::Packet*> out) no
     taken += here;
     if (must_call) call(from_guest(next_pair_));
     if (is_all) continue;
+    const auto asked_for = static_cast<std::uint16_t>(room - taken);
+    const TakeLimit limit(asked_for * frames_of_packet(pool_));
     const Burst burst(*link_);
     if (burst.guest() == kNoGuest) break;
-    const unsigned got = rte_vhost_dequeue_burst(burst.guest(), from_guest(next_pair_), pool_.mempool(), mbufs.data(),
-                                                 static_cast<std::uint16_t>(room - taken));
+    const unsigned got =
+        rte_vhost_dequeue_burst(burst.guest(), from_guest(next_pair_), pool_.mempool(), mbufs.data(), asked_for);
     taken += got;
+    if (limit.is_reached()) [[unlikely]] {
+      count_refused();
+      bytes += asked_for * net::kMaxPacketBytes;  // were copied, and dropped
+    }
     for (unsigned i = 0; i < got; ++i) {
       bytes += mbufs[i]->pkt_len;
       net::Packet* const packet = vhost_mbuf::take(mbufs[i]);
       if (packet != nullptr) [[likely]] {
         out[count++] = packet;
       } else {
-        link_->refused.store(link_->refused.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        count_refused();
       }
     }
   }

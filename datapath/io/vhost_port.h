@@ -19,7 +19,8 @@
 ///          calls: the port's worker. DPDK tells of guests on a thread of its own (vhost-events), which waits for the
 ///          worker's burst in hand before a guest's memory goes.
 /// Errors:  kInvalidArgument for a path that no socket can have, and for a number of pairs; kAlreadyExists for a path
-///          of another port, or of what is no socket; kFailedPrecondition with DPDK's reason.
+///          of another port, or of what is no socket; kResourceExhausted, kFailedPrecondition with what there was none
+///          of, or DPDK's reason.
 /// Source:  virtio 1.2, section 5.1; QEMU, docs/interop/vhost-user.rst; DPDK Programmer's Guide 22.11, "Vhost Library".
 #pragma once
 
@@ -79,6 +80,7 @@ class VhostPort final : public Port {
  private:
   VhostPort(MbufPool& pool, std::string path);
   unsigned dequeue(std::uint64_t pairs, std::span<net::Packet*> out) noexcept;
+  void count_refused() noexcept;
   void call(std::uint16_t queue) noexcept;
   void let_kick(int guest, bool may_kick) noexcept;
   std::uint32_t position(int guest) const noexcept;

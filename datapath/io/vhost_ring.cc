@@ -2,10 +2,10 @@
 
 #include <rte_vhost.h>
 #include <spdlog/spdlog.h>
-#include <sys/eventfd.h>
 
 #include <span>
 
+#include "datapath/io/guest_calls.h"
 #include "datapath/io/packed_ring.h"
 
 namespace millrace::datapath::io {
@@ -44,7 +44,7 @@ void resume_ring(int guest, std::uint16_t queue) noexcept {
     find_place(guest, queue, vring);
   }
   // rte_vhost_vring_call() takes the lock that DPDK holds here.
-  if (vring.callfd >= 0) ::eventfd_write(vring.callfd, 1);
+  if (vring.callfd >= 0) GuestCalls::call(vring.callfd);
 }
 
 }  // namespace millrace::datapath::io

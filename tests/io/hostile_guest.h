@@ -18,6 +18,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace millrace::tests {
@@ -49,7 +50,7 @@ class HostileGuest {
   /// Feature bits: what it sends unfinished, and what it takes so.
   static constexpr std::uint64_t kSendsUnfinished = 1 << 0 | 1 << 11 | 1 << 12;  // CSUM, HOST_TSO4, HOST_TSO6
   static constexpr std::uint64_t kTakesUnfinished = 1 << 1 | 1 << 7 | 1 << 8;    // GUEST_CSUM, GUEST_TSO4, GUEST_TSO6
-  static constexpr std::uint64_t kPackedRings = 1ull << 34;
+  static constexpr std::uint64_t kEventIndex = 1ull << 29, kPackedRings = 1ull << 34;
   static constexpr std::uint32_t kMemoryBytes = 1 << 20;
   static constexpr std::uint16_t kRingSize = 256;
   static constexpr std::uint16_t kNext = 1, kWrite = 2, kIndirect = 4;
@@ -111,23 +112,58 @@ class HostileGuest {
     return ask(kSetMemTable, other, memory_fd);
   }
   bool name_ring_again(std::uint32_t ring) { return ask(kSetVringAddr, address_of(ring)); }
+  bool size_ring(std::uint32_t ring, std::uint32_t entries) { return ask(kSetVringNum, VringState{ring, entries}); }
+  /// By its own addresses.
+  bool place_ring(std::uint32_t ring, std::uint64_t descriptors, std::uint64_t used, std::uint64_t available) {
+    return ask(kSetVringAddr, VringAddress{ring, 0, here(descriptors), here(used), here(available), 0});
+  }
+  bool go_on_at(std::uint32_t ring, std::uint32_t base) { return ask(kSetVringBase, VringState{ring, base}); }
+  bool want(std::uint64_t features) { return ask(kSetFeatures, kVersion1 | features); }
+  bool kick_by_new(std::uint32_t ring) {
+    events_.push_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    return ask(kSetVringKick, std::uint64_t{ring}, events_.back());
+  }
   /// The device is to stop, and to go on, as when a machine is stopped and goes on.
   void stop(std::uint32_t ring) { ask(kGetVringBase, VringState{ring, 0}); }
   bool start(std::uint32_t ring) {
-    bool is_done = ask(kSetVringAddr, address_of(ring));
+    bool is_done = ask(kSetVringNum, VringState{ring, kRingSize}) && ask(kSetVringAddr, address_of(ring));
     for (const Request request : {kSetVringCall, kSetVringKick}) {
       events_.push_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
       is_done = ask(request, std::uint64_t{ring}, events_.back()) && is_done;
     }
     return is_done;
   }
-  /// Nothing can be added to the eventfds that it is called by: whoever tries waits until it reads them.
+  /// As start(), with nothing to be added to the eventfd that it is called by, whatever is done to that meanwhile.
+  bool start_without_calls(std::uint32_t ring) {
+    events_.push_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    fill(events_.back());
+    const std::jthread insistent([call = events_.back()](const std::stop_token& stop) {
+      while (!stop.stop_requested()) ::fcntl(call, F_SETFL, 0);
+    });
+    const bool is_called = be_called_by(ring, events_.back());
+    events_.push_back(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    return ask(kSetVringNum, VringState{ring, kRingSize}) && ask(kSetVringAddr, address_of(ring)) &&
+           ask(kSetVringKick, std::uint64_t{ring}, events_.back()) && is_called;
+  }
+  /// With VIRTIO_F_EVENT_IDX: when the next descriptor of the ring is used.
+  void want_call(unsigned ring) {
+    const auto* used = reinterpret_cast<std::uint16_t*>(at(ring_base(ring) + kUsed));
+    auto* available = reinterpret_cast<std::uint16_t*>(at(ring_base(ring) + kAvailable));
+    std::atomic_ref(available[2 + kRingSize]).store(used[1], std::memory_order_relaxed);
+  }
+  /// Nothing can be added to the eventfds that it is called by: whoever tries waits until it reads them. It has the
+  /// last word on that, whatever was done to them when the switch got them.
   void take_no_calls() {
     for (const std::size_t call : {0u, 2u}) {
-      eventfd_t told = 0;
-      ::eventfd_read(events_[call], &told);
-      if (::eventfd_write(events_[call], ~eventfd_t{0} - 1) != 0) throw std::runtime_error("eventfd");
+      take_calls(events_[call]);
+      fill(events_[call]);
     }
+  }
+  /// Lets go on who waits for it. True when it had been called, by any queue.
+  bool take_calls() {
+    bool was_called = false;
+    for (const int descriptor : events_) was_called = take_calls(descriptor) || was_called;
+    return was_called;
   }
   /// It is to be called by `descriptor`.
   bool be_called_by(std::uint32_t ring, int descriptor) { return ask(kSetVringCall, std::uint64_t{ring}, descriptor); }
@@ -208,6 +244,16 @@ class HostileGuest {
                      {kBuffers + begin, is_last ? bytes - begin : descriptor_bytes, here_flags,
                       static_cast<std::uint16_t>(index + 1)});
       ++index;
+    }
+  }
+  static bool take_calls(int eventfd) {
+    ::fcntl(eventfd, F_SETFL, O_NONBLOCK);
+    eventfd_t calls = 0;
+    return ::eventfd_read(eventfd, &calls) == 0;
+  }
+  static void fill(int eventfd) {
+    if (::eventfd_write(eventfd, ~eventfd_t{0} - 1) != 0 || ::fcntl(eventfd, F_SETFL, 0) != 0) {
+      throw std::runtime_error("eventfd");
     }
   }
   Memory memory() { return {1, 0, 0, kMemoryBytes, here(0), 0}; }

@@ -6,10 +6,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
+#include <functional>
+#include <future>
 #include <string>
 #include <vector>
 
+#include "datapath/io/eal.h"
 #include "tests/io/hostile_guest.h"
 #include "tests/io/vhost_rig.h"
 
@@ -17,6 +21,7 @@ namespace millrace::tests {
 namespace {
 
 using datapath::kBurst;
+using datapath::io::EalThread;
 
 /// One lie, and whether it is told of what the guest sends or of the buffers that it receives by.
 struct Lie {
@@ -112,6 +117,16 @@ TEST(VhostGuest, OneThatLiesHarmsItselfAlone) {
   expect_echo(*pool, *port);
 }
 
+/// False: somebody kept it waiting, and it went on when the guest took its calls.
+bool ends_by_itself(HostileGuest& guest, const std::function<void()>& act) {
+  constexpr auto kLimit = std::chrono::seconds(5);
+  auto done = std::async(std::launch::async, act);
+  const bool is_in_time = done.wait_for(kLimit) == std::future_status::ready;
+  if (!is_in_time) guest.take_calls();
+  done.get();
+  return is_in_time;
+}
+
 TEST(VhostGuest, OneThatTakesNoCallsKeepsNobody) {
   const Directory directory;
   const std::string path = directory.path + "/pod.sock";
@@ -119,20 +134,44 @@ TEST(VhostGuest, OneThatTakesNoCallsKeepsNobody) {
   const auto port = open_vhost(*pool, path);
   constexpr std::size_t kFrame = 100;
   // Whole buffers are GuestRings' to serve, and call, and cut ones DPDK's.
-  for (const std::uint32_t descriptor_bytes : {1u << 16, 64u}) {
-    {
-      HostileGuest guest(path);
-      ASSERT_TRUE(wait_for(*port, true));
-      guest.take_no_calls();
-      for (int i = 0; i < 3; ++i) {
-        guest.send({}, numbered_frame(1, kFrame), descriptor_bytes);
-        EXPECT_EQ(next_frame(*pool, *port), numbered_frame(1, kFrame));
-        guest.make_room(2048, descriptor_bytes);
-        EXPECT_TRUE(send(*pool, *port, numbered_frame(1, kFrame)));
+  for (const std::uint64_t features : {std::uint64_t{0}, HostileGuest::kEventIndex}) {
+    for (const std::uint32_t descriptor_bytes : {1u << 16, 64u}) {
+      {
+        HostileGuest guest(path, features);
+        ASSERT_TRUE(wait_for(*port, true));
+        guest.take_calls();
+        const auto exchange = [&] {
+          const EalThread thread;
+          for (const unsigned ring : {0u, 1u}) guest.want_call(ring);
+          guest.send({}, numbered_frame(1, kFrame), descriptor_bytes);
+          EXPECT_EQ(next_frame(*pool, *port), numbered_frame(1, kFrame));
+          guest.make_room(2048, descriptor_bytes);
+          EXPECT_TRUE(send(*pool, *port, numbered_frame(1, kFrame)));
+        };
+        exchange();
+        EXPECT_TRUE(guest.take_calls()) << "it is called for what it takes and sends";
+        for (int i = 0; i < 3; ++i) {
+          guest.take_no_calls();
+          EXPECT_TRUE(ends_by_itself(guest, exchange)) << "features " << features << ", " << descriptor_bytes;
+        }
       }
+      ASSERT_TRUE(wait_for(*port, false));
     }
-    ASSERT_TRUE(wait_for(*port, false));
   }
+}
+
+TEST(VhostGuest, OneThatTakesNoCallWhenItsRingStartsKeepsNobody) {
+  const Directory directory;
+  const auto pool = make_pool(4096);
+  const auto port = open_vhost(*pool, directory.path + "/pod.sock");
+  const auto other_port = open_vhost(*pool, directory.path + "/other.sock");
+  HostileGuest guest(directory.path + "/pod.sock");
+  ASSERT_TRUE(wait_for(*port, true));
+  guest.stop(1);
+  EXPECT_TRUE(guest.start_without_calls(1));
+  const HostileGuest other(directory.path + "/other.sock");
+  EXPECT_TRUE(wait_for(*other_port, true)) << "DPDK's thread, which calls when a ring starts, serves the others";
+  guest.take_calls();  // else it would not end here either
 }
 
 TEST(VhostGuest, OneIsCalledByAnEventfdAlone) {

@@ -24,8 +24,6 @@
 #include "datapath/io/vhost_port.h"
 #include "tests/io/port_rig.h"
 
-extern char** environ;
-
 namespace millrace::tests {
 
 using datapath::Port;

@@ -1,6 +1,6 @@
 """A pod writes its socket's directory, and the switch and the agent that use it are root: who may come to a socket, and
 that nothing that a pod puts there leads them elsewhere or costs another pod anything. Neither does a guest that takes its
-memory back."""
+memory back, or one that does not take its calls."""
 
 import contextlib
 import os
@@ -228,13 +228,17 @@ def test_what_a_pod_leaves_goes_with_it_and_nothing_else(node, mallory, victim):
     add_vhost_pod(node, "mallory", listens=True)
 
 
-def thief(pod, left, to):
-    """Sends UDP to `to`, as its pod may."""
+def guest_that_sends(module, pod, to, payload_bytes, *words):
+    """UDP to `to`, as its pod may."""
     tests = pathlib.Path(__file__).resolve().parents[1]
-    datagram = frames.ipv4(pod.ipv4, to.ipv4, 17, frames.udp(pod.ipv4, to.ipv4, 4000, 4000, bytes(900)))
+    datagram = frames.ipv4(pod.ipv4, to.ipv4, 17, frames.udp(pod.ipv4, to.ipv4, 4000, 4000, bytes(payload_bytes)))
     return Background(
-        [sys.executable, "-m", "harness.memory_thief", pod.socket_path, left, frames.ethernet(GATEWAY_MAC, pod.mac, datagram).hex()],
+        [sys.executable, "-m", f"harness.{module}", pod.socket_path, *words, frames.ethernet(GATEWAY_MAC, pod.mac, datagram).hex()],
         env={**os.environ, "PYTHONPATH": str(tests), "PYTHONDONTWRITEBYTECODE": "1"})
+
+
+def thief(pod, left, to):
+    return guest_that_sends("memory_thief", pod, to, 900, left)
 
 
 def losses_of(node, pod):
@@ -267,6 +271,18 @@ def test_memory_that_is_taken_back_costs_its_pod_alone(node, client, bystander, 
         assert ping(client, mallory.ipv4).ok
     assert port_of(node, mallory)["vhost_user"]["memory_losses"] == 2
     assert node.instance.pids()["millraced"] == switch
+
+
+@SWITCH_LISTENS
+def test_a_guest_that_takes_no_calls_keeps_nobody(node, client, bystander, mallory):
+    with Background(client.command("ping", "-n", "-i", "0.01", "-q", mallory.ipv4)):
+        with guest_that_sends("deaf_guest", mallory, bystander, 100) as guest:
+            guest.wait_for_output("deaf, and packets pass", 20)
+            assert ping(client, bystander.ipv4, count=20).ok
+            assert port_of(node, mallory)["state"] == "up"
+        wait_until(lambda: port_of(node, mallory)["state"] == "no_guest", "the guest is gone", 10)
+    with mallory:
+        wait_until(lambda: ping(client, mallory.ipv4, count=1).ok, "the next guest answers", 10)
 
 
 def test_a_pod_that_went_without_a_del(node):

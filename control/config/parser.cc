@@ -205,7 +205,7 @@ net::Result<Config> parse(const std::string& text, const std::string& file) {
     if (is_indented_by_tab(text, line)) {
       walk.fail(line, "", "not YAML: a tab in the indentation", "spaces");
     } else {
-      walk.fail(line, "", fmt::format("not YAML: {}", error.msg), "");
+      walk.fail(line, "", fmt::format("not YAML: {}", printable(error.msg)), "");
     }
   }
   if (std::string errors = walk.errors(); !errors.empty()) return net::invalid_argument(std::move(errors));

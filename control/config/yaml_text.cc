@@ -46,4 +46,10 @@ bool is_indented_by_tab(std::string_view text, int line) {
   return text.substr(0, content).find('\t') != std::string_view::npos;
 }
 
+std::string printable(std::string message) {
+  std::replace_if(
+      message.begin(), message.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
+  return message;
+}
+
 }  // namespace millrace::control::config

@@ -4,6 +4,7 @@
 /// Source:  YAML 1.2.2 sections 5.1 (character set) and 6.1 (indentation).
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace millrace::control::config {
@@ -14,5 +15,8 @@ int control_character_line(std::string_view text);
 int bad_utf8_line(std::string_view text);
 /// The commonest way to write what is not YAML.
 bool is_indented_by_tab(std::string_view text, int line);
+/// What yaml-cpp says, with '?' for bytes that are no printable ASCII: it names a character by its first byte, and the end of
+/// the text by 0x04.
+std::string printable(std::string message);
 
 }  // namespace millrace::control::config

@@ -178,7 +178,8 @@ net::Result<std::vector<Value>> read_yaml(const std::string& text, const std::st
           fmt::format("{}:{}: not YAML: a tab in the indentation; allowed: spaces", file, line));
     }
     const bool is_ours = error.msg.find("; allowed: ") != std::string::npos;
-    return net::invalid_argument(fmt::format("{}:{}: {}{}", file, line, is_ours ? "" : "not YAML: ", error.msg));
+    if (is_ours) return net::invalid_argument(fmt::format("{}:{}: {}", file, line, error.msg));
+    return net::invalid_argument(fmt::format("{}:{}: not YAML: {}", file, line, config::printable(error.msg)));
   }
   return builder.take();
 }

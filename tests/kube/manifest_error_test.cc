@@ -27,6 +27,8 @@ TEST(ManifestError, of_the_file) {
   const std::string deep = "a: " + std::string(70, '[') + std::string(70, ']') + "\n";
   expect_errors({
       {"not YAML", "a: [1\n", "m.yaml:2: not YAML: end of sequence flow not found"},
+      {"escape at the end", "a: \"\\", "m.yaml:1: not YAML: unknown escape character: ?"},
+      {"escape of what is not ASCII", "a: \"\\\u00e9\"", "m.yaml:1: not YAML: unknown escape character: ?"},
       {"tab", "a:\n\tb: 1\n", "m.yaml:2: not YAML: a tab in the indentation; allowed: spaces"},
       {"comma", "a: 1\n---\nb: 1\n---\n,\n", "m.yaml:5: not YAML: a comma that belongs to nothing"},
       {"comma behind a map", "{},\n", "m.yaml:1: not YAML: a comma that belongs to nothing"},

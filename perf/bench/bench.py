@@ -34,6 +34,10 @@ def cycles_table(results):
     return "\n".join(lines)
 
 
+def write(report, path):
+    path.write_text(json.dumps(report, indent=2) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./x bench", description=__doc__.split("\n")[0])
     parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
@@ -55,6 +59,7 @@ def main():
     arguments.only = arguments.only or arguments.part
     build = arguments.build.resolve()
 
+    path = arguments.json or build / "bench.json"
     report = {"machine": fingerprint(build)}
     if arguments.only in (None, "cycles"):
         print("== cycles a packet, in memory", flush=True)
@@ -80,12 +85,16 @@ def main():
         print(rounds.table(report["pods"], "Linux", "Linux bridge, nft"))
     if arguments.only == "peers":
         print("== between two vhost-user ports: Millrace, Open vSwitch, the kernel and testpmd in turn", flush=True)
-        report["peers"] = peers_run.bench(build, setup, arguments)
-        page = (arguments.json or build / "bench.json").with_name("peers.html")
-        page.write_text(peers_report.page(report["peers"], report["machine"]))
+        page = path.with_name("peers.html")
+
+        def keep(peers):
+            report["peers"] = peers
+            page.write_text(peers_report.page(peers, report["machine"]))
+            write(report, path)
+
+        peers_run.bench(build, setup, arguments, keep)
         print(f"written: {page}")
-    path = arguments.json or build / "bench.json"
-    path.write_text(json.dumps(report, indent=2) + "\n")
+    write(report, path)
     print(f"written: {path}")
 
 

@@ -10,10 +10,9 @@ REPETITIONS = 5
 
 
 def programs(build):
-    """Executables that perf/bench/meson.build made."""
-    directory = build / "perf" / "bench"
-    return sorted(path for path in directory.iterdir() if path.is_file() and os.access(path, os.X_OK)
-                  and path.suffix == "") if directory.is_dir() else []
+    """The benchmarks that perf/bench/meson.build made."""
+    return sorted(path for path in (build / "perf" / "bench").glob("bench_*")
+                  if path.is_file() and os.access(path, os.X_OK) and path.suffix == "")
 
 
 def measure(program, cpu, repetitions=REPETITIONS, least_seconds=0.2):

@@ -19,10 +19,11 @@ TRIES = 3
 
 
 class Kit:
-    def __init__(self, directory, build, setup, ovs="", ovs_library=""):
+    def __init__(self, directory, build, setup, cores, ovs="", ovs_library=""):
         if not (directory / "bench.sh").exists():
             raise FileNotFoundError(f"no peers' kit at {directory}: --peers names the directory that holds its bench.sh")
-        self.source, self.build, self.setup, self.ovs, self.ovs_library = directory, build, setup, ovs, ovs_library
+        self.source, self.build, self.setup, self.cores = directory, build, setup, cores
+        self.ovs, self.ovs_library = ovs, ovs_library
 
     def __enter__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="millrace-peers-"))
@@ -65,6 +66,9 @@ class Kit:
         return self._measured("bench-veth.sh", peer, [name, case.n, case.flows, case.size], environment)
 
     def _measured(self, script, peer, words, environment):
+        return self.cores.measured(lambda: self._undisturbed(script, peer, words, environment), TRIES)
+
+    def _undisturbed(self, script, peer, words, environment):
         for attempt in range(TRIES):
             try:
                 line = run([self.scripts / script, peer, *words], timeout_s=300, env=environment).stdout.strip().splitlines()[-1]

@@ -3,6 +3,7 @@
 import collections
 import statistics
 
+from cores import Cores, alike
 from hugepages import hugepages
 from peers import cases, report
 from peers.kit import Kit
@@ -12,8 +13,8 @@ GOALS = "goals"  # among groups: the cases that have one
 MILLRACE, OVS, KERNEL, FLOOR = "millrace", "ovs", "kernel", "testpmd"
 
 
-def measure(build, setup, kit, groups=(), skip=()):
-    """The report: {"cases": [{title, figures of each switch, ratio, goal, met}, ...]}."""
+def measure(setup, kit, groups=(), skip=()):
+    """The report behind each round: {"cases": [{title, figures of each switch, ratio, goal, met}, ...]}."""
     chosen = [case for case in (*cases.CASES, *cases.VETH_CASES)
               if not groups or case.group in groups or (case.has_goal and GOALS in groups)]
     samples = collections.defaultdict(lambda: collections.defaultdict(list))
@@ -25,23 +26,25 @@ def measure(build, setup, kit, groups=(), skip=()):
                 for peer, figures in one_case(kit, case, floors, skip):
                     samples[case.title][peer].append(figures)
                     print(f"  {peer:<10} {case.title:<44} {text(case, figures)}", flush=True)
-    return {"cases": [judge(case, samples[case.title]) for case in chosen]}
+            yield {"cases": [judge(case, samples[case.title]) for case in chosen], "core_ns": kit.cores.least}
 
 
 def one_case(kit, case, floors, skip):
-    """(switch, figures) of each. What the floor is, is measured once a round for each size and mode."""
+    """(switch, figures) of each. What the floor is, is measured once a round for each size, mode and placement of the cores."""
     if case.group == "veth":
         for peer in (MILLRACE, FLOOR, OVS):
             if peer not in skip:
                 yield peer, kit.veth(peer, case, ports="afxdp")
         return
+    mine = kit.vhost(MILLRACE, case)
+    yield MILLRACE, mine
     if case.floor and FLOOR not in skip:
-        if case.floor not in floors:
-            floors[case.floor] = kit.vhost(FLOOR, case)
-        yield FLOOR, floors[case.floor]
-    for peer in (MILLRACE, OVS):
-        if peer not in skip:
-            yield peer, kit.vhost(peer, case)
+        if not any(alike(floor["core_ns"], mine["core_ns"]) for floor in floors.get(case.floor, ())):
+            floors.setdefault(case.floor, []).insert(0, kit.vhost(FLOOR, case))
+        of_floor = floors[case.floor]
+        yield FLOOR, next((floor for floor in of_floor if alike(floor["core_ns"], mine["core_ns"])), of_floor[0])
+    if OVS not in skip:
+        yield OVS, kit.vhost(OVS, case)
     if case.kernel and KERNEL not in skip:
         yield KERNEL, kit.veth(KERNEL, case)
 
@@ -52,24 +55,24 @@ def value(case, figures):
 
 
 def text(case, figures):
-    if case.mode == cases.PING:
-        return f"p50 {figures['p50']:.2f} p99 {figures['p99']:.2f} us"
     unit = "k/s" if case.mode == cases.CONNECTIONS else "Mpps"
-    return f"{value(case, figures):.2f} {unit}"
+    made = f"p50 {figures['p50']:.2f} p99 {figures['p99']:.2f} us" if case.mode == cases.PING else f"{value(case, figures):.2f} {unit}"
+    return f"{made} (cores {figures['core_ns']:.0f} ns)"
 
 
 def summary(case, rows):
     values = [value(case, figures) for figures in rows]
-    made = {"median": statistics.median(values), "least": min(values), "most": max(values), "rounds": values}
+    made = {"median": statistics.median(values), "least": min(values), "most": max(values), "rounds": values,
+            "core_ns": [figures["core_ns"] for figures in rows]}
     if case.mode == cases.PING:
         made["p99"] = statistics.median(figures["p99"] for figures in rows)
     return made
 
 
 def ratios(case, mine, others):
-    """Of figures of one round, so that both had the same machine."""
-    values = [value(case, a) / value(case, b) for a, b in zip(mine, others)]
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)} if values else None
+    """Of figures of one round whose cores were equally near, so that both had the same machine."""
+    values = [value(case, a) / value(case, b) for a, b in zip(mine, others) if alike(a["core_ns"], b["core_ns"])]
+    return {"median": statistics.median(values), "least": min(values), "most": max(values), "rounds": values} if values else None
 
 
 def judge(case, sides):
@@ -89,8 +92,12 @@ def judge(case, sides):
     return row
 
 
-def bench(build, setup, arguments):
-    kit = Kit(arguments.peers, build, setup, arguments.ovs, arguments.ovs_library)
-    made = measure(build, setup, kit, tuple(arguments.cases), tuple(arguments.without))
+def bench(build, setup, arguments, keep):
+    """`keep` is called with the report behind each round: whoever ends a long run has what was measured until then."""
+    cores = Cores(build, setup)
+    print(f"a cache line from core {setup.switch_cpu} to core {setup.generator_cpu} and back: {cores.least:.0f} ns", flush=True)
+    kit = Kit(arguments.peers, build, setup, cores, arguments.ovs, arguments.ovs_library)
+    made = None
+    for made in measure(setup, kit, tuple(arguments.cases), tuple(arguments.without)):
+        keep(made)
     print(report.table(made))
-    return made

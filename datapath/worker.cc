@@ -16,6 +16,10 @@ namespace millrace::datapath {
 
 namespace {
 
+/// When the first packets of a turn are at most so many, they leave before other ports are polled: a packet that comes alone
+/// does not wait for those. The others of the turn leave together.
+constexpr unsigned kFewPackets = 4;
+
 /// Packets of one ring and one stage, on their way into the pipeline.
 class HandedBurst {
  public:
@@ -101,6 +105,7 @@ void Worker::State::poll_ports(Turn& turn, WorkerStep& step) noexcept {
     step.received += count;
     step.pending |= count == kBurst;
     from_port(turn, id, {received.data(), count});
+    if (count <= kFewPackets && step.received == count) outbox.flush();
     return count;
   };
   order.turn(turn.snapshot, self, turn.now_ms(), step.received > 0, poll);

@@ -20,6 +20,10 @@ namespace {
 /// virtio_net_hdr without and with num_buffers.
 constexpr std::uint32_t kShortHeaderBytes = 10, kHeaderBytes = 12;
 constexpr std::uint32_t kLeastFrameBytes = 14;
+/// Behind more packets at once than these nothing is fetched ahead: the next are likely to be as many, and overlap.
+constexpr unsigned kFewPackets = 4;
+constexpr unsigned kAheadSteps = 2;
+constexpr std::uint32_t kAheadBytes = 128;
 /// Feature bits (virtio 1.2, sections 5.1.3 and 6).
 constexpr std::uint64_t kMergeableBuffers = 1ull << 15, kEventIndex = 1ull << 29, kVersion1 = 1ull << 32,
                         kIommu = 1ull << 33, kPackedRing = 1ull << 34;
@@ -139,6 +143,30 @@ bool GuestRings::must_call(const Ring& ring) const noexcept {
   return (read_once(ring.available->flags) & VRING_AVAIL_F_NO_INTERRUPT) == 0;
 }
 
+void GuestRings::fetch_ahead() noexcept {
+  const Visit visit(*this);
+  if (!visit) return;
+  const bool is_first = ahead_steps_-- == kAheadSteps;
+  const Ring& ring = rings_[ahead_queue_];
+  std::uint16_t next = 0, next_used = 0;
+  if (ring.descriptors == nullptr ||
+      rte_vhost_get_vring_base(guest_, static_cast<std::uint16_t>(ahead_queue_), &next, &next_used) != 0) {
+    return;
+  }
+  const std::uint32_t mask = ring.size - 1;
+  // Whether it is available already is not asked: nothing is done with it.
+  const std::uint16_t head = read_once(ring.available->ring[next & mask]);
+  if (head > mask) return;
+  const vring_desc& shared = ring.descriptors[head];
+  if (is_first) {
+    __builtin_prefetch(&shared);
+    __builtin_prefetch(&ring.used->ring[next_used & mask], 1);
+  } else if (const std::byte* const memory = memory_at(read_once(shared.addr), kAheadBytes); memory != nullptr) {
+    __builtin_prefetch(memory, 1);
+    __builtin_prefetch(memory + kAheadBytes / 2, 1);
+  }
+}
+
 GuestRings::Done GuestRings::take(unsigned queue, MbufPool& pool, std::span<net::Packet*> out) noexcept {
   const Visit visit(*this);
   return visit ? take_inside(queue, pool, out) : Done{};
@@ -206,6 +234,10 @@ GuestRings::Done GuestRings::give_inside(unsigned queue, std::span<net::Packet* 
   write_index(ring.used->idx, static_cast<std::uint16_t>(next_used + count));
   rte_vhost_set_vring_base(guest_, static_cast<std::uint16_t>(queue), static_cast<std::uint16_t>(next + count),
                            static_cast<std::uint16_t>(next_used + count));
+  if (count <= kFewPackets) {
+    ahead_queue_ = queue;
+    ahead_steps_ = kAheadSteps;
+  }
   return {count, count == free || count == packets.size(), must_call(ring)};
 }
 

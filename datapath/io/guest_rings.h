@@ -6,11 +6,13 @@
 ///          no room) the caller goes on with the library, from the very same place of the ring: the library keeps the
 ///          positions, they are read before a burst and written behind it. Guests with packed rings or an IOMMU are the
 ///          library's altogether.
+/// Ahead:   a packet that comes alone overlaps with nothing. So what the next one to the guest will touch is fetched while
+///          there is nothing to do: of all that can be done for a single packet's time that is what is worth most.
 /// Trust:   what lies in the guest's memory is read once and checked against its regions before it is used. What a
 ///          guest changes meanwhile changes what it sends, and nothing else.
 /// Messages: the guest's messages change rings and regions. pause() before each, and resume() behind it, keep the
 ///          worker out; it goes by the library meanwhile, which has locks of its own for that.
-/// Thread:  take and give: the port's worker. close: any, in a signal handler too. All else: DPDK's
+/// Thread:  take, give and look_ahead: the port's worker. close: any, in a signal handler too. All else: DPDK's
 ///          thread for the guest.
 /// Source:  virtio 1.2, section 2.7 (split virtqueues), 5.1.6 (virtio_net_hdr).
 #pragma once
@@ -45,6 +47,10 @@ class GuestRings {
   Done take(unsigned queue, MbufPool& pool, std::span<net::Packet*> out) noexcept;
   /// To the guest's queue; the packets stay the caller's. Counts those that were copied, from the first.
   Done give(unsigned queue, std::span<net::Packet* const> packets) noexcept;
+  /// In a turn without packets from the guest. A step a call: the descriptor, then the buffer that it names.
+  void look_ahead() noexcept {
+    if (ahead_steps_ != 0) fetch_ahead();
+  }
 
   void set_enabled(unsigned queue, bool is_enabled) noexcept;
   /// The guest went: the next one enables its queues itself.
@@ -96,7 +102,10 @@ class GuestRings {
   Done take_inside(unsigned queue, MbufPool& pool, std::span<net::Packet*> out) noexcept;
   Done give_inside(unsigned queue, std::span<net::Packet* const> packets) noexcept;
   bool must_call(const Ring& ring) const noexcept;
+  void fetch_ahead() noexcept;
 
+  unsigned ahead_queue_ = 0;  // whose next buffer is fetched; the worker's, as is the next
+  unsigned ahead_steps_ = 0;  // that are left of it
   alignas(64) std::atomic<bool> is_inside_{false};
   std::atomic<bool> is_open_{false};
   int guest_ = -1;           // DPDK's number of it

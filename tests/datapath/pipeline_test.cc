@@ -3,7 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <utility>
+#include <vector>
+
 #include "datapath/answer.h"
+#include "datapath/memory_port.h"
 #include "net/checksum.h"
 #include "net/ip_header.h"
 #include "tests/datapath/test_switch.h"
@@ -249,6 +254,47 @@ TEST_F(Pipeline, CountsWhatAFullPortDoesNotTake) {
   EXPECT_EQ(world.counters(0).port(kPodB).tx_bytes.get(), 100 * frame.size());
   EXPECT_EQ(world.receive(kPodB).size(), 100u);
   world.check_law();
+}
+
+/// Looks, when it is polled, at what another port has transmitted by then.
+class Onlooker final : public Port {
+ public:
+  void watch(MemoryPort& port) { watched_ = &port; }
+  unsigned receive(std::span<net::Packet*>) noexcept override {
+    std::array<net::Packet*, kBurst> sent;
+    const unsigned count = watched_ == nullptr ? 0 : watched_->collect(sent);
+    seen_.insert(seen_.end(), sent.begin(), sent.begin() + count);
+    return 0;
+  }
+  unsigned transmit(std::span<net::Packet* const>) noexcept override { return 0; }
+  /// What it saw since the last call; the caller's.
+  std::vector<net::Packet*> take() { return std::exchange(seen_, {}); }
+
+ private:
+  MemoryPort* watched_ = nullptr;
+  std::vector<net::Packet*> seen_;
+};
+
+// A few packets do not wait for the ports that are polled behind theirs; more leave with those of the whole turn.
+TEST_F(Pipeline, AFewPacketsLeaveBeforeOtherPortsArePolled) {
+  Onlooker onlooker;
+  TestSwitch world;
+  world.add_pod(kPodA, 3);
+  world.add_pod(kPodB, 4);
+  onlooker.watch(world.device(kPodB));
+  world.add_pod(kSmall, 5).port = &onlooker;
+  world.publish();
+  world.step(0);
+  const Bytes frame = from_a().ipv4("10.244.0.3", "10.244.0.4").udp(1, 2).bytes();
+  for (const unsigned count : {1u, 4u, 5u}) {
+    for (unsigned i = 0; i < count; ++i) ASSERT_TRUE(world.send(kPodA, frame));
+    world.step(0);
+    const std::vector<net::Packet*> seen = onlooker.take();
+    EXPECT_EQ(seen.size(), count <= 4 ? count : 0) << count;
+    world.pool().release(seen);
+    EXPECT_EQ(world.receive(kPodB).size(), count - seen.size());
+  }
+  EXPECT_EQ(world.device(kPodB).flushes(), 3u) << "one a turn";
 }
 
 // Many ports in one turn: order within a flow holds although packets are sorted by port, and each port is started once.

@@ -82,13 +82,20 @@ void add_ports(const PortRows& rows, Metrics& out) {
   }
 }
 
+template <typename Counts>
+void add_by_port(const Counts& counts, Metrics& out) {
+  for (const auto& [port, count] : std::map<std::string, std::uint64_t>(counts.begin(), counts.end())) {
+    out.add({{"port", port}}, count);
+  }
+}
+
 void add_guests(const api::GetCountersReply& counters, Metrics& out) {
   out.family("millrace_port_guest_memory_losses_total", "counter",
              "Guests of a vhost-user port that took back the memory they had lent.");
-  const auto& losses = counters.guest_memory_losses();
-  for (const auto& [port, count] : std::map<std::string, std::uint64_t>(losses.begin(), losses.end())) {
-    out.add({{"port", port}}, count);
-  }
+  add_by_port(counters.guest_memory_losses(), out);
+  out.family("millrace_port_guest_refusals_total", "counter",
+             "Messages of a vhost-user port's guests that were refused, and guests that kept the switch waiting.");
+  add_by_port(counters.guest_refusals(), out);
 }
 
 void add_workers(const api::GetCountersReply& counters, Metrics& out) {

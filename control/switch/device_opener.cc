@@ -107,7 +107,7 @@ DeviceStatus DeviceOpener::inspect(const OpenPort& open) const {
             .dead = is_dead(open),
             .kernel_dropped = guest.rx_refused,
             .guest = VhostGuest{guest.is_connected, guest.queue_pairs, guest.is_packed, guest.has_lost_memory,
-                                guest.memory_losses}};
+                                guest.memory_losses, guest.refusals}};
   }
   if (open.device.empty()) return interfaces_.inspect(open);
   const datapath::io::DpdkStatistics lost = device_of(open).statistics();

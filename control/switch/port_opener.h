@@ -32,6 +32,7 @@ struct VhostGuest {
   bool has_packed_rings = false;
   bool has_lost_memory = false;     // took back what it lent: served again when it has connected anew
   std::uint64_t memory_losses = 0;  // of all guests since the socket was opened
+  std::uint64_t refusals = 0;       // messages, and guests that kept the switch waiting; of all since then
 };
 
 struct DeviceStatus {

@@ -22,6 +22,7 @@ void fill(const VhostGuest& guest, api::PortStatus& status) {
   told.set_packed_rings(guest.has_packed_rings);
   told.set_memory_lost(guest.has_lost_memory);
   told.set_memory_losses(guest.memory_losses);
+  told.set_refusals(guest.refusals);
   if (!guest.is_connected) status.set_state(api::PORT_STATE_NO_GUEST);
   if (guest.has_lost_memory) status.set_state(api::PORT_STATE_MEMORY_LOST);
 }
@@ -150,7 +151,9 @@ api::GetCountersReply SwitchState::counters() const {
   *reply.mutable_removed_ports() = to_proto(removed);
   for (const auto& [name, port] : ports_) {
     const auto guest = guest_of(opener_, port.device->open);
-    if (guest) (*reply.mutable_guest_memory_losses())[name] = guest->memory_losses;
+    if (!guest) continue;
+    (*reply.mutable_guest_memory_losses())[name] = guest->memory_losses;
+    (*reply.mutable_guest_refusals())[name] = guest->refusals;
   }
   for (std::size_t i = 1; i < net::kDropCount; ++i) {
     const auto drop = static_cast<net::Drop>(i);

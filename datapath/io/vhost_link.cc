@@ -34,6 +34,7 @@ struct VhostEvents {
     if (link == nullptr || link->connection != guest) return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
     VhostMessage message(context);
     if (const char* const reason = refusal(*link, guest, message); reason != nullptr) {
+      link->refusals.fetch_add(1);
       // Once a connection: a guest may go on and on.
       if (!std::exchange(link->is_refusal_told, true)) {
         spdlog::warn("vhost-user socket {}: its guest wants {}: refused", path_of(guest), reason);

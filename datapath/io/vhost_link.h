@@ -46,6 +46,7 @@ struct VhostLink final : LentMemory::Owner {
   std::atomic<std::uint64_t> refused{0};
   std::atomic<bool> has_lost_memory{false};  // until its connection ends
   std::atomic<std::uint64_t> memory_losses{0};
+  std::atomic<std::uint64_t> refusals{0};  // of messages, and of guests that were waited for long enough
   GuestRings rings;
   LentMemory memory{*this};                // DPDK's threads alone, as connection
   bool is_refusal_told = false;            // so is this

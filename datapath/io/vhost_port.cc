@@ -188,6 +188,7 @@ unsigned VhostPort::receive(std::span<net::Packet*> out) noexcept {
     empty_turns_ = 0;
     return count;
   }
+  link_->rings.look_ahead();
   if (++empty_turns_ < kIdleTurns) return 0;
   empty_turns_ = 0;
   // A change that comes after this is told by the descriptor, and seen by pending().
@@ -336,6 +337,7 @@ VhostStatus VhostPort::status() const noexcept {
   status.rx_refused = link_->refused.load();
   status.has_lost_memory = link_->has_lost_memory.load();
   status.memory_losses = link_->memory_losses.load();
+  status.refusals = link_->refusals.load();
   return status;
 }
 

@@ -56,6 +56,7 @@ struct VhostStatus {
   std::uint64_t rx_refused = 0;  // larger than a frame of the pool, and not to be cut
   bool has_lost_memory = false;  // the guest took its memory back: it is served again when it has connected anew
   std::uint64_t memory_losses = 0;
+  std::uint64_t refusals = 0;  // messages of guests, and guests that kept the switch waiting; of all since open()
 };
 
 struct VhostLink;

@@ -77,8 +77,9 @@ bool receive_payload(WaitBudget& budget, int socket, std::uint32_t bytes) noexce
   return true;
 }
 
-/// Once in a window, for a guest may go on and on.
-void tell(VhostLink& link, const char* path, const char* what) {
+/// Its connection ends. Told once in a window, for a guest may go on and on.
+void refuse(VhostLink& link, const char* path, const char* what) {
+  link.refusals.fetch_add(1);
   const Clock::time_point now = Clock::now();
   if (now < link.slowness_told_until) return;
   link.slowness_told_until = now + WaitBudget::kWindow;
@@ -111,7 +112,7 @@ bool is_message_whole(const char* path, int socket, const VhostMessage::Header& 
   const auto link = std::static_pointer_cast<VhostLink>(VhostLinks::all().at(path));
   WaitBudget closing;  // nobody has the port any more
   if (receive_payload(link == nullptr ? closing : link->patience, socket, header.bytes)) return true;
-  if (link != nullptr) tell(*link, path, "sends a part of a message and not the rest");
+  if (link != nullptr) refuse(*link, path, "sends a part of a message and not the rest");
   return false;
 }
 
@@ -148,7 +149,7 @@ extern "C" int __wrap_send_fd_message(char* path, int socket, char* buffer, int 
     if (link == nullptr || !wait(link->patience, socket, POLLOUT)) {
       // What it has asked already is answered no more, and then DPDK reads that the connection has ended.
       ::shutdown(socket, SHUT_RDWR);
-      if (link != nullptr) tell(*link, path, "does not read what it is answered");
+      if (link != nullptr) refuse(*link, path, "does not read what it is answered");
       errno = EAGAIN;
       return -1;
     }

@@ -35,6 +35,7 @@ api::GetCountersReply counters() {
     (*port.mutable_totals()->mutable_drops())["tunnel_unresolved"] = 3;
   }
   (*made.mutable_guest_memory_losses())["p1"] = 2;
+  (*made.mutable_guest_refusals())["p1"] = 8;
   return made;
 }
 
@@ -68,7 +69,7 @@ TEST(MetricsText, HasPortsDropsTablesAndTunnels) {
         "millrace_port_bytes_total{port=\"p1\",direction=\"rx\"} 2000",
         "millrace_port_packets_total{port=\"(removed)\",direction=\"tx\"} 0",
         "millrace_port_dropped_packets_total{port=\"p1\",reason=\"tunnel_unresolved\"} 6",
-        "millrace_port_guest_memory_losses_total{port=\"p1\"} 2",
+        "millrace_port_guest_memory_losses_total{port=\"p1\"} 2", "millrace_port_guest_refusals_total{port=\"p1\"} 8",
         "millrace_worker_loops_total{worker=\"1\",kind=\"busy\"} 5",
         "millrace_tunnel_up{tunnel=\"node-2\",remote=\"192.0.2.2\",encapsulation=\"vxlan\",state=\"up\"} 1",
         "millrace_tunnel_mtu_bytes{tunnel=\"node-2\"} 1450",

@@ -27,8 +27,10 @@ class VhostBounds : public testing::Test {
 };
 
 TEST_F(VhostBounds, ARingKeepsItsSizeWhileItHasAPlace) {
+  std::uint64_t refusals = 0;
   for (const std::uint32_t size : {0u, 1u, 255u, 512u, 32'768u, 65'536u, ~0u}) {
     EXPECT_FALSE(guest_.size_ring(1, size)) << size;
+    EXPECT_EQ(port_->status().refusals, ++refusals);
     expect_served();
   }
 }

@@ -78,6 +78,7 @@ TEST_F(VhostSocket, OneThatComesAgainAndAgainIsWaitedForNoLonger) {
     ASSERT_TRUE(guest.is_hung_up_on()) << i;
   }
   EXPECT_LT(Clock::now() - begin, kConnections * WaitBudget::kWait / 2);
+  EXPECT_EQ(port->status().refusals, static_cast<std::uint64_t>(kConnections));
   expect_bystander_served();
   RawGuest honest(path_);
   ASSERT_TRUE(honest.send(kHeader, kRing));

@@ -69,7 +69,7 @@ TEST(VhostApply, AGuestThatTookItsMemoryBackIsToldOf) {
   using Names = std::vector<std::string>;
   sw.opener.guests["/run/b.sock"] = {.is_connected = true, .queue_pairs = 1};
   EXPECT_EQ(sw.state->take_memory_losses(), Names{});
-  sw.opener.guests["/run/b.sock"] = {.has_lost_memory = true, .memory_losses = 1};
+  sw.opener.guests["/run/b.sock"] = {.has_lost_memory = true, .memory_losses = 1, .refusals = 3};
   EXPECT_EQ(sw.state->take_memory_losses(), Names{"b"});
   EXPECT_EQ(sw.state->take_memory_losses(), Names{}) << "once";
   const api::ListPortsReply list = sw.state->list_ports();
@@ -77,11 +77,15 @@ TEST(VhostApply, AGuestThatTookItsMemoryBackIsToldOf) {
   EXPECT_EQ(list.ports(1).state(), api::PORT_STATE_MEMORY_LOST);
   EXPECT_TRUE(list.ports(1).vhost_user().memory_lost());
   EXPECT_EQ(list.ports(1).vhost_user().memory_losses(), 1u);
+  EXPECT_EQ(list.ports(1).vhost_user().refusals(), 3u);
   EXPECT_EQ(list.ports(2).state(), api::PORT_STATE_UP);
   const api::GetCountersReply counters = sw.state->counters();
   const auto& losses = counters.guest_memory_losses();
   EXPECT_EQ((std::map<std::string, std::uint64_t>(losses.begin(), losses.end())),
             (std::map<std::string, std::uint64_t>{{"a", 0}, {"b", 1}}));
+  const auto& refusals = counters.guest_refusals();
+  EXPECT_EQ((std::map<std::string, std::uint64_t>(refusals.begin(), refusals.end())),
+            (std::map<std::string, std::uint64_t>{{"a", 0}, {"b", 3}}));
 
   sw.opener.guests["/run/b.sock"] = {.is_connected = true, .queue_pairs = 1, .memory_losses = 1};
   EXPECT_EQ(sw.state->list_ports().ports(1).state(), api::PORT_STATE_UP) << "the next one";

@@ -76,10 +76,12 @@ def ratios(case, mine, others):
 
 
 def judge(case, sides):
+    """`sides`: {peer: its figures, by round}; who was not measured is not in it."""
+    def of(peer):
+        return ratios(case, sides.get(MILLRACE, ()), sides.get(peer, ()))
     row = {"title": case.title, "key": case.key, "group": case.group, "mode": case.mode,
            "sides": {peer: summary(case, rows) for peer, rows in sides.items()},
-           "of_floor": ratios(case, sides[MILLRACE], sides[FLOOR]), "of_ovs": ratios(case, sides[MILLRACE], sides[OVS]),
-           "of_kernel": ratios(case, sides[MILLRACE], sides[KERNEL]), "goal": "", "met": None}
+           "of_floor": of(FLOOR), "of_ovs": of(OVS), "of_kernel": of(KERNEL), "goal": "", "met": None}
     mine = row["sides"].get(MILLRACE)
     if case.mode == cases.PING and case.has_goal and mine:
         goal = cases.ROUND_TRIP_GOAL

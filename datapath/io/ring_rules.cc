@@ -16,7 +16,7 @@ struct Place {
   std::uint64_t descriptors, used, available, log;
 };
 /// virtio 1.2, section 6.
-constexpr std::uint64_t kEventIndex = 1ull << 29, kPackedRing = 1ull << 34;
+constexpr std::uint64_t kIndirect = 1ull << 28, kEventIndex = 1ull << 29, kPackedRing = 1ull << 34;
 constexpr std::uint64_t kLayout = kEventIndex | kPackedRing;
 constexpr std::uint32_t kPackedPlace = 0x7fff;  // of a base; the rest are wrap counters
 constexpr std::uint64_t kQueueOfKick = 0xff;    // the rest: whether a descriptor comes
@@ -84,6 +84,9 @@ const char* RingRules::refusal(const VhostMessage& message, std::uint64_t featur
       return rings_[message.payload<std::uint64_t>() & kQueueOfKick].has_place ? nullptr
                                                                                : "to start a ring without a place";
     case VhostMessage::kSetFeatures: {
+      if ((message.payload<std::uint64_t>() & (kPackedRing | kIndirect)) == kPackedRing) {
+        return "packed rings without indirect descriptors, whose place another switch could not find";
+      }
       const bool is_other = ((message.payload<std::uint64_t>() ^ features) & kLayout) != 0;
       return is_other && std::any_of(rings_.begin(), rings_.end(), has_place) ? "rings of another kind, and has some"
                                                                               : nullptr;

@@ -8,6 +8,9 @@
 ///          not be whole.
 /// Rule:    size, then place, then start, as front ends do it; all of a ring in one region, at any time until it is
 ///          stopped. A ring that has a place keeps its size and its layout.
+/// Restart: a packed ring tells where its device is if no chain lies in it (packed_ring.h), which a driver with indirect
+///          descriptors does not need. Of another the switch that comes after one that was killed could not go on, and its
+///          guest would stand still without a word; so such features are refused.
 /// Thread:  DPDK's for the guest.
 /// Source:  QEMU, docs/interop/vhost-user.rst; virtio 1.2, sections 2.7 and 2.8; DPDK 22.11, lib/vhost/vhost_user.c.
 #pragma once

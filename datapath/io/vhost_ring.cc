@@ -11,10 +11,7 @@
 namespace millrace::datapath::io {
 namespace {
 
-constexpr unsigned kIndirectBit = 28;  // virtio 1.2, section 6
-constexpr unsigned kPackedBit = 34;
-
-bool has(std::uint64_t features, unsigned bit) noexcept { return (features >> bit & 1) != 0; }
+constexpr unsigned kPackedBit = 34;  // virtio 1.2, section 6
 
 void find_place(int guest, std::uint16_t queue, const rte_vhost_vring& vring) noexcept {
   std::uint16_t told = 0, used = 0;
@@ -40,9 +37,7 @@ void resume_ring(int guest, std::uint16_t queue) noexcept {
   if (rte_vhost_get_vhost_vring(guest, queue, &vring) != 0) return;
   std::uint64_t features = 0;
   rte_vhost_get_negotiated_features(guest, &features);
-  if (has(features, kPackedBit) && has(features, kIndirectBit) && vring.desc_packed != nullptr) {
-    find_place(guest, queue, vring);
-  }
+  if ((features >> kPackedBit & 1) != 0 && vring.desc_packed != nullptr) find_place(guest, queue, vring);
   // rte_vhost_vring_call() takes the lock that DPDK holds here.
   if (vring.callfd >= 0) GuestCalls::call(vring.callfd);
 }

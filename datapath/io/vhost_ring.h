@@ -7,8 +7,8 @@
 
 namespace millrace::datapath::io {
 
-/// A packed ring goes on where it was left (packed_ring.h), also when the guest's side says otherwise; split rings, and
-/// those of drivers that put chains into a ring, go on where it says. The driver is told to look at the ring: what was
+/// A packed ring goes on where it was left (packed_ring.h), also when the guest's side says otherwise; split rings go
+/// on where it says. The driver is told to look at the ring: what was
 /// used last it may not have been told of, and it waits for that before it sends more (Linux, TCP small queues).
 void resume_ring(int guest, std::uint16_t queue) noexcept;
 

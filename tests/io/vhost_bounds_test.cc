@@ -70,6 +70,7 @@ TEST_F(VhostBounds, RingsOfAnotherKindNeedNewPlaces) {
 TEST_F(VhostBounds, APackedRingGoesOnWithinIt) {
   guest_.stop(0);
   guest_.stop(1);
+  EXPECT_FALSE(guest_.want(1ull << 34)) << "without indirect descriptors";
   ASSERT_TRUE(guest_.want(HostileGuest::kPackedRings));
   ASSERT_TRUE(guest_.size_ring(1, HostileGuest::kRingSize));
   ASSERT_TRUE(guest_.go_on_at(1, HostileGuest::kRingSize)) << "it has no place yet";

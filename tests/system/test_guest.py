@@ -264,3 +264,15 @@ def test_the_switch_outlives_a_guest(node, machines, client, image):
         sent, received = receive_from_guest(client, second, client.ipv4)
         assert sent == received
     node.delete_pod("again")
+
+
+def test_packed_rings_without_indirect_descriptors_are_refused_by_name(node, machines, client, image):
+    """The next switch could not go on with them."""
+    pod = node.add_pod("chains", "--type", "vhost-user")
+    with Guest(pod, image, packed=True, device=",indirect_desc=off") as guest:
+        guest.boot()
+        wait_until(lambda: "its guest wants packed rings without indirect descriptors" in node.instance.log("millraced"),
+                   "the log says so", 10)
+        assert port_of(node, pod)["state"] == "no_guest" and port_of(node, pod)["vhost_user"]["refusals"] >= 1
+        assert pings(machines["split"], client.ipv4) == 5
+    node.delete_pod("chains")

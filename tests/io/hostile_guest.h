@@ -50,7 +50,8 @@ class HostileGuest {
   /// Feature bits: what it sends unfinished, and what it takes so.
   static constexpr std::uint64_t kSendsUnfinished = 1 << 0 | 1 << 11 | 1 << 12;  // CSUM, HOST_TSO4, HOST_TSO6
   static constexpr std::uint64_t kTakesUnfinished = 1 << 1 | 1 << 7 | 1 << 8;    // GUEST_CSUM, GUEST_TSO4, GUEST_TSO6
-  static constexpr std::uint64_t kEventIndex = 1ull << 29, kPackedRings = 1ull << 34 | 1ull << 28;  // with indirect descriptors
+  static constexpr std::uint64_t kEventIndex = 1ull << 29,
+                                 kPackedRings = 1ull << 34 | 1ull << 28;  // with indirect descriptors
   static constexpr std::uint32_t kMemoryBytes = 1 << 20;
   static constexpr std::uint16_t kRingSize = 256;
   static constexpr std::uint16_t kNext = 1, kWrite = 2, kIndirect = 4;

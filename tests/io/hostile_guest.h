@@ -201,6 +201,7 @@ class HostileGuest {
   }
 
  private:
+  /// Of its own, as the specification has them: a number that is wrong in the switch is not wrong here too.
   enum Request : std::uint32_t {
     kSetFeatures = 2,
     kSetOwner = 3,

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "control/etcd/client.h"
+#include "control/etcd/driver.h"
 #include "control/etcd/endpoint.h"
 #include "control/etcd/fault.h"
 #include "control/etcd/interrupt.h"
@@ -81,6 +82,7 @@ class Session {
   static void add_metadata(Member& member, grpc::ClientContext* context);
 
   Options options_;
+  std::unique_ptr<Driver> driver_;  // goes last: it takes the last hold of each channel
   std::vector<std::unique_ptr<Member>> members_;
   std::atomic<std::size_t> current_ = 0;  // whose turn it is; modulo the number of members
 };

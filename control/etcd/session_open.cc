@@ -100,6 +100,9 @@ net::Result<void> Session::open_members() {
     member->auth = etcdserverpb::Auth::NewStub(member->channel);
     members_.push_back(std::move(member));
   }
+  std::vector<std::shared_ptr<grpc::Channel>> channels;
+  for (const auto& member : members_) channels.push_back(member->channel);
+  driver_ = std::make_unique<Driver>(std::move(channels));
   return {};
 }
 

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "control/etcd/endpoint.h"
 #include "tests/etcd/server.h"
 
@@ -138,6 +140,25 @@ TEST(Failover, AServerThatComesBackIsUsedAgain) {
   while (!get.ok() && std::chrono::steady_clock::now() < end) get = client->get("/f/1");
   ASSERT_TRUE(get.ok()) << get.error().message;
   EXPECT_EQ((*get)->value, "a");
+}
+
+// Who asks seldom must not be the one who makes the connection: a call that fails at once helps none to come about.
+TEST(Failover, AServerThatComesBackIsFoundWhileNobodyAsks) {
+  const auto server = start_server();
+  const auto client = open(server->options());
+  ASSERT_TRUE(client->put(put_of("a")).ok());
+  server->kill();
+  const auto dead_until = std::chrono::steady_clock::now() + 3s;  // for more than one attempt to connect
+  while (client->get("/f/1").ok() || std::chrono::steady_clock::now() < dead_until) std::this_thread::sleep_for(1s);
+  server->start();
+  server->wait_ready();
+  const auto end = std::chrono::steady_clock::now() + 8s;
+  auto get = client->get("/f/1");
+  while (!get.ok() && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(1s);  // as an agent does: kPauseAfterError of control/agent/cluster/membership.h
+    get = client->get("/f/1");
+  }
+  EXPECT_TRUE(get.ok()) << get.error().message;
 }
 
 }  // namespace

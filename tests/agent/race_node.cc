@@ -4,8 +4,11 @@
 // History: one line a write(2) to a file opened with O_APPEND, so that lines of all nodes stand in one order:
 //          "block+ NODE PREFIX" before an address of the block is used, "block- NODE PREFIX" after the last one;
 //          "address+ NODE ADDRESS" after a pod got it, "address- NODE ADDRESS" before a pod gives it back;
+//          "releasing NODE PREFIX": a block that the disk forbids to the node that starts; the one before it may have
+//          been killed before its "block-";
 //          "up NODE" when it has joined, "error NODE TEXT" for what may never be.
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -55,6 +58,11 @@ class Racer {
 
   /// What the disk has.
   void tell_what_is_there() {
+    const auto claims = node_.store->claimed_blocks();
+    if (!claims) return history_.write("error", claims.error().message);
+    for (const ClaimedBlock& claim : *claims) {
+      if (claim.state == ClaimState::kReleasing) history_.write("releasing", claim.block.to_string());
+    }
     for (const std::string& block : node_.block_names()) history_.write("block+", block);
     node_.blocks.set_on_change([this](const AddressBlock& block, bool is_there) {
       history_.write(is_there ? "block+" : "block-", block.block().to_string());
@@ -143,6 +151,7 @@ int main(int count, char** words) {
     std::fputs("usage: race_node NAME ENDPOINT DIRECTORY HISTORY race|look SEED\n", stderr);
     return 2;
   }
+  spdlog::flush_on(spdlog::level::info);  // it is killed
   sigset_t end;
   sigemptyset(&end);
   sigaddset(&end, SIGTERM);

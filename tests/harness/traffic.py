@@ -41,14 +41,16 @@ class Throughput:
 def ping(source, address, count=10, interval_s=0.02, size=56, options=(), timeout_s=None):
     """`count` echo requests; replies later than 1 s count as lost.
 
-    Once ping has had a reply it waits for the last one for two round trips alone, which a busy machine may take longer for: when
-    that reply and no other is missing, all are sent once more.
+    Once ping has had a reply it waits for the last ones for two round trips alone, which a busy machine may take longer for: when
+    only the last are missing, all are sent once more, and a third time.
     """
     argv = source.command("ping", "-n", "-c", count, "-i", interval_s, "-W", "1", "-s", size, *options, address)
     patience_s = timeout_s or 10 + count * (interval_s + 0.1)
-    done = run(argv, timeout_s=patience_s, check=False)
-    if count > 1 and {int(number) for number in re.findall(r"icmp_seq=(\d+) .*time=", done.stdout)} == set(range(1, count)):
+    for _ in range(3):
         done = run(argv, timeout_s=patience_s, check=False)
+        answered = {int(number) for number in re.findall(r"bytes from .*icmp_seq=(\d+)", done.stdout)}
+        if answered != set(range(1, len(answered) + 1)) or len(answered) in (0, count):
+            break
     summary = re.search(r"(\d+) packets transmitted, (\d+) received", done.stdout)
     if not summary:
         raise CommandError(argv, f"exit status {done.returncode}", done.stdout, done.stderr)

@@ -9,6 +9,7 @@ import pytest
 from harness import frames, traffic
 from harness import node as nodes
 from harness.connections import client_command, server_command
+from harness.paced import loses_nothing
 from harness.pod import address_of
 from harness.process import Background, wait_until
 from harness.witness import Witness, answer_of, ask, connected
@@ -162,8 +163,7 @@ def test_a_gigabyte_arrives_as_it_was_sent(node, pods, family, figure):
 
 @FAMILIES
 def test_udp_at_a_modest_pace_loses_nothing(node, pods, family):
-    figures = traffic.udp(pods[0], node.world, WORLD[family], seconds=1, payload=1000, rate="20M")
-    assert figures.lost == 0 and figures.sent > 1000
+    loses_nothing(pods[0], node.world, WORLD[family])
 
 
 def tcp_resets(place):

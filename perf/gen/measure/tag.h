@@ -48,21 +48,17 @@ static_assert(sizeof(WireTag) == Tag::kBytes && net::WireFormat<WireTag>);
 /// Writes the tag into the last bytes of a frame. `fill_sum`: sum of the covered bytes in front of it.
 inline void write_tag(std::uint8_t* frame_end, const Tag& tag, std::uint16_t covered_bytes,
                       net::Sum fill_sum) noexcept {
-  WireTag wire;
-  wire.signature = net::Be16(Tag::kSignature);
-  wire.epoch = tag.epoch;
-  wire.stream = tag.stream;
-  wire.sequence = net::Be32(tag.sequence);
-  wire.time_upper = net::Be16(static_cast<std::uint16_t>(tag.time_ns >> 32));
-  wire.time_lower = net::Be32(static_cast<std::uint32_t>(tag.time_ns));
-  wire.covered = net::Be16(covered_bytes);
-  std::uint64_t words[2];
-  std::memcpy(words, &wire, sizeof words);
+  // In registers: a word that is read back from narrower stores waits until those have left the processor.
+  const std::uint64_t words[2] = {net::Be64(std::uint64_t{Tag::kSignature} << 48 | std::uint64_t{tag.epoch} << 40 |
+                                            std::uint64_t{tag.stream} << 32 | tag.sequence)
+                                      .raw(),
+                                  net::Be64((tag.time_ns & Tag::kTimeMask) << 16 | covered_bytes).raw()};
   // Halves apart: the sum of two 64-bit words may not fit into one.
   const net::Sum sum =
       fill_sum + (words[0] & 0xffffffff) + (words[0] >> 32) + (words[1] & 0xffffffff) + (words[1] >> 32);
-  wire.check = net::finish(sum);
-  std::memcpy(frame_end - sizeof wire, &wire, sizeof wire);
+  const net::Be16 check = net::finish(sum);
+  std::memcpy(frame_end - sizeof(WireTag), words, sizeof words);
+  std::memcpy(frame_end - sizeof check, &check, sizeof check);
 }
 
 enum class TagFound : std::uint8_t { kNone, kDamaged, kRight };

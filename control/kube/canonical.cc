@@ -84,6 +84,7 @@ void write_decided(const Service& service, Json& json) {
   if (service.session_affinity_seconds != 0) {
     spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"] = service.session_affinity_seconds;
   }
+  if (!service.selector.empty()) spec["selector"] = service.selector;
   write_ports(service, spec);
   if (service.type == ServiceType::kExternalName) return;
   spec["internalTrafficPolicy"] = name_of(kTrafficPolicyNames, service.internal_traffic_policy);

@@ -108,6 +108,12 @@ Value from_json(const nlohmann::json& json) {
   return value;
 }
 
+namespace {
+
+bool has_label_values(std::string_view key) { return key == "labels" || key == "matchLabels"; }
+
+}  // namespace
+
 nlohmann::json to_json(const Value& value) {
   switch (value.type) {
     case Value::Type::kNull: return nullptr;
@@ -126,7 +132,12 @@ nlohmann::json to_json(const Value& value) {
   }
   nlohmann::json map = nlohmann::json::object();
   for (const Value::Entry& entry : value.entries) {
-    if (!entry.value.is_null()) map[entry.key] = to_json(entry.value);
+    if (entry.value.is_null()) continue;
+    nlohmann::json& made = map[entry.key] = to_json(entry.value);
+    if (!has_label_values(entry.key)) continue;
+    for (const Value::Entry& label : entry.value.entries) {
+      if (label.value.is_null() && made.is_object()) made[label.key] = "";
+    }
   }
   return map;
 }

@@ -41,7 +41,7 @@ struct Value::Entry {
 Value plain_scalar(std::string_view text, int line);
 
 Value from_json(const nlohmann::json& json);
-/// Without what is null: to Kubernetes that is the same as absent.
+/// Without what is null: to Kubernetes that is the same as absent, but for the value of a label, which is empty then.
 nlohmann::json to_json(const Value& value);
 
 }  // namespace millrace::control::kube

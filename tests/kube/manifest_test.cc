@@ -176,6 +176,36 @@ TEST(Manifest, has_one_canonical_form_that_reads_as_itself) {
   }
 }
 
+// A policy for `app` without a value selects what has that label and an empty value: not every pod, also once it was kept.
+TEST(Manifest, keeps_a_label_without_a_value) {
+  const Manifests m = parsed(R"(
+apiVersion: v1
+kind: Pod
+metadata: {name: a, labels: {app: , zone: eu}}
+spec: {containers: [{name: c, image: i}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: b}
+spec: {selector: {app: }, ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: c}
+spec: {podSelector: {matchLabels: {app: }}, ingress: [{from: [{podSelector: {matchLabels: {app: }}}]}]}
+)");
+  ASSERT_EQ(m.objects.size(), 3u);
+  EXPECT_EQ(as<Pod>(m, 0).meta.labels, (Labels{{"app", ""}, {"zone", "eu"}}));
+  EXPECT_EQ(as<Service>(m, 1).selector, (Labels{{"app", ""}}));
+  EXPECT_EQ(as<NetworkPolicy>(m, 2).pod_selector.match_labels, (Labels{{"app", ""}}));
+  for (const Manifest& manifest : m.objects) {
+    const auto again = parse_object(manifest.json);
+    ASSERT_TRUE(again.ok()) << again.error().message;
+    EXPECT_EQ(again->object, manifest.object) << manifest.json.dump();
+    EXPECT_EQ(again->json, manifest.json);
+  }
+}
+
 TEST(Manifest, leaves_out_what_only_an_api_server_sets) {
   const Manifests m = parsed(
       "apiVersion: v1\nkind: Service\nmetadata: {name: a, resourceVersion: \"7\", generation: 2, uid: u-1, selfLink: "

@@ -53,6 +53,9 @@ bool to_integer(std::string_view text, std::int64_t& out) {
   return error == std::errc{} && end == text.data() + text.size();
 }
 
+/// Of a map: its values are those of labels.
+bool has_label_values(std::string_view key) { return key == "labels" || key == "matchLabels"; }
+
 }  // namespace
 
 const Value* Value::find(std::string_view key) const {
@@ -108,12 +111,6 @@ Value from_json(const nlohmann::json& json) {
   return value;
 }
 
-namespace {
-
-bool has_label_values(std::string_view key) { return key == "labels" || key == "matchLabels"; }
-
-}  // namespace
-
 nlohmann::json to_json(const Value& value) {
   switch (value.type) {
     case Value::Type::kNull: return nullptr;
@@ -134,9 +131,9 @@ nlohmann::json to_json(const Value& value) {
   for (const Value::Entry& entry : value.entries) {
     if (entry.value.is_null()) continue;
     nlohmann::json& made = map[entry.key] = to_json(entry.value);
-    if (!has_label_values(entry.key)) continue;
+    if (!has_label_values(entry.key) || !entry.value.is_map()) continue;
     for (const Value::Entry& label : entry.value.entries) {
-      if (label.value.is_null() && made.is_object()) made[label.key] = "";
+      if (label.value.is_null()) made[label.key] = "";
     }
   }
   return map;

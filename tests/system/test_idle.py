@@ -27,18 +27,14 @@ def share_of_a_core(instance, seconds):
 def test_a_minute_of_rest_is_cheap_and_the_first_ping_after_it_is_quick(node, pods, figure):
     a, b = pods
     assert traffic.ping(a, b.ipv4).ok
-    share = share_of_a_core(node.instance, 60)
-    first = traffic.ping(a, b.ipv4, count=1)
-    figure(f"idle: {share * 100:.1f} % of a core; first ping after a minute: {first.first_ms:.3f} ms")
-    assert share <= 0.05
-    assert first.ok
-    # What waking costs is the same after each rest; what a machine's host takes is not.
-    for _ in range(5):
+    for _ in range(3):  # what waking costs is the same after each minute; what a machine's host takes is not
+        share = share_of_a_core(node.instance, 60)
+        first = traffic.ping(a, b.ipv4, count=1)
+        figure(f"idle: {share * 100:.1f} % of a core; first ping after a minute: {first.first_ms:.3f} ms")
+        assert share <= 0.05 and first.ok
         if first.first_ms <= 2:
             break
-        time.sleep(3)  # the rest itself
-        first = traffic.ping(a, b.ipv4, count=1)
-    assert first.ok and first.first_ms <= 2
+    assert first.first_ms <= 2
 
 
 def test_with_forty_ports_rest_is_as_cheap(node, pods):

@@ -189,10 +189,10 @@ Drop insert(Turn& turn, const net::Packet& packet, const Plan<Line>& plan, Line*
     static_cast<void>(find_way(turn.snapshot, turn.self, *direction));
   }
   if (plan.key.protocol == ip_protocol::kTcp && packet.headers.has_l4) {
-    table.set_timer(*line, nat::note_tcp(*line, packet, plan.picked_up));
+    table.set_timer(*line, nat::note_tcp(*line, packet, plan.picked_up), turn.now_ms());
   }
   if (plan.key.protocol == ip_protocol::kSctp && packet.headers.has_l4) {
-    table.set_timer(*line, nat::note_sctp(*line, table.timer(*line), packet));
+    table.set_timer(*line, nat::note_sctp(*line, table.timer(*line), packet), turn.now_ms());
   }
   turn.flows.counters().created.add(1);
   return Drop::kNone;

@@ -56,7 +56,7 @@ inline constexpr std::array<std::uint8_t, 4> kPortProtocols = {net::ip_protocol:
 /// What became of a worker's flows, and how full its tables are (of about a second ago).
 struct alignas(64) FlowCounters {
   Counter created, ended;             // flows; created - ended are there
-  Counter evicted;                    // of those ended: half open, given up because the table was nearly full
+  Counter evicted;                    // of those ended: closed or half open, given up because the table was nearly full
   Counter flows_v4, flows_v6, limit;  // now, and the most there can be of each
   std::array<Counter, kPortProtocols.size()> ports_v4, ports_v6;  // masquerade ports in use
   Counter ports_limit;                                            // of each protocol and family

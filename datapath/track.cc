@@ -55,22 +55,23 @@ Drop check_hop(const net::Packet& packet, const Line& line, const Snapshot& snap
 
 /// Notes what the packet says of its connection. False: it begins a new one on the same tuple.
 template <typename Line, typename Table>
-[[gnu::always_inline]] inline bool note(Table& table, Line& line, const net::Packet& packet) noexcept {
+[[gnu::always_inline]] inline bool note(Table& table, Line& line, const net::Packet& packet,
+                                        nat::TickMs now) noexcept {
   switch (line.key.protocol) {
     case ip_protocol::kTcp:
       if (!packet.headers.has_l4) break;
       // A steady TCP flow is an established one: its timer need not be read.
       if (!line.is_steady() || !nat::note_tcp_data(line, nat::FlowTimer::kTcpEstablished, packet)) [[unlikely]] {
         if (nat::begins_again(line, packet)) return false;
-        table.set_timer(line, nat::note_tcp(line, packet, false));
+        table.set_timer(line, nat::note_tcp(line, packet, false), now);
       }
       break;
     case ip_protocol::kUdp:
       if (line.is_reply() && (line.flags & flag::kSeen) == 0) [[unlikely]]
-        table.set_timer(line, nat::FlowTimer::kUdpStream);
+        table.set_timer(line, nat::FlowTimer::kUdpStream, now);
       break;
     case ip_protocol::kSctp:
-      if (packet.headers.has_l4) table.set_timer(line, nat::note_sctp(line, table.timer(line), packet));
+      if (packet.headers.has_l4) table.set_timer(line, nat::note_sctp(line, table.timer(line), packet), now);
       break;
     default: break;
   }
@@ -82,16 +83,15 @@ template <typename Line>
 class Tracker {
  public:
   Tracker(Turn& turn, HandoffStage stage)
-      : turn_(turn), stage_(stage), table_(turn.flows.table(static_cast<const Line*>(nullptr))) {}
+      : turn_(turn), stage_(stage), now_(turn.now_ms()), table_(turn.flows.table(static_cast<const Line*>(nullptr))) {}
 
   void run(Lookup<Line>& lookup, std::span<net::Packet* const> packets, std::span<Tracked> results) noexcept {
-    const nat::TickMs now = turn_.now_ms();
     table_.find({lookup.keys.data(), lookup.count}, {lookup.lines.data(), lookup.count});
     // A flow that this burst goes on with is not given up for one that it begins.
     unsigned missing = 0;
     for (unsigned i = 0; i < lookup.count; ++i) {
       if (lookup.lines[i] != nullptr) [[likely]] {
-        table_.touch(*lookup.lines[i], now);
+        table_.touch(*lookup.lines[i], now_);
         // To be renewed: that reads the original line, which may be the other of the pair.
         if (lookup.lines[i]->epoch != turn_.snapshot.epoch) [[unlikely]]
           __builtin_prefetch(&lookup.lines[i]->partner());
@@ -160,7 +160,7 @@ class Tracker {
         return {drop};
       }
     }
-    if (!note(table_, line, packet)) [[unlikely]]
+    if (!note(table_, line, packet, now_)) [[unlikely]]
       return {kAnew};
     line.flags |= flag::kSeen;
     line.packets += 1;
@@ -234,6 +234,7 @@ class Tracker {
 
   Turn& turn_;
   const HandoffStage stage_;
+  const nat::TickMs now_;
   nat::FlowTable<Line>& table_;
   bool is_stale_ = false;
 };

@@ -175,12 +175,12 @@ Inserted FlowTable<Line>::insert(const Key& original, const Key& reply, FlowTime
 }
 
 template <typename Line>
-void FlowTable<Line>::set_timer(Line& line, FlowTimer timer) noexcept {
+void FlowTable<Line>::set_timer(Line& line, FlowTimer timer, TickMs now) noexcept {
   Age& age = ages_[id_of(line)];
   if (age.timer() == timer) return;
-  age.created_and_timer = age.created() | static_cast<std::uint32_t>(timer);
+  age = {now, age.created() | static_cast<std::uint32_t>(timer)};
   Line* const pair = &line.original();
-  const auto grain = static_cast<std::uint16_t>(age.last_seen >> kSeenGrainShift);
+  const auto grain = static_cast<std::uint16_t>(now >> kSeenGrainShift);
   for (Line* const each : {pair, pair + 1}) {
     each->flags = static_cast<std::uint8_t>(is_steady(timer) ? each->flags | line_flag::kSteady
                                                              : each->flags & ~line_flag::kSteady);
@@ -234,7 +234,7 @@ bool FlowTable<Line>::is_over(FlowId id, TickMs idle_ms) const noexcept {
   const FlowTimer timer = ages_[id].timer();
   const TickMs timeout_ms = timeouts_ms_[static_cast<unsigned>(timer)];
   const std::uint32_t stretch = ((id ^ jitter_seed_) * 0x9e3779b1u) >> (32 - kJitterBits);
-  const std::uint64_t grain_ms = is_half_open(timer) ? 0 : kSeenGrainMs;
+  const std::uint64_t grain_ms = is_steady(timer) ? kSeenGrainMs : 0;
   return idle_ms >= timeout_ms + (std::uint64_t{timeout_ms} * stretch >> (kJitterBits + 3)) + grain_ms;
 }
 
@@ -266,6 +266,24 @@ unsigned FlowTable<Line>::sweep(TickMs now, unsigned budget) noexcept {
   return ended;
 }
 
+/// Ends closed flows of the window, kEvictionBatch of them, but none seen in this tick. Returns how many.
+template <typename Line>
+unsigned FlowTable<Line>::give_up_closed(FlowId first, FlowId last, TickMs now) noexcept {
+  FlowId closed[kEvictionProbes];
+  unsigned count = 0;
+  for (FlowId id = first; id < last; ++id) {
+    closed[count] = id;
+    count += is_closed(ages_[id].timer()) && ages_[id].last_seen != now;
+  }
+  if (count > kEvictionBatch) {
+    const auto is_older = [&](FlowId a, FlowId b) { return now - ages_[a].last_seen > now - ages_[b].last_seen; };
+    std::nth_element(closed, closed + kEvictionBatch, closed + count, is_older);
+    count = kEvictionBatch;
+  }
+  end_flows({closed, count});
+  return count;
+}
+
 /// Of the slots in the window the half-open flow unseen longest, but not one seen in this tick.
 template <typename Line>
 FlowId FlowTable<Line>::oldest_half_open(FlowId first, FlowId last, TickMs now) const noexcept {
@@ -286,8 +304,10 @@ void FlowTable<Line>::relieve(TickMs now) noexcept {
   const FlowId first = evict_next_;
   const auto last = static_cast<FlowId>(std::min<std::size_t>(first + kEvictionProbes, opened_));
   evict_next_ = last;
+  unsigned count = give_up_closed(first, last, now);
+  evicted_ += count;
   // More than one where a window before this had none: the size comes back below the pressure.
-  for (unsigned count = 0; count < kEvictionBatch && size_ >= pressure_size_; ++count) {
+  for (; count < kEvictionBatch && size_ >= pressure_size_; ++count) {
     const FlowId oldest = oldest_half_open(first, last, now);
     if (oldest == kNoFlow) return;
     end_flow(oldest);

@@ -5,13 +5,13 @@
 ///          each behind a prefetch. start() is the first of them, for a caller that has keys before it has other work.
 ///          What a sweep reads lies in an array of its own, 8 bytes a flow: last touch, timer, time of creation.
 /// Touch:   a packet of a steady flow (flow_timer.h) writes that array only once in kSeenGrainMs: the line, which it
-///          has at hand, says when it last did. So last_seen() of flows that are steady, or were and saw no packet
-///          since, is up to a grain old, and flows that are not half-open live a grain longer.
+///          has at hand, says when it last did. So last_seen() of flows that are steady is up to a grain old, and they
+///          live a grain longer.
 /// Size:    `limit` pairs, fixed at construction: two lines, 32 to 64 bytes of index (a power of two) and 8 bytes a
 ///          flow: 168 bytes at 2^20 IPv4 flows, 296 for IPv6. Beyond it insert() fails.
-/// Pressure: above kPressurePercent of the limit each insert() looks at the next kEvictionProbes slots and gives up
-///          half-open flows among them, those unseen longest first, until the size is below again: kEvictionBatch at
-///          most.
+/// Pressure: above kPressurePercent of the limit each insert() looks at the next kEvictionProbes slots and gives up at
+///          most kEvictionBatch flows among them, those unseen longest first: closed ones (flow_timer.h), and where
+///          these are too few to bring the size below again, half-open ones until it is.
 /// Hash:    keyed with the seed: who sends packets cannot choose the buckets (Crosby and Wallach, USENIX Security
 /// 2003).
 /// Clock:   `now` never goes backwards; it wraps. No flow is left unswept for 9 hours.
@@ -45,12 +45,13 @@ inline constexpr unsigned kEndBatch = 32;
 inline constexpr unsigned kPressurePercent = 95;
 inline constexpr unsigned kEvictionProbes = 64;
 inline constexpr unsigned kEvictionBatch = 16;
+static_assert(kEvictionBatch <= kEndBatch && kEvictionBatch <= kEvictionProbes);
 inline constexpr unsigned kSeenGrainShift = 10;
 inline constexpr TickMs kSeenGrainMs = 1 << kSeenGrainShift;
 
 enum class Inserted : std::uint8_t {
   kOk,
-  kFull,   // no pair is free and no half-open flow was found to give up (Drop::kFlowTableFull)
+  kFull,   // no pair is free and no closed or half-open flow was found to give up (Drop::kFlowTableFull)
   kTaken,  // one of the two tuples belongs to another flow: the table is as it was
 };
 
@@ -83,8 +84,8 @@ class FlowTable {
 
   /// Makes a pair: lines[0].key = original, lines[1].key = reply, flags kReply of the second and kSteady of both set,
   /// all else zero; `to` is the key. A flow whose two tuples are one (to itself) has its reply line unlinked: it is
-  /// never found. May end other flows: lines found before are not valid afterwards unless their flows are not
-  /// half-open (flow_timer.h) or were touched in this very tick.
+  /// never found. May end other flows: lines found before are not valid afterwards unless their flows are neither
+  /// closed nor half-open (flow_timer.h) or were touched in this very tick.
   Inserted insert(const Key& original, const Key& reply, FlowTimer timer, TickMs now, Line*& original_line) noexcept;
   /// Ends a flow, the observer told. Either line of it.
   void erase(const Line& line) noexcept;
@@ -102,8 +103,9 @@ class FlowTable {
     ages_[id_of(line)].last_seen = now;
   }
   FlowTimer timer(const Line& line) const noexcept { return ages_[id_of(line)].timer(); }
-  /// Not kFree, and nothing half-open after something steady: an answered flow stays answered.
-  void set_timer(Line& line, FlowTimer timer) noexcept;
+  /// What a packet seen now has made of the flow's timer. Not kFree, and nothing half-open after something steady: an
+  /// answered flow stays answered.
+  void set_timer(Line& line, FlowTimer timer, TickMs now) noexcept;
   TickMs last_seen(FlowId id) const noexcept { return ages_[id].last_seen; }
   /// To kCreatedGrainMs, rounded down.
   TickMs created(FlowId id) const noexcept { return ages_[id].created(); }
@@ -151,6 +153,7 @@ class FlowTable {
   void end_flow(FlowId id, const Probe& original, const Probe& reply) noexcept;
   void end_flow(FlowId id) noexcept;
   bool is_over(FlowId id, TickMs idle_ms) const noexcept;
+  unsigned give_up_closed(FlowId first, FlowId last, TickMs now) noexcept;
   FlowId oldest_half_open(FlowId first, FlowId last, TickMs now) const noexcept;
   void relieve(TickMs now) noexcept;
 

@@ -30,11 +30,15 @@ enum class FlowTimer : std::uint8_t {
 };
 inline constexpr unsigned kFlowTimerCount = 13;
 
-/// Given up first when the table is full: nobody has answered.
+/// Nobody has answered: given up when the table is nearly full.
 constexpr bool is_half_open(FlowTimer timer) noexcept {
   return timer == FlowTimer::kTcpHandshake || timer == FlowTimer::kUdpOneShotShort || timer == FlowTimer::kUdpOneShot ||
          timer == FlowTimer::kSctpHandshake;
 }
+
+/// Both sides have closed it, or one has reset it: given up when the table is nearly full, and first. What is kept of it
+/// is for a last ACK that was lost, and comes again.
+constexpr bool is_closed(FlowTimer timer) noexcept { return timer == FlowTimer::kTcpClosed; }
 
 /// A data packet leaves the timer as it is; what may change it shows in the packet's own header (FIN, RST, SHUTDOWN).
 constexpr bool is_steady(FlowTimer timer) noexcept {

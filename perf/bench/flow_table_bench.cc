@@ -157,23 +157,30 @@ void flow_insert_erase(benchmark::State& state) {
 BENCHMARK(flow_insert_erase<FlowLineV4>)->ArgName("flows")->Arg(900)->Arg(100'000)->Arg(1'000'000);
 BENCHMARK(flow_insert_erase<FlowLineV6>)->ArgName("flows")->Arg(100'000)->Arg(1'000'000);
 
-/// A table full of half-open flows: each insert gives one up.
-void flow_insert_under_pressure(benchmark::State& state) {
+/// A table full of flows of which each insert gives one up: half-open ones, or closed ones.
+void flow_insert_under_pressure(benchmark::State& state, FlowTimer timer) {
   const auto limit = static_cast<std::uint32_t>(state.range(0));
-  Filled<FlowLineV4> filled(limit, FlowTimer::kTcpHandshake);
+  Filled<FlowLineV4> filled(limit, timer);
   std::uint32_t next = limit;
   std::uint64_t cycles = 0, count = 0, lost = 0;
   for (auto _ : state) {
     const nat::TickMs now = 1 + next / 1000;
     const std::uint64_t begin = cycles_now();
-    for (unsigned i = 0; i < 32; ++i) lost += filled.add(next++, FlowTimer::kTcpHandshake, now) == nullptr;
+    for (unsigned i = 0; i < 32; ++i) lost += filled.add(next++, timer, now) == nullptr;
     cycles += cycles_now() - begin;
     count += 32;
   }
   if (lost != 0) state.SkipWithError("inserts failed");
   report(state, cycles, count, "flow");
 }
-BENCHMARK(flow_insert_under_pressure)->ArgName("limit")->Arg(100'000)->Arg(1'000'000);
+BENCHMARK_CAPTURE(flow_insert_under_pressure, half_open, FlowTimer::kTcpHandshake)
+    ->ArgName("limit")
+    ->Arg(100'000)
+    ->Arg(1'000'000);
+BENCHMARK_CAPTURE(flow_insert_under_pressure, closed, FlowTimer::kTcpClosed)
+    ->ArgName("limit")
+    ->Arg(100'000)
+    ->Arg(1'000'000);
 
 /// A sweep that ends nothing, slot by slot in slices of 256.
 void flow_sweep_idle(benchmark::State& state) {

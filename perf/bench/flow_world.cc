@@ -29,7 +29,7 @@ constexpr std::uint64_t kLongNs = 10'000'000'000;
 constexpr unsigned kMostIdleTurns = 1'000'000;
 
 std::size_t flow_limit(std::uint32_t flows) {
-  // Far enough below the pressure at which half-open flows are given up.
+  // Far enough below the pressure at which flows are given up.
   return std::max<std::size_t>(nat::kMinFlowLimit * 2, std::size_t{flows} * 100 / nat::kPressurePercent + 1024);
 }
 

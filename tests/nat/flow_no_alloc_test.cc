@@ -37,7 +37,7 @@ void run() {
       if (line == nullptr) continue;
       ++hits;
       table.touch(*line, now);
-      table.set_timer(*line, is_answered ? FlowTimer::kTcpEstablished : FlowTimer::kUdpOneShot);
+      table.set_timer(*line, is_answered ? FlowTimer::kTcpEstablished : FlowTimer::kUdpOneShot, now);
     }
     for (const Key& key : keys) {
       Line* line = nullptr;

@@ -68,7 +68,7 @@ class Model : public FlowObserver<Line> {
       ASSERT_EQ(table_.timer(*line), flow->second.timer);
       ASSERT_EQ(line->bytes, number);
       const TickMs late = flow->second.last_seen - table_.last_seen(id);
-      ASSERT_TRUE(is_half_open(flow->second.timer) ? late == 0 : late < kSeenGrainMs) << late;
+      ASSERT_TRUE(is_steady(flow->second.timer) ? late < kSeenGrainMs : late == 0) << late;
     }
   }
 
@@ -116,7 +116,9 @@ class Model : public FlowObserver<Line> {
     }
     ASSERT_NE(result, Inserted::kTaken);
     ASSERT_LE(ended_.size(), before >= kMinFlowLimit * kPressurePercent / 100 ? kEvictionBatch : 0u);
-    forget([&](const ModelFlow& flow) { return is_half_open(flow.timer) && flow.last_seen != now_; });
+    forget([&](const ModelFlow& flow) {
+      return (is_half_open(flow.timer) || is_closed(flow.timer)) && flow.last_seen != now_;
+    });
     ASSERT_EQ(result == Inserted::kFull, flows_.size() == kMinFlowLimit);
     if (result == Inserted::kFull) {
       ++full;
@@ -161,7 +163,7 @@ class Model : public FlowObserver<Line> {
     // As the datapath does: a packet is what changes a timer.
     table_.touch(*line, now_);
     flow->second.last_seen = now_;
-    table_.set_timer(below(2) == 0 ? *line : line->partner(), flow->second.timer);
+    table_.set_timer(below(2) == 0 ? *line : line->partner(), flow->second.timer, now_);
   }
 
   void sweep() {

@@ -191,7 +191,7 @@ TYPED_TEST(FlowTableOf, TheTimerIsThePairsAndMarksSteadyLines) {
   EXPECT_EQ(table.timer(line[1]), FlowTimer::kUdpOneShot);
   for (unsigned number = 1; number < kFlowTimerCount; ++number) {
     const auto timer = static_cast<FlowTimer>(number);
-    table.set_timer(line[number % 2], timer);
+    table.set_timer(line[number % 2], timer, 0);
     EXPECT_EQ(table.timer(*line), timer);
     EXPECT_EQ(table.timer(line[1]), timer);
     EXPECT_EQ(line->is_steady(), is_steady(timer)) << number;
@@ -220,8 +220,8 @@ TEST(FlowHash, TheSeedDecidesTheBuckets) {
   }
   // As often as chance has it: 512 buckets, so 39 of 20000; six standard deviations are 37.
   ASSERT_EQ(index.bucket_count(), 512u);
-  EXPECT_NEAR(same_v4, kKeys / 512, 37);
-  EXPECT_NEAR(same_v6, kKeys / 512, 37);
+  EXPECT_NEAR(same_v4, kKeys / 512.0, 37);
+  EXPECT_NEAR(same_v6, kKeys / 512.0, 37);
 }
 
 template <typename Key>

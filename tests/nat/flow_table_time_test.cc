@@ -24,7 +24,7 @@ TEST(FlowTableTime, EachTimerKeepsAFlowForItsTimeAndAtMostAnEighthLonger) {
     Table table;
     ASSERT_NE(table.add(1, timer, kStart), nullptr);
     EXPECT_EQ(table.sweep(kStart + timeouts.of(timer) - 1, kAll), 0u);
-    const TickMs grain_ms = is_half_open(timer) ? 0 : kSeenGrainMs;
+    const TickMs grain_ms = is_steady(timer) ? kSeenGrainMs : 0;
     EXPECT_EQ(table.sweep(kStart + timeouts.of(timer) / 8 * 9 + grain_ms, kAll), 1u);
     EXPECT_EQ(table.ended().size(), 1u);
     EXPECT_EQ(table.get(1), nullptr);
@@ -74,7 +74,7 @@ TEST(FlowTableTime, CreationIsRememberedAcrossTouchesAndTimers) {
   Table table;
   FlowLineV4* const line = table.add(1, FlowTimer::kTcpHandshake, kStart + 300);
   table.touch(*line, kStart + 5000);
-  table.set_timer(*line, FlowTimer::kTcpEstablished);
+  table.set_timer(*line, FlowTimer::kTcpEstablished, kStart + 5000);
   const TickMs age = kStart + 5000 - table.created(table.id_of(*line));
   EXPECT_GE(age, 4700u);
   EXPECT_LT(age, 4700u + Table::kCreatedGrainMs);
@@ -178,10 +178,71 @@ TEST(FlowTablePressure, AFlowTouchedInThisTickStays) {
   EXPECT_EQ(table.ended()[0], key_number<net::FlowKeyV4>(777));
 }
 
-TEST(FlowTablePressure, FlowsThatWereAnsweredAreNeverGivenUp) {
+TEST(FlowTablePressure, ClosedFlowsGoBeforeHalfOpenOnesABatchAtOnce) {
+  Table table;
+  // In each window of probes 24 are closed, some of them later; the half-open ones are older than any.
+  const auto is_closed_one = [](std::uint32_t number) { return number % kEvictionProbes % 8 < 3; };
+  const auto is_late = [](std::uint32_t number) { return number % kEvictionProbes >= 40; };
+  for (std::uint32_t number = 0; number < kPressureSize; ++number) {
+    const FlowTimer timer = is_closed_one(number) ? FlowTimer::kTcpClosed : FlowTimer::kTcpHandshake;
+    const TickMs seen = is_closed_one(number) ? (is_late(number) ? kStart + 20 : kStart + 10) : kStart;
+    ASSERT_NE(table.add(number, timer, seen), nullptr);
+  }
+  ASSERT_NE(table.add(10'000, FlowTimer::kTcpHandshake, kStart + 30), nullptr);
+  EXPECT_EQ(table.evicted(), kEvictionBatch);
+  EXPECT_EQ(table.ended().size(), kEvictionBatch);
+  unsigned early = 0;
+  for (std::uint32_t number = 0; number < kEvictionProbes; ++number) {
+    if (table.get(number) != nullptr) continue;
+    EXPECT_TRUE(is_closed_one(number)) << number;
+    early += is_late(number) ? 0 : 1;
+  }
+  EXPECT_EQ(early, 15u);  // all that were closed first, and one of those after
+  // There is room for what comes next.
+  for (std::uint32_t number = 1; number < kEvictionBatch; ++number) {
+    ASSERT_NE(table.add(10'000 + number, FlowTimer::kTcpHandshake, kStart + 30), nullptr);
+  }
+  EXPECT_EQ(table.evicted(), kEvictionBatch);
+}
+
+TEST(FlowTablePressure, WhereClosedFlowsAreTooFewHalfOpenOnesGoToo) {
+  Table table;
+  const auto is_closed_one = [](std::uint32_t number) { return number % kEvictionProbes == 5; };
+  for (std::uint32_t number = 0; number < kMinFlowLimit; ++number) {
+    const FlowTimer timer = is_closed_one(number) ? FlowTimer::kTcpClosed : FlowTimer::kUdpOneShot;
+    ASSERT_NE(table.add(number, timer, kStart), nullptr);
+  }
+  for (std::uint32_t number = 0; number < 8; ++number) {
+    ASSERT_NE(table.add(10'000 + number, FlowTimer::kUdpOneShot, kStart + 1), nullptr);
+  }
+  EXPECT_EQ(table.size(), kPressureSize);
+  unsigned closed = 0;
+  for (std::uint32_t number = 0; number < kMinFlowLimit; ++number) {
+    closed += is_closed_one(number) && table.get(number) == nullptr ? 1 : 0;
+  }
+  EXPECT_GE(closed, 6u);  // one a window of probes, of which one may be cut by the table's end
+  EXPECT_LE(closed, 8u);
+}
+
+TEST(FlowTablePressure, ConnectionsThatComeAndGoAreNeverRefused) {
+  Table table;
+  for (std::uint32_t number = 0; number < 500; ++number) table.add(number, FlowTimer::kTcpEstablished, kStart);
+  for (std::uint32_t number = 0; number < 50'000; ++number) {
+    const TickMs now = kStart + 1 + number / 100;
+    FlowLineV4* const line = table.add(1000 + number, FlowTimer::kTcpHandshake, now);
+    ASSERT_NE(line, nullptr) << number;
+    table.set_timer(*line, FlowTimer::kTcpEstablished, now);
+    table.set_timer(*line, FlowTimer::kTcpClosed, now);
+  }
+  for (std::uint32_t number = 0; number < 500; ++number) EXPECT_NE(table.get(number), nullptr) << number;
+  EXPECT_EQ(table.evicted(), 50'500 - table.size());
+  EXPECT_GE(table.size(), kPressureSize - kEvictionBatch);
+}
+
+TEST(FlowTablePressure, FlowsThatWereAnsweredAndGoOnAreNeverGivenUp) {
   for (unsigned number = 1; number < kFlowTimerCount; ++number) {
     const auto timer = static_cast<FlowTimer>(number);
-    if (is_half_open(timer)) continue;
+    if (is_half_open(timer) || is_closed(timer)) continue;
     Table table;
     for (std::uint32_t flow = 0; flow < kMinFlowLimit; ++flow) ASSERT_NE(table.add(flow, timer, kStart), nullptr);
     EXPECT_EQ(table.add(kMinFlowLimit, FlowTimer::kTcpHandshake, kStart + 5000), nullptr);

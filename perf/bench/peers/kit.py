@@ -11,11 +11,13 @@ import shutil
 import tempfile
 
 from harness.process import CommandError, run
+from peers.cases import CONNECTIONS
 
 HERE = pathlib.Path(__file__).resolve().parent
 NUMBER = r"(\d+(?:\.\d+)?)"
 LOST_LIMIT = 2.0  # percent of its time that other work took from the switch or the generator: measured again above it
 TRIES = 3
+TABLE = 2_000_000  # flows a worker remembers
 
 
 class Kit:
@@ -41,8 +43,7 @@ class Kit:
         words = {**os.environ, "PEERS_DIR": str(self.directory), "SUT_CPU": str(self.setup.switch_cpu),
                  "GEN_CPU": str(self.setup.generator_cpu), "RUNS": "1", "SECS": f"{self.setup.seconds:.0f}",
                  "MILLRACE_PEER": str(HERE / "contender.py"), "MILLRACE_BUILD": str(self.build),
-                 # A flow table is as large as its owner says: room for the flows of the case, and some.
-                 "MILLRACE_FLOWS": str(max(2_000_000, 2 * case.flows))}
+                 "MILLRACE_FLOWS": str(flow_limit(case))}
         if peer == "ovs" and self.ovs:
             words |= {"OVS_VSWITCHD": self.ovs, "DPDK_LIB": self.ovs_library}
         return words
@@ -79,6 +80,13 @@ class Kit:
             if max(figures.get("lost_switch", 0), figures.get("lost_generator", 0)) <= LOST_LIMIT or attempt + 1 == TRIES:
                 return figures
         raise AssertionError("not reached")
+
+
+def flow_limit(case):
+    """A flow table is as large as its owner says: room for the flows of the case, and some. Of connections that come and
+    go few are open at once: those that have ended are remembered while there is room.
+    """
+    return TABLE if case.mode == CONNECTIONS else max(TABLE, 2 * case.flows)
 
 
 def read_line(line):

@@ -160,6 +160,43 @@ TEST(TrackTcp, AConnectionInTheMiddleGoesOnOnlyWherePickUpIsOn) {
   }
 }
 
+// Each is remembered for seconds after its end, and there is room for 1024: what has ended makes room, and its port is
+// given back.
+TEST(TrackTcp, ConnectionsThatComeAndGoAreNeverRefused) {
+  using net::TcpHeader;
+  constexpr unsigned kConnections = 5000;
+  TestSwitch world({.flows = {.limit = 1024, .seed = 1}, .masquerade_ports = {40'000, 1200}});
+  describe_nat(world);
+  world.add_pod(1, 3).masquerade = true;
+  world.add_host(2);
+  world.publish();
+  for (unsigned number = 0; number < kConnections; ++number) {
+    SCOPED_TRACE(number);
+    const auto source_port = static_cast<std::uint16_t>(10'000 + number);
+    std::uint16_t port = 0;
+    const auto asks = [&](std::uint8_t flags, std::uint32_t sequence, std::uint32_t acknowledgment) {
+      return eth(pod_mac(3), kGatewayMac)
+          .ipv4(pod_v4(3), "198.51.100.1")
+          .tcp(source_port, 80, flags)
+          .sequence(sequence, acknowledgment)
+          .bytes();
+    };
+    ASSERT_NE(pass(world, 1, asks(TcpHeader::kSyn, 1000, 0), &port), "dropped") << world.drop_text();
+    const Bytes answer = eth(pod_mac(0xff), kGatewayMac)
+                             .ipv4("198.51.100.1", kNodeV4)
+                             .tcp(80, port, TcpHeader::kSyn | TcpHeader::kAck)
+                             .sequence(5000, 1001)
+                             .bytes();
+    ASSERT_EQ(pass(world, 2, answer), fmt::format("1: tcp 198.51.100.1:80 > 10.244.0.3:{}", source_port));
+    ASSERT_NE(pass(world, 1, asks(TcpHeader::kRst | TcpHeader::kAck, 1001, 5001)), "dropped");
+    world.now_ns += 100'000;
+  }
+  EXPECT_EQ(world.drop_text(), "");
+  const FlowCounters& counters = world.counters(0).flows;
+  EXPECT_EQ(counters.created.get(), kConnections);
+  EXPECT_GT(counters.ended.get(), kConnections - 1024u);
+}
+
 /// How long a flow without an answer is there, by its listing.
 TEST(TrackTime, AFlowLivesAsLongAsItsKind) {
   struct Row {

@@ -47,6 +47,26 @@ TEST(Live, RatesAreOfTheIntervalAndLossOfWhatWasSentBefore) {
   EXPECT_EQ(sample.total.sent_pps, 6000);
 }
 
+TEST(Live, OfARecordingNoLossIsShown) {
+  LiveCounts before = counts(1000, 1000, 1000), now = counts(4000, 1000, 1000);
+  for (LiveCounts* const each : {&before, &now}) {
+    each->streams.push_back({.sent = 300, .received = 0, .untagged = 300, .latency = {}});
+  }
+  const LiveSample sample = live_sample(before, now, 1);
+  EXPECT_FALSE(sample.streams[0].is_recording);
+  EXPECT_TRUE(sample.streams[1].is_recording);
+  EXPECT_FALSE(sample.total.is_recording);
+  EXPECT_EQ(sample.total.loss, 0);
+  LiveHistory history;
+  const LiveFrame frame = history.add(sample, {"made", "recorded"});
+  EXPECT_EQ(frame.rows.back()[0], "> recorded");
+  EXPECT_EQ(frame.rows.back()[3], "-");
+  EXPECT_EQ(frame.rows[frame.rows.size() - 2][3], "0.0000 %");
+  LiveSample alone;
+  alone.total = sample.streams[1];
+  EXPECT_NE(live_line(alone).find("lost -"), std::string::npos);
+}
+
 TEST(Live, AHistogramsGrowthIsWhatWasAdded) {
   Histogram earlier;
   for (std::uint64_t value = 1; value < 100'000; value += 7) earlier.add(value);

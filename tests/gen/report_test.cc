@@ -72,6 +72,24 @@ TEST(Report, TextNamesWhatIsNotZero) {
   EXPECT_EQ(text.find("twice"), std::string::npos);
 }
 
+TEST(Report, OfARecordingNoLossIsTold) {
+  TrialResult result = trial();
+  StreamResult recording;
+  recording.name = "recorded";
+  recording.due = 510;
+  recording.sent = recording.untagged = 500;
+  result.streams.push_back(recording);
+  const std::string text = trial_text(result);
+  for (const char* part : {"recorded     sent 500 (0.000 Mpps)  unsent 10  as recorded, without tags: what comes of it",
+                           "total        sent 1990500 (0.995 Mpps)  of them 500 without tags  received 1900000",
+                           "lost 100010 (4.9992 %)"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+  }
+  const auto json = trial_json(result);
+  EXPECT_EQ(json["streams"][1]["lost"], 10u);
+  EXPECT_EQ(json["streams"][1]["untagged"], 500u);
+}
+
 TEST(Report, PageIsCompleteInItselfAndSaysWhatToDoubt) {
   const auto page = make_page({run_result("before"), run_result("after <1>")});
   ASSERT_TRUE(page.ok()) << page.error().message;

@@ -149,6 +149,8 @@ TEST(Rig, WritesFramesThatOthersCanReadAndItCanReplay) {
   EXPECT_EQ(replayed.streams[0].sent, 700u);
   EXPECT_EQ(replayed.streams[0].sent_bytes, 700u * 128);
   EXPECT_EQ(replayed.ports[kRing].stale, 700u) << "its tags are those of another trial";
+  EXPECT_EQ(replayed.streams[0].untagged, 700u);
+  EXPECT_EQ(replayed.streams[0].lost(), 0u) << "nobody knows";
 }
 
 TEST(Rig, SaysWhatIsWrong) {

@@ -24,11 +24,15 @@ std::string title(const char* what, double seconds, double of_seconds) {
   return fmt::format("millrace-gen  {}  {:.1f} of {:g} s  {}", what, seconds, of_seconds, bar(share, 20));
 }
 
+std::string loss(const LiveStream& stream) {
+  return stream.is_recording ? "-" : fmt::format("{:.4f} %", stream.loss * 100);
+}
+
 std::vector<std::string> row(const std::string& name, const LiveStream& stream) {
   return {name,
           rate(stream.sent_pps),
           rate(stream.received_pps),
-          fmt::format("{:.4f} %", stream.loss * 100),
+          loss(stream),
           ns(stream.p50_ns),
           ns(stream.p99_ns),
           ns(stream.most_ns)};
@@ -59,7 +63,7 @@ LiveFrame LiveHistory::add(const LiveSample& sample, const std::vector<std::stri
   }
   frame.sparks = {spark("received", sample.total.received_pps, rate(sample.total.received_pps) + " Mpps"),
                   spark("latency p99", static_cast<double>(sample.total.p99_ns), ns(sample.total.p99_ns)),
-                  spark("lost so far", sample.total.loss, fmt::format("{:.4f} %", sample.total.loss * 100))};
+                  spark("lost so far", sample.total.loss, loss(sample.total))};
   frame.notes = {headroom(sample.idle)};
   return frame;
 }
@@ -85,9 +89,9 @@ LiveFrame LiveHistory::add(const ConnectSample& sample) {
 
 std::string live_line(const LiveSample& sample) {
   return fmt::format(
-      "{:7.1f} s  sent {:8.3f} Mpps  received {:8.3f} Mpps  lost {:.4f} %  p50 {:>9}  p99 {:>9}  max {:>9}  idle "
+      "{:7.1f} s  sent {:8.3f} Mpps  received {:8.3f} Mpps  lost {}  p50 {:>9}  p99 {:>9}  max {:>9}  idle "
       "{:5.1f} %",
-      sample.seconds, sample.total.sent_pps / 1e6, sample.total.received_pps / 1e6, sample.total.loss * 100,
+      sample.seconds, sample.total.sent_pps / 1e6, sample.total.received_pps / 1e6, loss(sample.total),
       ns(sample.total.p50_ns), ns(sample.total.p99_ns), ns(sample.total.most_ns), sample.idle * 100);
 }
 

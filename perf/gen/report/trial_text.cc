@@ -14,6 +14,7 @@ nlohmann::ordered_json stream_json(const StreamResult& stream, double seconds) {
           {"due", stream.due},
           {"sent", stream.sent},
           {"unsent", stream.unsent()},
+          {"untagged", stream.untagged},
           {"received", stream.received.received},
           {"lost", stream.lost()},
           {"loss", loss_ratio(stream)},
@@ -29,10 +30,16 @@ nlohmann::ordered_json stream_json(const StreamResult& stream, double seconds) {
 
 std::string stream_line(const StreamResult& stream, double seconds) {
   const ReceiveCounts& came = stream.received;
-  std::string text = fmt::format(
-      "{:<12} sent {} ({:.3f} Mpps)  received {} ({:.3f} Mpps, {:.3f} Gbit/s)  lost {} ({:.4f} %)", stream.name,
-      stream.sent, per_second(stream.sent, seconds) / 1e6, came.received, per_second(came.received, seconds) / 1e6,
-      per_second(came.bytes, seconds) * 8 / 1e9, stream.lost(), loss_ratio(stream) * 100);
+  std::string text =
+      fmt::format("{:<12} sent {} ({:.3f} Mpps)", stream.name, stream.sent, per_second(stream.sent, seconds) / 1e6);
+  if (stream.is_recording()) {
+    if (stream.unsent() != 0) text += fmt::format("  unsent {}", stream.unsent());
+    return text + "  as recorded, without tags: what comes of it only the ports count\n";
+  }
+  if (stream.untagged != 0) text += fmt::format("  of them {} without tags", stream.untagged);
+  text += fmt::format("  received {} ({:.3f} Mpps, {:.3f} Gbit/s)  lost {} ({:.4f} %)", came.received,
+                      per_second(came.received, seconds) / 1e6, per_second(came.bytes, seconds) * 8 / 1e9,
+                      stream.lost(), loss_ratio(stream) * 100);
   if (stream.unsent() != 0) text += fmt::format("  of them unsent {}", stream.unsent());
   if (came.reordered != 0) text += fmt::format("  reordered {} (by {} at most)", came.reordered, came.most_extent);
   if (came.duplicates != 0) text += fmt::format("  twice {}", came.duplicates);

@@ -223,11 +223,15 @@ unsigned Engine::transmit(std::size_t index) noexcept {
 
 void Engine::copy_counts(LiveCounts& counts) const noexcept {
   for (std::size_t i = 0; i < meters_.size(); ++i) {
-    counts.streams[i].sent = 0;
+    counts.streams[i].sent = counts.streams[i].untagged = 0;
     counts.streams[i].received = meters_[i]->counts().received;
     counts.streams[i].latency = meters_[i]->latency();  // of one size: copied in place
   }
-  for (std::size_t i = 0; i < streams_.size(); ++i) counts.streams[streams_[i].number].sent += sent_[i].packets;
+  for (std::size_t i = 0; i < streams_.size(); ++i) {
+    LiveCounts::Stream& stream = counts.streams[streams_[i].number];
+    stream.sent += sent_[i].packets;
+    if (!streams_[i].tagged) stream.untagged += sent_[i].packets;
+  }
   for (std::size_t i = 0; i < ports_.size(); ++i) {
     counts.ports[i] = {.sent = port_results_[i].sent, .received = port_results_[i].received};
   }
@@ -273,6 +277,7 @@ void Engine::add_result(std::uint8_t number, StreamResult& result) {
     if (streams_[i].number != number) continue;
     result.sent += sent_[i].packets;
     result.sent_bytes += sent_[i].bytes;
+    if (!streams_[i].tagged) result.untagged += sent_[i].packets;
     result.due += streams_[i].schedule.is_paced() ? streams_[i].schedule.due_before(options_.end_ns) : sent_[i].packets;
   }
   result.received += meters_[number]->counts();

@@ -9,13 +9,15 @@ double grown(std::uint64_t before, std::uint64_t now) { return static_cast<doubl
 
 LiveStream between(const LiveCounts::Stream& before, const LiveCounts::Stream& now, double seconds) {
   const Histogram latency = now.latency.since(before.latency);
-  const double missing = static_cast<double>(before.sent - std::min(before.sent, now.received));
+  const std::uint64_t tagged = before.sent - before.untagged;
+  const double missing = static_cast<double>(tagged - std::min(tagged, now.received));
   return {.sent_pps = grown(before.sent, now.sent) / seconds,
           .received_pps = grown(before.received, now.received) / seconds,
-          .loss = before.sent > 0 ? missing / static_cast<double>(before.sent) : 0,
+          .loss = tagged > 0 ? missing / static_cast<double>(tagged) : 0,
           .p50_ns = latency.percentile(50),
           .p99_ns = latency.percentile(99),
-          .most_ns = latency.percentile(100)};
+          .most_ns = latency.percentile(100),
+          .is_recording = now.untagged != 0 && now.untagged == now.sent};
 }
 
 LiveCounts::Stream sum(const std::vector<LiveCounts::Stream>& streams) {
@@ -23,6 +25,7 @@ LiveCounts::Stream sum(const std::vector<LiveCounts::Stream>& streams) {
   for (const LiveCounts::Stream& stream : streams) {
     all.sent += stream.sent;
     all.received += stream.received;
+    all.untagged += stream.untagged;
     all.latency.merge(stream.latency);
   }
   return all;

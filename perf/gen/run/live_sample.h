@@ -1,7 +1,7 @@
 /// What is known of a run while it goes on: copies of the engines' counts, and what grew between two of them.
 ///
-/// Loss:    of what had been sent by the copy before, the share that had not come by this one. What is on the way for
-///          longer than an interval counts as lost until it comes.
+/// Loss:    of what had been sent with a tag by the copy before, the share that had not come by this one. What is on the
+///          way for longer than an interval counts as lost until it comes.
 /// Thread:  plain values.
 #pragma once
 
@@ -17,6 +17,7 @@ namespace millrace::perf::gen {
 struct LiveCounts {
   struct Stream {
     std::uint64_t sent = 0, received = 0;
+    std::uint64_t untagged = 0;  // of those sent: as recorded
     Histogram latency;
   };
   struct Port {
@@ -30,6 +31,7 @@ struct LiveCounts {
 struct LiveStream {
   double sent_pps = 0, received_pps = 0, loss = 0;
   std::uint64_t p50_ns = 0, p99_ns = 0, most_ns = 0;  // of the interval
+  bool is_recording = false;                          // it bears no tags: none of it is known when it comes back
 };
 
 struct LivePort {

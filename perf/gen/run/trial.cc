@@ -11,6 +11,7 @@ StreamResult TrialResult::total() const {
     total.due += stream.due;
     total.sent += stream.sent;
     total.sent_bytes += stream.sent_bytes;
+    total.untagged += stream.untagged;
     total.received += stream.received;
     total.latency.merge(stream.latency);
   }

@@ -3,7 +3,8 @@
 ///
 /// Shape:   counts are of packets. due = sent + unsent; lost = due - received: a packet that the generator could not
 ///          hand to its device in time is lost like any other, so that a generator that is too slow never flatters what
-///          it measures. Rate `max` has no times to keep: there due = sent.
+///          it measures. Rate `max` has no times to keep: there due = sent. What is sent as recorded bears no tag: of it
+///          only what was not sent is lost, and what comes of it the ports count alone.
 /// Thread:  control code.
 #pragma once
 
@@ -45,12 +46,18 @@ struct StreamResult {
   std::uint64_t due = 0;
   std::uint64_t sent = 0;
   std::uint64_t sent_bytes = 0;
+  std::uint64_t untagged = 0;  // of those sent: as recorded
   ReceiveCounts received;
   Histogram latency;
   std::optional<Timeline> timeline;  // where it was asked for
 
   std::uint64_t unsent() const noexcept { return due - sent; }
-  std::uint64_t lost() const noexcept { return due > received.received ? due - received.received : 0; }
+  std::uint64_t lost() const noexcept {
+    const std::uint64_t known = received.received + untagged;
+    return due > known ? due - known : 0;
+  }
+  /// Not one packet of it is known when it comes back.
+  bool is_recording() const noexcept { return untagged != 0 && untagged == sent; }
 };
 
 struct PortResult {

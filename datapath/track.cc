@@ -55,8 +55,7 @@ Drop check_hop(const net::Packet& packet, const Line& line, const Snapshot& snap
 
 /// Notes what the packet says of its connection. False: it begins a new one on the same tuple.
 template <typename Line, typename Table>
-[[gnu::always_inline]] inline bool note(Table& table, Line& line, const net::Packet& packet,
-                                        nat::TickMs now) noexcept {
+[[gnu::always_inline]] inline bool note(Table& table, Line& line, const net::Packet& packet, nat::TickMs now) noexcept {
   switch (line.key.protocol) {
     case ip_protocol::kTcp:
       if (!packet.headers.has_l4) break;

@@ -36,8 +36,8 @@ constexpr bool is_half_open(FlowTimer timer) noexcept {
          timer == FlowTimer::kSctpHandshake;
 }
 
-/// Both sides have closed it, or one has reset it: given up when the table is nearly full, and first. What is kept of it
-/// is for a last ACK that was lost, and comes again.
+/// Both sides have closed it, or one has reset it: given up when the table is nearly full, and first. What is kept of
+/// it is for a last ACK that was lost, and comes again.
 constexpr bool is_closed(FlowTimer timer) noexcept { return timer == FlowTimer::kTcpClosed; }
 
 /// A data packet leaves the timer as it is; what may change it shows in the packet's own header (FIN, RST, SHUTDOWN).

@@ -39,8 +39,7 @@ alignas(128) std::atomic<unsigned> turn{0};  // odd: the other's
 
 void answer(unsigned trips) {
   for (unsigned i = 0; i < trips; ++i) {
-    while (turn.load(std::memory_order_acquire) != 2 * i + 1) {
-    }
+    while (turn.load(std::memory_order_acquire) != 2 * i + 1) {}
     turn.store(2 * i + 2, std::memory_order_release);
   }
 }
@@ -49,8 +48,7 @@ double ask(unsigned first, unsigned trips) {
   const auto start = std::chrono::steady_clock::now();
   for (unsigned i = first; i < first + trips; ++i) {
     turn.store(2 * i + 1, std::memory_order_release);
-    while (turn.load(std::memory_order_acquire) != 2 * i + 2) {
-    }
+    while (turn.load(std::memory_order_acquire) != 2 * i + 2) {}
   }
   const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - start;
   return took.count() / trips;

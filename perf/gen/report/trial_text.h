@@ -1,9 +1,10 @@
 /// The result of one trial: for a person, as JSON, as CSV.
 ///
 /// Shape:   JSON: {seconds, total, streams[], ports[], headroom, taken, samples[]}; a stream has due, sent, unsent,
-///          untagged (of those sent: as recorded), received, lost, loss, duplicates, reordered, late, most_extent, sent_pps, received_pps, received_gbps
-///          (frames without FCS), latency_ns {min, p50, p90, p99, p99_9, p99_99, max, mean, count, histogram [[least,
-///          most, count]]}. CSV: a header line, a line for each stream, one for the total.
+///          untagged (of those sent: as recorded), received, lost, loss, duplicates, reordered, late, most_extent,
+///          sent_pps, received_pps, received_gbps (frames without FCS), latency_ns {min, p50, p90, p99, p99_9, p99_99,
+///          max, mean, count, histogram [[least, most, count]]}. CSV: a header line, a line for each stream, one for the
+///          total.
 /// Thread:  pure functions.
 #pragma once
 

@@ -1,7 +1,7 @@
 /// What is known of a run while it goes on: copies of the engines' counts, and what grew between two of them.
 ///
-/// Loss:    of what had been sent with a tag by the copy before, the share that had not come by this one. What is on the
-///          way for longer than an interval counts as lost until it comes.
+/// Loss:    of what had been sent with a tag by the copy before, the share that had not come by this one. What is on
+///          the way for longer than an interval counts as lost until it comes.
 /// Thread:  plain values.
 #pragma once
 

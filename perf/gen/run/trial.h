@@ -3,8 +3,8 @@
 ///
 /// Shape:   counts are of packets. due = sent + unsent; lost = due - received: a packet that the generator could not
 ///          hand to its device in time is lost like any other, so that a generator that is too slow never flatters what
-///          it measures. Rate `max` has no times to keep: there due = sent. What is sent as recorded bears no tag: of it
-///          only what was not sent is lost, and what comes of it the ports count alone.
+///          it measures. Rate `max` has no times to keep: there due = sent. What is sent as recorded bears no tag: of
+///          it only what was not sent is lost, and what comes of it the ports count alone.
 /// Thread:  control code.
 #pragma once
 

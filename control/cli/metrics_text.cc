@@ -108,6 +108,13 @@ void add_workers(const api::GetCountersReply& counters, Metrics& out) {
   out.family("millrace_flows_created_total", "counter", "Flows that began.");
   for (const api::WorkerCounters& worker : counters.workers())
     out.add({{"worker", std::to_string(worker.worker())}}, worker.flows().created());
+  out.family("millrace_flows_ended_total", "counter", "Flows that ended, for whatever reason.");
+  for (const api::WorkerCounters& worker : counters.workers())
+    out.add({{"worker", std::to_string(worker.worker())}}, worker.flows().ended());
+  out.family("millrace_flows_evicted_total", "counter",
+             "Flows of those ended that were closed or half open and given up because the table was nearly full.");
+  for (const api::WorkerCounters& worker : counters.workers())
+    out.add({{"worker", std::to_string(worker.worker())}}, worker.flows().evicted());
 }
 
 void add_tunnels(const api::ListTunnelsReply& tunnels, Metrics& out) {

@@ -28,6 +28,9 @@ api::GetCountersReply counters() {
     worker.set_worker(id);
     worker.set_loops(50);
     worker.set_busy_loops(5);
+    worker.mutable_flows()->set_created(70);
+    worker.mutable_flows()->set_ended(60);
+    worker.mutable_flows()->set_evicted(9);
     api::PortCounters& port = *worker.add_ports();
     port.set_port("p1");
     port.mutable_totals()->set_rx_packets(10);
@@ -62,15 +65,22 @@ std::set<std::string> lines(const std::string& text) {
 TEST(MetricsText, HasPortsDropsTablesAndTunnels) {
   const std::set<std::string> found = lines(metrics_text(status(), counters(), tunnels("node-2")));
   for (const char* line :
-       {"# TYPE millrace_port_packets_total counter", "# TYPE millrace_tunnel_up gauge", "millrace_generation 7",
-        "millrace_packets_free 100", "millrace_table_entries{table=\"flows_ipv4\"} 3",
+       {"# TYPE millrace_port_packets_total counter",
+        "# TYPE millrace_tunnel_up gauge",
+        "millrace_generation 7",
+        "millrace_packets_free 100",
+        "millrace_table_entries{table=\"flows_ipv4\"} 3",
         "millrace_table_limit{table=\"flows_ipv4\"} 1000",
         "millrace_port_packets_total{port=\"p1\",direction=\"rx\"} 20",
         "millrace_port_bytes_total{port=\"p1\",direction=\"rx\"} 2000",
         "millrace_port_packets_total{port=\"(removed)\",direction=\"tx\"} 0",
         "millrace_port_dropped_packets_total{port=\"p1\",reason=\"tunnel_unresolved\"} 6",
-        "millrace_port_guest_memory_losses_total{port=\"p1\"} 2", "millrace_port_guest_refusals_total{port=\"p1\"} 8",
+        "millrace_port_guest_memory_losses_total{port=\"p1\"} 2",
+        "millrace_port_guest_refusals_total{port=\"p1\"} 8",
         "millrace_worker_loops_total{worker=\"1\",kind=\"busy\"} 5",
+        "millrace_flows_created_total{worker=\"1\"} 70",
+        "millrace_flows_ended_total{worker=\"0\"} 60",
+        "millrace_flows_evicted_total{worker=\"1\"} 9",
         "millrace_tunnel_up{tunnel=\"node-2\",remote=\"192.0.2.2\",encapsulation=\"vxlan\",state=\"up\"} 1",
         "millrace_tunnel_mtu_bytes{tunnel=\"node-2\"} 1450",
         "millrace_tunnel_packets_total{tunnel=\"node-2\",direction=\"tx\"} 4",
